@@ -1,0 +1,10 @@
+# Writes a header with `kMigrations`: the numbered .sql files of a service, in order. Called with -DOUT -DFILES -DNAMESPACE.
+list(SORT FILES)
+set(body "#pragma once\n#include \"pepeunit/postgres/migrations.h\"\n\nnamespace pepeunit::${NAMESPACE} {\ninline const pepeunit::postgres::Migrations kMigrations = {\n")
+foreach(file IN LISTS FILES)
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} sql)
+  string(APPEND body "  {\"${name}\", R\"sql(${sql})sql\"},\n")
+endforeach()
+string(APPEND body "};\n}  // namespace pepeunit::${NAMESPACE}\n")
+file(WRITE ${OUT} "${body}")
