@@ -16,13 +16,13 @@ struct Caller {
     kService,    // a service on its own behalf
   };
   Kind kind = Kind::kAnonymous;
-  Uuid user_id;                // kUser only
-  Uuid session_id;             // kUser only
+  Uuid user_id{};              // kUser only
+  Uuid session_id{};           // kUser only
   bool administrator = false;  // kUser only
-  std::string if_match;        // the caller's If-Match without quotes; empty when absent
-  std::string client_address;  // of the person or program outside; for limits and audit; may be empty
+  std::string if_match{};      // the caller's If-Match without quotes; empty when absent
+  std::string client_address{};  // of the person or program outside; for limits and audit; may be empty
 
-  static Caller Service() { return {.kind = Kind::kService}; }
+  static Caller Service() { return Caller{.kind = Kind::kService}; }
   bool signed_in() const { return kind == Kind::kUser; }
 };
 

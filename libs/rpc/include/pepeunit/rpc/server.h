@@ -55,7 +55,7 @@ class Calls {
   grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, const Request* request, Response* response,
                                   Handler handler) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    Start(context, [=](const absl::Status& status) { Finish(reactor, status); },
+    Start(context, Request::descriptor()->full_name(), [=](const absl::Status& status) { Finish(reactor, status); },
           [=, handler = std::move(handler)](const Context& call) { return handler(call, *request, *response); });
     return reactor;
   }
@@ -66,7 +66,7 @@ class Calls {
                                                   Handler handler) {
     auto* reactor = new StreamReactor<Message>();
     auto shared = reactor->state;  // outlives the reactor, which deletes itself in OnDone
-    Start(context, [shared](const absl::Status& status) { shared->Finish(status); },
+    Start(context, Request::descriptor()->full_name(), [shared](const absl::Status& status) { shared->Finish(status); },
           [=, handler = std::move(handler)](const Context& call) {
             return handler(call, *request, std::function<bool(const Message&)>([shared](const Message& m) { return shared->Write(m); }));
           });
@@ -81,7 +81,8 @@ class Calls {
   struct StreamReactor;
 
   using Done = std::function<void(const absl::Status&)>;
-  void Start(grpc::CallbackServerContext* context, Done done, std::function<absl::Status(const Context&)> work);
+  // `request` is the full name of the request's message; without "Request" it names the method in metrics and logs.
+  void Start(grpc::CallbackServerContext* context, const std::string& request, Done done, std::function<absl::Status(const Context&)> work);
   static void Finish(grpc::ServerUnaryReactor* reactor, const absl::Status& status);
 
   struct Impl;

@@ -1,0 +1,179 @@
+#include <prometheus/registry.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "pepeunit/base/errors.h"
+#include "pepeunit/base/trace.h"
+#include "pepeunit/crypto/v1/crypto.grpc.pb.h"
+#include "pepeunit/repo/v1/repositories.grpc.pb.h"
+#include "pepeunit/rpc/client.h"
+#include "pepeunit/rpc/server.h"
+
+using namespace pepeunit;
+using namespace std::chrono_literals;
+namespace cpb = pepeunit::crypto::v1;
+namespace rpb = pepeunit::repo::v1;
+
+namespace {
+
+const std::string kKey(32, 'k');
+
+class FakeCrypto final : public cpb::CryptoService::CallbackService {
+ public:
+  explicit FakeCrypto(rpc::Calls& calls) : calls_(calls) {}
+  grpc::ServerUnaryReactor* Open(grpc::CallbackServerContext* c, const cpb::OpenRequest* q,
+                                 cpb::OpenResponse* r) override {
+    return calls_.Unary(c, q, r, [this](const rpc::Context& x, const cpb::OpenRequest& request, cpb::OpenResponse& response) -> absl::Status {
+      ++opened;
+      if (request.context() == "slow") std::this_thread::sleep_for(300ms);
+      if (request.context() == "bad") return WithRetryAfter(InvalidField("context", "is bad"), 2500);
+      if (request.context() == "fault") return absl::InternalError("driver said: password=x");
+      response.set_plaintext(rpc::FormatCaller(x.caller) + "|" + x.caller.if_match + "|" + CurrentTrace().TraceIdHex());
+      return absl::OkStatus();
+    });
+  }
+  std::atomic<int> opened = 0;
+
+ private:
+  rpc::Calls& calls_;
+};
+
+class FakeTrees final : public rpb::RepositoryInternalService::CallbackService {
+ public:
+  explicit FakeTrees(rpc::Calls& calls) : calls_(calls) {}
+  grpc::ServerWriteReactor<rpb::TreePiece>* ReadTree(grpc::CallbackServerContext* c, const rpb::ReadTreeRequest* q) override {
+    return calls_.ServerStream<rpb::ReadTreeRequest, rpb::TreePiece>(
+        c, q, [this](const rpc::Context&, const rpb::ReadTreeRequest& request, const std::function<bool(const rpb::TreePiece&)>& write) -> absl::Status {
+          const int count = request.commit() == "endless" ? 1'000'000 : 20;
+          rpb::TreePiece piece;
+          piece.set_data(std::string(60'000, 'x'));
+          for (int i = 0; i < count; ++i) {
+            if (!write(piece)) {
+              gone = true;
+              return absl::CancelledError("gone");
+            }
+          }
+          return request.commit() == "broken" ? NotFound("commit") : absl::OkStatus();
+        });
+  }
+  std::atomic<bool> gone = false;
+
+ private:
+  rpc::Calls& calls_;
+};
+
+struct Fixture {
+  rpc::ServerOptions options{.address = "unix:/tmp/pepeunit-rpc-test-" + std::to_string(::getpid()) + ".sock",
+                             .instance_key = kKey,
+                             .threads = 2,
+                             .queue = 2};
+  prometheus::Registry metrics;
+  rpc::Calls calls{options, &metrics};
+  FakeCrypto fake{calls};
+  FakeTrees trees{calls};
+  rpc::Server server{options, {&fake, &trees}};
+  rpc::Channel channel{options.address, kKey};
+  std::unique_ptr<cpb::CryptoService::Stub> stub = cpb::CryptoService::NewStub(channel.grpc());
+
+  Fixture() { REQUIRE(server.Start().ok()); }
+  ~Fixture() {
+    server.Shutdown(std::chrono::system_clock::now() + 2s);
+    calls.Drain();
+  }
+  absl::StatusOr<cpb::OpenResponse> Open(const std::string& context, const rpc::Caller& caller = {}, std::chrono::milliseconds timeout = 5s) {
+    cpb::OpenRequest request;
+    request.set_context(context);
+    return rpc::Call<cpb::OpenResponse>(channel, caller, timeout,
+                                           [&](auto* c, auto* r) { return stub->Open(c, request, r); });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("caller, If-Match and trace travel with a call") {
+  Fixture f;
+  const TraceScope trace(TraceContext::New());
+  rpc::Caller caller{.kind = rpc::Caller::Kind::kUser, .user_id = Uuid::New(), .session_id = Uuid::New(), .administrator = true, .if_match = "7"};
+  const auto answer = f.Open("x", caller);
+  REQUIRE(answer.ok());
+  CHECK(answer->plaintext() == rpc::FormatCaller(caller) + "|7|" + CurrentTrace().TraceIdHex());
+  CHECK(rpc::ParseCaller(rpc::FormatCaller(caller))->user_id == caller.user_id);
+}
+
+TEST_CASE("malformed callers are refused") {
+  for (const char* text : {"user", "user:x:y", "admin", "user:0190163d-8694-739b-aea5-966c26f8ad91:0190163d-8694-739b-aea5-966c26f8ad91:root"}) {
+    CHECK_FALSE(rpc::ParseCaller(text).ok());
+  }
+}
+
+TEST_CASE("an error keeps its reason, fields and time; ours hides its text") {
+  Fixture f;
+  const absl::Status bad = f.Open("bad").status();
+  CHECK(bad.code() == absl::StatusCode::kInvalidArgument);
+  CHECK(InfoOf(bad).reason == "INVALID_FIELD");
+  CHECK(InfoOf(bad).retry_after_ms == 2500);
+  REQUIRE(InfoOf(bad).violations.size() == 1);
+  CHECK(InfoOf(bad).violations[0].field == "context");
+  const absl::Status fault = f.Open("fault").status();
+  CHECK(fault.code() == absl::StatusCode::kInternal);
+  CHECK(std::string(fault.message()).find("password") == std::string::npos);
+}
+
+TEST_CASE("without the instance key nothing is called") {
+  Fixture f;
+  const rpc::Channel stranger(f.options.address, std::string(32, 'x'));
+  auto stub = cpb::CryptoService::NewStub(stranger.grpc());
+  const auto answer = rpc::Call<cpb::OpenResponse>(stranger, {}, 5s, [&](auto* c, auto* r) { return stub->Open(c, {}, r); });
+  CHECK(answer.status().code() == absl::StatusCode::kUnauthenticated);
+  CHECK(f.fake.opened == 0);
+}
+
+TEST_CASE("a full queue is RESOURCE_EXHAUSTED, and an absent server UNAVAILABLE") {
+  Fixture f;
+  std::vector<std::thread> threads;
+  std::atomic<int> refused = 0, served = 0;
+  for (int i = 0; i < 10; ++i) {
+    threads.emplace_back([&] {
+      const auto answer = f.Open("slow");
+      if (answer.ok()) ++served;
+      else if (answer.status().code() == absl::StatusCode::kResourceExhausted) ++refused;
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(served + refused == 10);
+  CHECK(served >= 2);
+  CHECK(refused >= 1);
+  const rpc::Channel nobody("unix:/tmp/pepeunit-nobody.sock", kKey);
+  auto stub = cpb::CryptoService::NewStub(nobody.grpc());
+  CHECK(rpc::Call<cpb::OpenResponse>(nobody, {}, 1s, [&](auto* c, auto* r) { return stub->Open(c, {}, r); }).status().code() ==
+        absl::StatusCode::kUnavailable);
+}
+
+TEST_CASE("a stream arrives whole, ends with its status, and stops when the caller goes") {
+  Fixture f;
+  auto stub = rpb::RepositoryInternalService::NewStub(f.channel.grpc());
+  const auto read = [&](const std::string& commit, int most) {
+    grpc::ClientContext context;
+    f.channel.Prepare(context, {}, 5s);
+    rpb::ReadTreeRequest request;
+    request.set_commit(commit);
+    auto reader = stub->ReadTree(&context, request);
+    rpb::TreePiece piece;
+    int count = 0;
+    while (count < most && reader->Read(&piece)) ++count;
+    if (count == most) context.TryCancel();
+    return std::pair(count, reader->Finish());
+  };
+  auto [whole, ok] = read("good", 1000);
+  CHECK(whole == 20);
+  CHECK(ok.ok());
+  auto [some, error] = read("broken", 1000);
+  CHECK(some == 20);
+  CHECK(error.error_code() == grpc::StatusCode::NOT_FOUND);
+  read("endless", 3);
+  for (int i = 0; i < 100 && !f.trees.gone; ++i) std::this_thread::sleep_for(20ms);
+  CHECK(f.trees.gone);
+}
