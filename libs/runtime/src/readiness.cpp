@@ -1,0 +1,82 @@
+#include "readiness.h"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "pepeunit/base/log.h"
+
+namespace pepeunit::runtime {
+
+void Readiness::Add(std::string name, std::function<absl::Status()> check) {
+  checks_.push_back({std::move(name), std::move(check)});
+}
+
+void Readiness::OnChange(std::function<void(bool)> listener) { listeners_.push_back(std::move(listener)); }
+
+void Readiness::Start() {
+  thread_ = std::thread([this] { Loop(); });
+}
+
+void Readiness::Stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Readiness::Drain() {
+  {
+    std::lock_guard lock(mutex_);
+    draining_ = true;
+  }
+  Publish();
+}
+
+bool Readiness::ready() const {
+  std::lock_guard lock(mutex_);
+  return ready_;
+}
+
+std::string Readiness::Report() const {
+  std::lock_guard lock(mutex_);
+  nlohmann::ordered_json report = {{"ready", ready_}, {"checks", nlohmann::ordered_json::object()}};
+  if (draining_) report["draining"] = true;
+  for (const Check& check : checks_) {
+    report["checks"][check.name] = check.last.ok() ? std::string("ok") : std::string(check.last.message());
+  }
+  return report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void Readiness::Loop() {
+  for (;;) {
+    for (Check& check : checks_) {
+      absl::Status now = check.run();
+      std::lock_guard lock(mutex_);
+      if (now.ok() != check.last.ok()) {
+        if (now.ok()) log::Info("dependency answers", {{"dependency", check.name}});
+        else log::Warning("dependency does not answer", {{"dependency", check.name}, {"status", now}});
+      }
+      check.last = std::move(now);
+    }
+    Publish();
+    std::unique_lock lock(mutex_);
+    if (wake_.wait_for(lock, std::chrono::seconds(1), [this] { return stop_; })) return;
+  }
+}
+
+void Readiness::Publish() {
+  bool now = false;
+  {
+    std::lock_guard lock(mutex_);
+    now = !draining_ && std::all_of(checks_.begin(), checks_.end(), [](const Check& c) { return c.last.ok(); });
+    if (now == ready_) return;
+    ready_ = now;
+  }
+  log::Info(now ? "ready" : "not ready");
+  for (const auto& listener : listeners_) listener(now);
+}
+
+}  // namespace pepeunit::runtime
