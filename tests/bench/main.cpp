@@ -1,0 +1,58 @@
+// pepeunit-bench: the load generator of `tools/bench`.
+//
+//   pepeunit-bench echo   [--port N] [--threads N]
+//   pepeunit-bench load   --units FILE --port N [--host IP] [--target PATH] [--connections N] [--threads N]
+//                         [--seconds S] [--echo]
+//
+// `load` prints one JSON object: accepted, per_s, percentiles in ms, refused by HTTP status.
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+
+#include "echo.h"
+#include "load.h"
+
+namespace {
+
+int Usage() {
+  std::fprintf(stderr,
+               "usage: pepeunit-bench echo [--port N] [--threads N]\n"
+               "       pepeunit-bench load --units FILE --port N [--host IP] [--target PATH] [--connections N]\n"
+               "                           [--threads N] [--seconds S] [--echo]\n");
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace pepeunit::bench;
+  if (argc < 2) return Usage();
+  const std::string command = argv[1];
+  std::map<std::string, std::string> options;
+  for (int i = 2; i < argc; ++i) {
+    const std::string name = argv[i];
+    if (name == "--echo") options[name] = "1";
+    else if (name.starts_with("--") && i + 1 < argc) options[name] = argv[++i];
+    else return Usage();
+  }
+  const auto number = [&](const char* name, double fallback) {
+    return options.count(name) != 0 ? std::atof(options[name].c_str()) : fallback;
+  };
+  if (command == "echo") {
+    return RunEcho(static_cast<std::uint16_t>(number("--port", 0)), static_cast<unsigned>(number("--threads", 2)));
+  }
+  if (command != "load" || options["--units"].empty() || number("--port", 0) < 1) return Usage();
+  LoadOptions load;
+  if (!options["--host"].empty()) load.host = options["--host"];
+  if (!options["--target"].empty()) load.target = options["--target"];
+  load.port = static_cast<std::uint16_t>(number("--port", 0));
+  load.connections = static_cast<unsigned>(number("--connections", 64));
+  load.threads = static_cast<unsigned>(number("--threads", 1));
+  load.seconds = number("--seconds", 10);
+  load.echo = options.count("--echo") != 0;
+  auto devices = ReadDevices(options["--units"]);
+  Report report = RunLoad(load, devices);
+  std::printf("%s\n", report.ToJson().c_str());
+  return 0;
+}

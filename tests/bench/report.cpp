@@ -1,0 +1,36 @@
+#include "report.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace pepeunit::bench {
+
+void Report::Merge(const Report& other) {
+  accepted += other.accepted;
+  readings += other.readings;
+  for (const auto& [status, count] : other.refused) refused[status] += count;
+  latencies_ms.insert(latencies_ms.end(), other.latencies_ms.begin(), other.latencies_ms.end());
+  last_accepted_ms = std::max(last_accepted_ms, other.last_accepted_ms);
+}
+
+std::string Report::ToJson() {
+  std::sort(latencies_ms.begin(), latencies_ms.end());
+  const auto percentile = [this](double p) {
+    if (latencies_ms.empty()) return 0.0;
+    const auto at = static_cast<std::size_t>(p * static_cast<double>(latencies_ms.size() - 1));
+    return static_cast<double>(latencies_ms[at]);
+  };
+  nlohmann::ordered_json json = {{"accepted", accepted},
+                                 {"readings", readings},
+                                 {"seconds", seconds},
+                                 {"per_s", seconds > 0 ? static_cast<double>(accepted) / seconds : 0.0},
+                                 {"p50_ms", percentile(0.50)},
+                                 {"p95_ms", percentile(0.95)},
+                                 {"p99_ms", percentile(0.99)},
+                                 {"last_accepted_ms", last_accepted_ms},
+                                 {"refused", nlohmann::ordered_json::object()}};
+  for (const auto& [status, count] : refused) json["refused"][std::to_string(status)] = count;
+  return json.dump();
+}
+
+}  // namespace pepeunit::bench
