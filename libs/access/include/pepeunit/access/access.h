@@ -16,13 +16,13 @@ enum class Role { kNone = 0, kReader = 1, kWriter = 2, kMaintainer = 3, kOwner =
 struct Subject {
   enum class Kind { kAnonymous, kUser, kRemoteUser, kUnit };
   Kind kind = Kind::kAnonymous;
-  Uuid id;                     // of the user or unit; nil for anonymous
-  Uuid owner_id;               // kUnit: the user it belongs to; a unit may what its owner may read
+  Uuid id{};                   // of the user or unit; nil for anonymous
+  Uuid owner_id{};             // kUnit: the user it belongs to; a unit may what its owner may read
   bool administrator = false;  // kUser only
 };
 
 struct Node {
-  Uuid owner_id;
+  Uuid owner_id{};
   Level level = Level::kPrivate;   // of the node itself
   Level ceiling = Level::kPublic;  // of its parent: a child is never more open; kPublic when it has none
   Role granted = Role::kNone;      // the highest grant to the subject on the node or its parent
