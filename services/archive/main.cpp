@@ -1,0 +1,41 @@
+#include <cstdlib>
+
+#include "handler.h"
+#include "pepeunit/base/errors.h"
+#include "pepeunit/base/log.h"
+#include "remote_sources.h"
+#include "settings.h"
+
+using namespace pepeunit;
+using namespace pepeunit::archive;
+
+int main(int argc, char** argv) {
+  Config config("archive");
+  const Settings settings = Settings::From(config);
+  runtime::ExitOnHelpOrProblems(config, argc, argv);
+  runtime::Service service(settings.runtime);
+
+  const std::string& key = settings.server.instance_key;
+  const rpc::Channel graph(settings.graph_target, key), crypto(settings.crypto_target, key), repo(settings.repo_target, key);
+  RemoteSources sources(graph, crypto, repo);
+  UnitArchives archives(sources, settings.limits);
+
+  rpc::Calls calls(settings.server, &service.metrics());
+  Handler handler(calls, archives);
+  rpc::Server server(settings.server, {&handler});
+  if (absl::Status status = server.Start(); !status.ok()) {
+    log::Error("cannot serve", {{"status", status}});
+    return EXIT_FAILURE;
+  }
+
+  for (const rpc::Channel* channel : {&graph, &crypto, &repo}) {
+    service.AddReadiness(channel->target(), [channel]() -> absl::Status {
+      if (channel->Ready(std::chrono::milliseconds(300))) return absl::OkStatus();
+      return Unavailable("It does not answer.");
+    });
+  }
+  service.OnReadyChange([&](bool ready) { server.SetServing(ready); });
+  service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
+  service.OnDrain("calls", [&](auto) { calls.Drain(); });
+  return service.Run();
+}

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace pepeunit::archive {
+
+// repo-sync takes no larger one, so a larger one here was never a valid unit's.
+inline constexpr std::size_t kMaxSchema = 256 * 1024;
+
+// `schema.json` with `"pepeunit": {"commit": "<commit>"}` added at its end, so that the program on the device can
+// tell which version it is. The order of keys is kept, the layout is two spaces a level. FAILED_PRECONDITION
+// (INVALID_REPOSITORY) if `text` is not a JSON object of at most kMaxSchema bytes and 32 levels. Pure.
+absl::StatusOr<std::string> StampSchema(std::string_view text, const std::string& commit);
+
+}  // namespace pepeunit::archive

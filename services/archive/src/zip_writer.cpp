@@ -1,0 +1,130 @@
+#include "zip_writer.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <locale.h>
+
+#include <algorithm>
+
+#include "pepeunit/base/errors.h"
+
+namespace pepeunit::archive {
+namespace {
+
+constexpr int kBlock = 32 * 1024;
+
+// libarchive marks names as UTF-8 by the thread's locale, and services run in "C".
+class Utf8Locale {
+ public:
+  Utf8Locale() : previous_(::uselocale(Utf8())) {}
+  ~Utf8Locale() { ::uselocale(previous_); }
+  Utf8Locale(const Utf8Locale&) = delete;
+  Utf8Locale& operator=(const Utf8Locale&) = delete;
+
+ private:
+  static locale_t Utf8() {
+    static const locale_t locale = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+    return locale;  // null leaves the thread's locale: only the marks of names other than ASCII are lost
+  }
+  locale_t previous_;
+};
+
+}  // namespace
+
+struct ZipWriter::Impl {
+  explicit Impl(Sink s) : sink(std::move(s)), writer(::archive_write_new()) {
+    // Without the padding that tapes want.
+    const bool ready = writer != nullptr && ::archive_write_set_format_zip(writer) == ARCHIVE_OK &&
+                       ::archive_write_zip_set_compression_deflate(writer) == ARCHIVE_OK &&
+                       ::archive_write_set_bytes_per_block(writer, kBlock) == ARCHIVE_OK &&
+                       ::archive_write_set_bytes_in_last_block(writer, 1) == ARCHIVE_OK &&
+                       ::archive_write_open(writer, this, nullptr, OnWrite, nullptr) == ARCHIVE_OK;
+    failed = !ready;
+  }
+
+  ~Impl() {
+    if (writer == nullptr) return;
+    // An archive that was not finished must not be closed with a directory, as if it were whole.
+    if (!finished) ::archive_write_fail(writer);
+    ::archive_write_free(writer);
+  }
+
+  static la_ssize_t OnWrite(struct ::archive* writer, void* self, const void* data, std::size_t length) {
+    Impl& impl = *static_cast<Impl*>(self);
+    const std::string_view all(static_cast<const char*>(data), length);
+    for (std::size_t at = 0; at < length; at += kMaxPiece) {
+      if (impl.gone) break;
+      impl.gone = !impl.sink(all.substr(at, kMaxPiece));
+    }
+    if (!impl.gone) return static_cast<la_ssize_t>(length);
+    ::archive_set_error(writer, -1, "the receiver went away");
+    return -1;
+  }
+
+  absl::Status Fail() {
+    failed = true;
+    if (gone) return absl::CancelledError("The receiver went away.");
+    const char* reason = writer == nullptr ? "no memory" : ::archive_error_string(writer);
+    return Internal(std::string("zip: ") + (reason == nullptr ? "unknown error" : reason));
+  }
+
+  absl::Status CloseEntry() {
+    if (missing != 0) {
+      failed = true;
+      return absl::DataLossError("a file is shorter than announced");
+    }
+    return absl::OkStatus();
+  }
+
+  Sink sink;
+  struct ::archive* writer;
+  std::int64_t missing = 0;  // bytes that the file begun last still lacks
+  bool gone = false, failed = false, finished = false;
+};
+
+ZipWriter::ZipWriter(Sink sink) : impl_(std::make_unique<Impl>(std::move(sink))) {}
+ZipWriter::~ZipWriter() = default;
+
+absl::Status ZipWriter::Begin(const std::string& path, std::int64_t size, bool executable) {
+  if (impl_->failed) return impl_->Fail();
+  PEPEUNIT_RETURN_IF_ERROR(impl_->CloseEntry());
+  const Utf8Locale utf8;
+  struct ::archive_entry* entry = ::archive_entry_new();
+  if (entry == nullptr) return impl_->Fail();
+  ::archive_entry_set_pathname(entry, path.c_str());
+  ::archive_entry_set_size(entry, size);
+  ::archive_entry_set_filetype(entry, AE_IFREG);
+  ::archive_entry_set_perm(entry, executable ? 0755 : 0644);
+  // No time is set: the format then says 1980-01-01 00:00, whatever the zone.
+  const int result = ::archive_write_header(impl_->writer, entry);
+  ::archive_entry_free(entry);
+  if (result != ARCHIVE_OK) return impl_->Fail();
+  impl_->missing = size;
+  return absl::OkStatus();
+}
+
+absl::Status ZipWriter::Write(std::string_view data) {
+  if (impl_->failed) return impl_->Fail();
+  if (static_cast<std::int64_t>(data.size()) > impl_->missing) {
+    impl_->failed = true;
+    return absl::DataLossError("a file is longer than announced");
+  }
+  while (!data.empty()) {
+    const la_ssize_t written = ::archive_write_data(impl_->writer, data.data(), data.size());
+    if (written <= 0) return impl_->Fail();
+    impl_->missing -= written;
+    data.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ZipWriter::Finish() {
+  if (impl_->failed) return impl_->Fail();
+  PEPEUNIT_RETURN_IF_ERROR(impl_->CloseEntry());
+  const Utf8Locale utf8;
+  if (::archive_write_close(impl_->writer) != ARCHIVE_OK) return impl_->Fail();
+  impl_->finished = true;
+  return absl::OkStatus();
+}
+
+}  // namespace pepeunit::archive

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace pepeunit::archive {
+
+// Writes a ZIP piece by piece into a sink that need not be seekable: what is in memory is one block and the directory
+// of names. The same entries give the same bytes: no times, no owners. Not thread-safe.
+class ZipWriter {
+ public:
+  // Takes at most kMaxPiece bytes; false when nobody wants more, which ends the archive with CANCELLED.
+  using Sink = std::function<bool(std::string_view piece)>;
+  static constexpr std::size_t kMaxPiece = 64 * 1024;
+
+  explicit ZipWriter(Sink sink);
+  ~ZipWriter();
+
+  // Begins a file of exactly `size` bytes. `path` is UTF-8, relative, with '/'.
+  absl::Status Begin(const std::string& path, std::int64_t size, bool executable);
+  // Bytes of the file begun last.
+  absl::Status Write(std::string_view data);
+  // All files are in: writes the directory. DATA_LOSS if the last file got fewer bytes than it should.
+  absl::Status Finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pepeunit::archive
