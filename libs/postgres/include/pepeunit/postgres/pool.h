@@ -36,8 +36,7 @@ class Pool {
   ~Pool();
 
   // Runs `body` in a transaction: commits when it returns OK, else rolls back and returns its status. Repeats it on
-  // serialization failures and deadlocks, and when the connection proves dead before anything was done, so `body` may
-  // run more than once. `name` labels logs and metrics.
+  // serialization failures and deadlocks, so `body` may run more than once. `name` labels logs and metrics.
   absl::Status Transact(const char* name, const std::function<absl::Status(pqxx::work&)>& body);
 
   // The same with a result.

@@ -1,0 +1,200 @@
+#include "pepeunit/postgres/pool.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
+#include "pepeunit/base/clock.h"
+#include "pepeunit/base/errors.h"
+#include "pepeunit/base/log.h"
+
+namespace pepeunit::postgres {
+namespace {
+
+constexpr int kMostTries = 4;  // of a transaction that conflicts with others
+
+// libpqxx 6 makes a lost connection anew at the next use, without our settings and in the middle of what was assumed
+// to be one session. Inhibited, it throws instead, and the pool makes a fresh one.
+std::unique_ptr<pqxx::connection> Open(const PoolOptions& options) {
+  auto connection = std::make_unique<pqxx::connection>(options.dsn);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // deprecated because version 7 never reconnects
+  connection->inhibit_reactivation(true);
+#pragma GCC diagnostic pop
+  pqxx::nontransaction setup(*connection);
+  setup.exec("SET search_path TO " + setup.quote_name(options.schema));
+  setup.exec("SET statement_timeout TO " + std::to_string(options.statement_timeout.count()));
+  setup.exec("SET idle_in_transaction_session_timeout TO 60000");
+  setup.exec("SET client_encoding TO 'UTF8'");
+  setup.exec("SET timezone TO 'UTC'");
+  setup.exec("SET application_name TO " + setup.quote("pepeunit-" + options.schema));
+  return connection;
+}
+
+// Whether the server hung up, without asking it: an idle session has nothing to read, so bytes or an end mean that it
+// was terminated. Costs no round trip.
+bool IsDead(const pqxx::connection& connection) {
+  char byte = 0;
+  const ssize_t got = ::recv(connection.sock(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+std::string WithConnectTimeout(const std::string& dsn) {
+  if (dsn.find("connect_timeout") != std::string::npos) return dsn;
+  if (dsn.starts_with("postgres://") || dsn.starts_with("postgresql://")) {
+    return dsn + (dsn.find('?') == std::string::npos ? "?" : "&") + "connect_timeout=3";
+  }
+  return dsn + " connect_timeout=3";
+}
+
+}  // namespace
+
+PoolOptions PoolOptionsFrom(Config& config, const std::string& schema) {
+  PoolOptions options;
+  options.dsn = config.Secret("PEPEUNIT_DATABASE_URL", "PostgreSQL, as libpq's connection string or URL, in the role of this service");
+  options.schema = schema;
+  options.max_connections = static_cast<std::size_t>(
+      config.Integer("PEPEUNIT_DATABASE_CONNECTIONS", 4, 1, 100, "most connections to PostgreSQL, opened when needed"));
+  return options;
+}
+
+struct Pool::Impl {
+  struct Idle {
+    std::unique_ptr<pqxx::connection> connection;
+    std::int64_t since_ms;
+  };
+
+  // A connection for one transaction. Given back by Release, or dropped when its use failed.
+  absl::Status Acquire(const char* name, std::unique_ptr<pqxx::connection>* out) {
+    std::unique_lock lock(mutex);
+    const auto free = [this] { return !idle.empty() || open < options.max_connections; };
+    if (!released.wait_for(lock, options.acquire_timeout, free)) {
+      return Unavailable("The database is busy; try again shortly.");
+    }
+    CloseOld();
+    while (!idle.empty()) {
+      *out = std::move(idle.back().connection);
+      idle.pop_back();
+      if (!IsDead(**out)) return absl::OkStatus();
+      out->reset();
+      --open;
+    }
+    ++open;
+    lock.unlock();
+    try {
+      *out = Open(options);
+      return absl::OkStatus();
+    } catch (...) {
+      const absl::Status status = FromException(name);
+      Drop();
+      return status.code() == absl::StatusCode::kUnavailable
+                 ? status
+                 : Unavailable("The database does not answer; try again shortly.");
+    }
+  }
+
+  void Release(std::unique_ptr<pqxx::connection> connection) {
+    {
+      std::lock_guard lock(mutex);
+      idle.push_back({std::move(connection), MonotonicMs()});
+    }
+    released.notify_one();
+  }
+
+  void Drop() {
+    {
+      std::lock_guard lock(mutex);
+      --open;
+    }
+    released.notify_one();
+  }
+
+  // The oldest lie in front, for the last given back is taken first.
+  void CloseOld() {
+    while (idle.size() > 1 && MonotonicMs() - idle.front().since_ms > options.idle_close.count()) {
+      idle.pop_front();
+      --open;
+    }
+  }
+
+  // One try; `conflict` says that another may succeed.
+  absl::Status Try(const char* name, const std::function<absl::Status(pqxx::work&)>& body, bool* conflict) {
+    std::unique_ptr<pqxx::connection> connection;
+    PEPEUNIT_RETURN_IF_ERROR(Acquire(name, &connection));
+    try {
+      absl::Status status;
+      {
+        pqxx::work tx(*connection);
+        status = body(tx);
+        if (status.ok()) tx.commit();
+      }
+      Release(std::move(connection));
+      return status;
+    } catch (const pqxx::transaction_rollback&) {
+      *conflict = true;
+      const absl::Status status = FromException(name);
+      Release(std::move(connection));
+      return status;
+    } catch (const pqxx::sql_error& e) {
+      const absl::Status status = FromException(name);
+      // The session is good when the server itself refused the statement.
+      if (!e.sqlstate().empty() && !e.sqlstate().starts_with("57") && connection->is_open()) {
+        Release(std::move(connection));
+      } else {
+        connection.reset();
+        Drop();
+      }
+      return status;
+    } catch (...) {
+      const absl::Status status = FromException(name);
+      connection.reset();
+      Drop();
+      return status;
+    }
+  }
+
+  PoolOptions options;
+  std::mutex mutex;
+  std::condition_variable released;
+  std::deque<Idle> idle;
+  std::size_t open = 0;  // idle and in use
+};
+
+Pool::Pool(PoolOptions options) : impl_(std::make_unique<Impl>()) {
+  options.dsn = WithConnectTimeout(options.dsn);
+  impl_->options = std::move(options);
+}
+
+Pool::~Pool() = default;
+
+absl::Status Pool::Transact(const char* name, const std::function<absl::Status(pqxx::work&)>& body) {
+  absl::Status status;
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    bool conflict = false;
+    status = impl_->Try(name, body, &conflict);
+    if (!conflict) return status;
+  }
+  return status;
+}
+
+absl::Status Pool::Ping() {
+  return Transact("ping", [](pqxx::work& tx) {
+    tx.exec("SELECT 1");
+    return absl::OkStatus();
+  });
+}
+
+std::unique_ptr<pqxx::connection> Pool::Connect(absl::Status* status) {
+  try {
+    *status = absl::OkStatus();
+    return Open(impl_->options);
+  } catch (...) {
+    *status = FromException("connect");
+    return nullptr;
+  }
+}
+
+}  // namespace pepeunit::postgres
