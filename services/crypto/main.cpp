@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
   postgres::Pool pool(settings.pool);
   if (auto s = postgres::ApplyMigrations(pool, "secret", kMigrations); !s.ok()) return Fail("cannot migrate", s);
   PostgresKeyStore store(pool);
-  auto keys = KeyRing::Open(*std::move(master_key), store);
+  auto keys = KeyRing::OpenWaiting(*master_key, store, std::chrono::minutes(5));
   if (!keys.ok()) return Fail("cannot open the data keys", keys.status());
 
   Sealer sealer(**keys);

@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "ed25519.h"
 #include "gcm.h"
+#include "pepeunit/base/backoff.h"
 #include "pepeunit/base/bytes.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
+#include "pepeunit/base/log.h"
 
 namespace pepeunit::crypto {
 namespace {
@@ -64,6 +67,18 @@ absl::StatusOr<std::unique_ptr<KeyRing>> KeyRing::Open(MasterKey master, KeyStor
   }
   ring->reloaded_ms_ = MonotonicMs();
   return ring;
+}
+
+absl::StatusOr<std::unique_ptr<KeyRing>> KeyRing::OpenWaiting(const MasterKey& master, KeyStore& store,
+                                                              std::chrono::milliseconds give_up) {
+  const std::int64_t until = MonotonicMs() + give_up.count();
+  Backoff backoff(std::chrono::milliseconds(100), std::chrono::seconds(5));
+  while (true) {
+    auto ring = Open(master, store);
+    if (!absl::IsUnavailable(ring.status()) || MonotonicMs() >= until) return ring;
+    log::Warning("the data keys cannot be read yet", {{"status", ring.status()}});
+    std::this_thread::sleep_for(backoff.Next());
+  }
 }
 
 absl::Status KeyRing::CheckMaster(const std::vector<StoredKey>& stored) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -36,6 +37,10 @@ class KeyRing {
   // Makes the keys that are missing. FAILED_PRECONDITION if the stored keys do not open with `master`: then nothing
   // was written, and the service must not go on. UNAVAILABLE if the store does not answer. `store` outlives the ring.
   static absl::StatusOr<std::unique_ptr<KeyRing>> Open(MasterKey master, KeyStore& store);
+
+  // The same, but waits with backoff for a store that does not answer, until `give_up`.
+  static absl::StatusOr<std::unique_ptr<KeyRing>> OpenWaiting(const MasterKey& master, KeyStore& store,
+                                                              std::chrono::milliseconds give_up);
 
   // The key that makes new ciphertexts or signatures.
   DataKeyPtr Active(Purpose purpose) const;

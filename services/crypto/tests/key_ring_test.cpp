@@ -81,6 +81,20 @@ TEST_CASE("another master key is refused before anything is written", "[R4]") {
   CHECK(store.keys.size() == 3);
 }
 
+TEST_CASE("a start waits for a store that does not answer yet, but not for ever") {
+  MemoryKeyStore store;
+  store.down = true;
+  CHECK(KeyRing::OpenWaiting(TestMaster(), store, std::chrono::milliseconds(150)).status().code() ==
+        absl::StatusCode::kUnavailable);
+  std::thread recovery([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    const std::lock_guard lock(store.mutex);
+    store.down = false;
+  });
+  CHECK(KeyRing::OpenWaiting(TestMaster(), store, std::chrono::seconds(30)).ok());
+  recovery.join();
+}
+
 TEST_CASE("a damaged or moved key stops the start and is named", "[R4]") {
   MemoryKeyStore store;
   REQUIRE(TestRing(store));
