@@ -8,6 +8,12 @@ namespace pepeunit::crypto {
 
 // The gRPC face: forwards and decides nothing. Calls that hash run apart from the others.
 class Handler final : public v1::CryptoService::CallbackService {
+  // Before its uses, for its type is deduced.
+  template <typename Request, typename Response>
+  auto Forward(absl::Status (Api::*method)(const Request&, Response&)) {
+    return [this, method](const rpc::Context&, const Request& q, Response& r) { return (api_.*method)(q, r); };
+  }
+
  public:
   // All outlive it.
   Handler(rpc::Calls& calls, rpc::Calls& password_calls, Api& api)
@@ -48,11 +54,6 @@ class Handler final : public v1::CryptoService::CallbackService {
   }
 
  private:
-  template <typename Request, typename Response>
-  auto Forward(absl::Status (Api::*method)(const Request&, Response&)) {
-    return [this, method](const rpc::Context&, const Request& q, Response& r) { return (api_.*method)(q, r); };
-  }
-
   rpc::Calls& calls_;
   rpc::Calls& password_calls_;
   Api& api_;
