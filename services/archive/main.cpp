@@ -1,4 +1,5 @@
 #include <cstdlib>
+#include <utility>
 
 #include "handler.h"
 #include "pepeunit/base/errors.h"
@@ -16,7 +17,8 @@ int main(int argc, char** argv) {
   runtime::Service service(settings.runtime);
 
   const std::string& key = settings.server.instance_key;
-  const rpc::Channel graph(settings.graph_target, key), crypto(settings.crypto_target, key), repo(settings.repo_target, key);
+  const rpc::Channel graph(settings.graph_target, key), crypto(settings.crypto_target, key),
+      repo(settings.repo_target, key);
   RemoteSources sources(graph, crypto, repo);
   UnitArchives archives(sources, settings.limits);
 
@@ -28,10 +30,12 @@ int main(int argc, char** argv) {
     return EXIT_FAILURE;
   }
 
-  for (const rpc::Channel* channel : {&graph, &crypto, &repo}) {
-    service.AddReadiness(channel->target(), [channel]() -> absl::Status {
+  const std::pair<const char*, const rpc::Channel*> needed[] = {
+      {"graph-registry", &graph}, {"crypto", &crypto}, {"repo-sync", &repo}};
+  for (const auto& [name, channel] : needed) {
+    service.AddReadiness(name, [channel = channel]() -> absl::Status {
       if (channel->Ready(std::chrono::milliseconds(300))) return absl::OkStatus();
-      return Unavailable("It does not answer.");
+      return Unavailable("No answer at " + channel->target() + ".");
     });
   }
   service.OnReadyChange([&](bool ready) { server.SetServing(ready); });

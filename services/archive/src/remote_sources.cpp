@@ -33,10 +33,10 @@ RemoteSources::RemoteSources(const rpc::Channel& graph, const rpc::Channel& cryp
 absl::StatusOr<Package> RemoteSources::GetPackage(const rpc::Context& call, const Uuid& unit) {
   graph::v1::GetUnitPackageRequest request;
   request.set_unit_id(unit.ToString());
-  PEPEUNIT_ASSIGN_OR_RETURN(graph::v1::UnitPackage found,
-                            rpc::Call<graph::v1::UnitPackage>(
-                                graph_channel_, call.caller, UnaryTimeout(call),
-                                [&](auto* c, auto* r) { return graph_->GetUnitPackage(c, request, r); }));
+  PEPEUNIT_ASSIGN_OR_RETURN(
+      graph::v1::UnitPackage found,
+      rpc::Call<graph::v1::UnitPackage>(graph_channel_, call.caller, UnaryTimeout(call),
+                                        [&](auto* c, auto* r) { return graph_->GetUnitPackage(c, request, r); }));
   return Package{.unit = unit,
                  .unit_name = found.unit_name(),
                  .repo_unit_id = found.repo_unit_id(),

@@ -32,7 +32,12 @@ std::vector<std::string_view> Components(std::string_view path) {
 std::size_t SequenceLength(std::string_view text) {
   const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t lead = at(0);
-  const std::size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+  const std::size_t length = lead < 0x80   ? 1
+                             : lead < 0xC2 ? 0
+                             : lead < 0xE0 ? 2
+                             : lead < 0xF0 ? 3
+                             : lead < 0xF5 ? 4
+                                           : 0;
   if (length == 0 || length > text.size()) return 0;
   for (std::size_t i = 1; i < length; ++i) {
     if ((at(i) & 0xC0) != 0x80) return 0;
@@ -81,7 +86,8 @@ Rule RuleFor(std::string_view path) {
 std::string ArchiveName(std::string_view unit_name, const Uuid& unit) {
   std::string name;
   for (const char c : unit_name) {
-    const bool safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+    const bool safe =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
     const char next = safe ? c : '-';
     const bool repeats = !name.empty() && (next == '-' || next == '.') && (name.back() == '-' || name.back() == '.');
     if (!repeats && name.size() < kMaxName) name += next;

@@ -42,7 +42,8 @@ class Assembly {
       case Rule::kKeep:
         return zip_.Write(piece.data);
       case Rule::kStamp:
-        if (schema_.size() + piece.data.size() > kMaxSchema) return absl::DataLossError("schema.json is longer than announced");
+        if (schema_.size() + piece.data.size() > kMaxSchema)
+          return absl::DataLossError("schema.json is longer than announced");
         schema_ += piece.data;
         return absl::OkStatus();
       case Rule::kReplace:
@@ -94,10 +95,12 @@ class Assembly {
 
   absl::Status Count(std::int64_t size) {
     if (size < 0 || size > limits_.bytes - bytes_) {
-      return Limit("The unit's program is larger than this instance packs (" + std::to_string(limits_.bytes) + " bytes).", 0);
+      return Limit(
+          "The unit's program is larger than this instance packs (" + std::to_string(limits_.bytes) + " bytes).", 0);
     }
     if (files_ == limits_.files) {
-      return Limit("The unit's program has more files than this instance packs (" + std::to_string(limits_.files) + ").", 0);
+      return Limit(
+          "The unit's program has more files than this instance packs (" + std::to_string(limits_.files) + ").", 0);
     }
     bytes_ += size;
     ++files_;

@@ -27,7 +27,8 @@ class MemorySources final : public Sources {
  public:
   absl::StatusOr<Package> GetPackage(const rpc::Context&, const Uuid& unit) override {
     if (!package_error.ok()) return package_error;
-    return Package{.unit = unit, .unit_name = unit_name, .repo_unit_id = "repo", .commit = kTestCommit, .sealed_env = "sealed"};
+    return Package{
+        .unit = unit, .unit_name = unit_name, .repo_unit_id = "repo", .commit = kTestCommit, .sealed_env = "sealed"};
   }
   absl::StatusOr<std::string> OpenEnv(const rpc::Context&, const Package&) override { return env; }
   absl::Status ReadTree(const rpc::Context&, const Package&,
@@ -91,7 +92,9 @@ inline Unzipped Unzip(const std::string& zip) {
 }
 
 inline rpc::Context TestCall() {
-  return {.caller = {}, .deadline = std::chrono::system_clock::now() + std::chrono::minutes(1), .cancelled = [] { return false; }};
+  return {.caller = {}, .deadline = std::chrono::system_clock::now() + std::chrono::minutes(1), .cancelled = [] {
+            return false;
+          }};
 }
 
 }  // namespace pepeunit::archive

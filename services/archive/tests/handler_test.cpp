@@ -24,15 +24,17 @@ class FakeGraph final : public graph::v1::GraphInternalService::CallbackService 
   explicit FakeGraph(rpc::Calls& calls) : calls_(calls) {}
   grpc::ServerUnaryReactor* GetUnitPackage(grpc::CallbackServerContext* c, const graph::v1::GetUnitPackageRequest* q,
                                            graph::v1::UnitPackage* r) override {
-    return calls_.Unary(c, q, r, [](const rpc::Context& call, const graph::v1::GetUnitPackageRequest& request, graph::v1::UnitPackage& package) -> absl::Status {
-      if (!call.caller.signed_in()) return NotFound("unit");
-      package.set_unit_id(request.unit_id());
-      package.set_unit_name("host monitor");
-      package.set_repo_unit_id("repo-1");
-      package.set_commit(kTestCommit);
-      package.set_sealed_env("sealed");
-      return absl::OkStatus();
-    });
+    return calls_.Unary(c, q, r,
+                        [](const rpc::Context& call, const graph::v1::GetUnitPackageRequest& request,
+                           graph::v1::UnitPackage& package) -> absl::Status {
+                          if (!call.caller.signed_in()) return NotFound("unit");
+                          package.set_unit_id(request.unit_id());
+                          package.set_unit_name("host monitor");
+                          package.set_repo_unit_id("repo-1");
+                          package.set_commit(kTestCommit);
+                          package.set_sealed_env("sealed");
+                          return absl::OkStatus();
+                        });
   }
 
  private:
@@ -44,13 +46,16 @@ class FakeOpener final : public crypto::v1::CryptoService::CallbackService {
   explicit FakeOpener(rpc::Calls& calls) : calls_(calls) {}
   grpc::ServerUnaryReactor* Open(grpc::CallbackServerContext* c, const crypto::v1::OpenRequest* q,
                                  crypto::v1::OpenResponse* r) override {
-    return calls_.Unary(c, q, r, [](const rpc::Context& call, const crypto::v1::OpenRequest& request, crypto::v1::OpenResponse& response) -> absl::Status {
-      if (call.caller.kind != rpc::Caller::Kind::kService || request.ciphertext() != "sealed" || request.context() != "graph.unit.env:" + kUnitId) {
-        return InvalidField("ciphertext", "was not sealed here");
-      }
-      response.set_plaintext("{\"K\":\"V\"}");
-      return absl::OkStatus();
-    });
+    return calls_.Unary(c, q, r,
+                        [](const rpc::Context& call, const crypto::v1::OpenRequest& request,
+                           crypto::v1::OpenResponse& response) -> absl::Status {
+                          if (call.caller.kind != rpc::Caller::Kind::kService || request.ciphertext() != "sealed" ||
+                              request.context() != "graph.unit.env:" + kUnitId) {
+                            return InvalidField("ciphertext", "was not sealed here");
+                          }
+                          response.set_plaintext("{\"K\":\"V\"}");
+                          return absl::OkStatus();
+                        });
   }
 
  private:
@@ -63,7 +68,9 @@ class FakeRepo final : public repo::v1::RepositoryInternalService::CallbackServi
   grpc::ServerWriteReactor<repo::v1::TreePiece>* ReadTree(grpc::CallbackServerContext* c,
                                                           const repo::v1::ReadTreeRequest* q) override {
     return calls_.ServerStream<repo::v1::ReadTreeRequest, repo::v1::TreePiece>(
-        c, q, [this](const rpc::Context&, const repo::v1::ReadTreeRequest& request, const std::function<bool(const repo::v1::TreePiece&)>& write) -> absl::Status {
+        c, q,
+        [this](const rpc::Context&, const repo::v1::ReadTreeRequest& request,
+               const std::function<bool(const repo::v1::TreePiece&)>& write) -> absl::Status {
           if (request.repo_unit_id() != "repo-1" || request.commit() != kTestCommit) return NotFound("version");
           for (int i = 0; i < files; ++i) {
             repo::v1::TreePiece piece;

@@ -13,13 +13,16 @@ const std::string kCommit = "0123456789abcdef0123456789abcdef01234567";
 
 bool Invalid(const std::string& text) {
   const auto stamped = StampSchema(text, kCommit);
-  return stamped.status().code() == absl::StatusCode::kFailedPrecondition && InfoOf(stamped.status()).reason == "INVALID_REPOSITORY";
+  return stamped.status().code() == absl::StatusCode::kFailedPrecondition &&
+         InfoOf(stamped.status()).reason == "INVALID_REPOSITORY";
 }
 
 }  // namespace
 
 TEST_CASE("the version is added at the end and the order is kept", "[U6][S2]") {
-  const auto stamped = StampSchema(R"({"world_state":["utc"],"output_variables":[{"name":"t","type":"number","maximum":1.5}],"input_variables":[]})", kCommit);
+  const auto stamped = StampSchema(
+      R"({"world_state":["utc"],"output_variables":[{"name":"t","type":"number","maximum":1.5}],"input_variables":[]})",
+      kCommit);
   REQUIRE(stamped.ok());
   CHECK(*stamped == R"({
   "world_state": [
@@ -34,7 +37,8 @@ TEST_CASE("the version is added at the end and the order is kept", "[U6][S2]") {
   ],
   "input_variables": [],
   "pepeunit": {
-    "commit": ")" + kCommit + R"("
+    "commit": ")" + kCommit +
+                        R"("
   }
 }
 )");

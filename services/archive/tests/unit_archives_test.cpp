@@ -142,7 +142,8 @@ TEST_CASE("nothing more is read once the receiver is gone or the time is over", 
 TEST_CASE("an id that is no UUID is named", "[U6]") {
   ArchiveFixture f;
   UnitArchives archives(f.sources, f.limits);
-  const absl::Status status = archives.Download(TestCall(), "x", [](const std::string&, std::string_view) { return true; });
+  const absl::Status status =
+      archives.Download(TestCall(), "x", [](const std::string&, std::string_view) { return true; });
   REQUIRE(InfoOf(status).violations.size() == 1);
   CHECK(InfoOf(status).violations[0].field == "unit_id");
 }

@@ -9,12 +9,10 @@ using namespace pepeunit;
 using namespace pepeunit::archive;
 
 TEST_CASE("files come out as they went in, with their modes and names", "[U6]") {
-  const std::vector<TestFile> files = {{"main.py", "print('hello')\n"},
-                                       {"empty", ""},
-                                       {"bin/run.sh", "#!/bin/sh\n", true},
-                                       {"имя/файл.txt", "текст"},
-                                       {"random.bin", RandomBytes(300'000)},
-                                       {"zeros.bin", std::string(3'000'000, '\0')}};
+  const std::vector<TestFile> files = {
+      {"main.py", "print('hello')\n"},      {"empty", ""},
+      {"bin/run.sh", "#!/bin/sh\n", true},  {"имя/файл.txt", "текст"},
+      {"random.bin", RandomBytes(300'000)}, {"zeros.bin", std::string(3'000'000, '\0')}};
   std::string zip;
   std::size_t largest = 0;
   ZipWriter writer([&](std::string_view piece) {

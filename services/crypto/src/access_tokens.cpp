@@ -13,11 +13,8 @@ absl::StatusOr<AccessTokens::Issued> AccessTokens::Issue(const Uuid& user, const
   const DataKeyPtr key = keys_.Active(Purpose::kAccessSignature);
   if (!key) return Internal("no active key for access tokens");
   const std::int64_t now_s = now_ms_() / 1000;
-  const AccessClaims claims{.user = user,
-                            .session = session,
-                            .administrator = administrator,
-                            .issued = now_s,
-                            .expires = now_s + lifetime_s};
+  const AccessClaims claims{
+      .user = user, .session = session, .administrator = administrator, .issued = now_s, .expires = now_s + lifetime_s};
   const std::string header = AccessHeaderJson(std::to_string(key->id));
   std::string token = Base64UrlEncode(AsBytes(header)) + '.' + Base64UrlEncode(AsBytes(AccessClaimsJson(claims)));
   const std::string signature = Ed25519Sign(key->secret, key->public_key, token);

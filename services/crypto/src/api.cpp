@@ -35,8 +35,7 @@ absl::Status Api::VerifyPassword(const v1::VerifyPasswordRequest& request, v1::V
   return absl::OkStatus();
 }
 
-absl::Status Api::IssueAccessToken(const v1::IssueAccessTokenRequest& request,
-                                   v1::IssueAccessTokenResponse& response) {
+absl::Status Api::IssueAccessToken(const v1::IssueAccessTokenRequest& request, v1::IssueAccessTokenResponse& response) {
   PEPEUNIT_ASSIGN_OR_RETURN(const Uuid user, RequireUuid("user_id", request.user_id()));
   PEPEUNIT_ASSIGN_OR_RETURN(const Uuid session, RequireUuid("session_id", request.session_id()));
   PEPEUNIT_ASSIGN_OR_RETURN(AccessTokens::Issued issued,

@@ -39,8 +39,7 @@ class Handler final : public v1::CryptoService::CallbackService {
                                              v1::IssueAccessTokenResponse* r) override {
     return calls_.Unary(c, q, r, Forward(&Api::IssueAccessToken));
   }
-  grpc::ServerUnaryReactor* GetVerificationKeys(grpc::CallbackServerContext* c,
-                                                const v1::GetVerificationKeysRequest* q,
+  grpc::ServerUnaryReactor* GetVerificationKeys(grpc::CallbackServerContext* c, const v1::GetVerificationKeysRequest* q,
                                                 v1::GetVerificationKeysResponse* r) override {
     return calls_.Unary(c, q, r, Forward(&Api::GetVerificationKeys));
   }

@@ -30,7 +30,7 @@ std::string AccessHeaderJson(const std::string& key_id) {
 }
 
 std::string AccessClaimsJson(const AccessClaims& claims) {
-  return json{{"iss", "pepeunit"},         {"sub", claims.user.ToString()}, {"sid", claims.session.ToString()},
+  return json{{"iss", "pepeunit"},           {"sub", claims.user.ToString()}, {"sid", claims.session.ToString()},
               {"adm", claims.administrator}, {"iat", claims.issued},          {"exp", claims.expires}}
       .dump();
 }

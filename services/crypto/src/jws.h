@@ -12,11 +12,11 @@ namespace pepeunit::crypto {
 
 // JWT claims of a user (RFC 7519); times in seconds of Unix time.
 struct AccessClaims {
-  Uuid user;            // sub
-  Uuid session;         // sid
-  bool administrator;   // adm
-  std::int64_t issued;  // iat
-  std::int64_t expires; // exp
+  Uuid user;             // sub
+  Uuid session;          // sid
+  bool administrator;    // adm
+  std::int64_t issued;   // iat
+  std::int64_t expires;  // exp
 };
 std::string AccessHeaderJson(const std::string& key_id);
 std::string AccessClaimsJson(const AccessClaims& claims);

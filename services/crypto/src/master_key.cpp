@@ -13,10 +13,9 @@ constexpr char kWrapFormat = 1;
 
 Secret Derive(std::string_view master, std::string_view purpose, std::size_t length) {
   Secret derived(length);
-  CryptoPP::HKDF<CryptoPP::SHA256>().DeriveKey(derived.data(), derived.size(),
-                                               reinterpret_cast<const CryptoPP::byte*>(master.data()), master.size(),
-                                               nullptr, 0, reinterpret_cast<const CryptoPP::byte*>(purpose.data()),
-                                               purpose.size());
+  CryptoPP::HKDF<CryptoPP::SHA256>().DeriveKey(
+      derived.data(), derived.size(), reinterpret_cast<const CryptoPP::byte*>(master.data()), master.size(), nullptr, 0,
+      reinterpret_cast<const CryptoPP::byte*>(purpose.data()), purpose.size());
   return derived;
 }
 

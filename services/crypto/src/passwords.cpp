@@ -120,7 +120,8 @@ absl::StatusOr<bool> Passwords::Verify(std::string_view password, std::string_vi
   if (!slot.held()) return TooManyHashes();
   const bool real = stored.has_value();
   if (!real) stored = ParsedHash{.salt = std::string(kSaltBytes, '\0'), .hash = std::string(kHashBytes, '\0')};
-  PEPEUNIT_ASSIGN_OR_RETURN(const std::string computed, Scrypt(password, stored->salt, stored->cost, stored->hash.size()));
+  PEPEUNIT_ASSIGN_OR_RETURN(const std::string computed,
+                            Scrypt(password, stored->salt, stored->cost, stored->hash.size()));
   return ConstantTimeEqual(AsBytes(computed), AsBytes(stored->hash)) && real;
 }
 

@@ -14,17 +14,18 @@ constexpr char kInsert[] =
 }  // namespace
 
 absl::StatusOr<std::vector<StoredKey>> PostgresKeyStore::Load() {
-  return pool_.Query<std::vector<StoredKey>>("load data keys", [](pqxx::work& tx) -> absl::StatusOr<std::vector<StoredKey>> {
-    std::vector<StoredKey> keys;
-    for (const auto& row : tx.exec(kLoad)) {
-      keys.push_back({.id = row[0].as<std::uint32_t>(),
-                      .purpose = row[1].as<std::string>(),
-                      .wrapped = pqxx::binarystring(row[2]).str(),
-                      .master_fingerprint = row[3].as<std::string>(),
-                      .active = row[4].as<bool>()});
-    }
-    return keys;
-  });
+  return pool_.Query<std::vector<StoredKey>>("load data keys",
+                                             [](pqxx::work& tx) -> absl::StatusOr<std::vector<StoredKey>> {
+                                               std::vector<StoredKey> keys;
+                                               for (const auto& row : tx.exec(kLoad)) {
+                                                 keys.push_back({.id = row[0].as<std::uint32_t>(),
+                                                                 .purpose = row[1].as<std::string>(),
+                                                                 .wrapped = pqxx::binarystring(row[2]).str(),
+                                                                 .master_fingerprint = row[3].as<std::string>(),
+                                                                 .active = row[4].as<bool>()});
+                                               }
+                                               return keys;
+                                             });
 }
 
 absl::Status PostgresKeyStore::CreateIfMissing(const std::string& purpose,

@@ -42,8 +42,7 @@ absl::StatusOr<std::string> UnitTokens::Issue(const Uuid& unit, std::uint32_t ge
   if (!signing || !encryption) return Internal("no active keys for unit tokens");
   const std::string header =
       Base64UrlEncode(AsBytes(UnitHeaderJson(UnitKeyId({.signing = signing->id, .encryption = encryption->id}))));
-  const std::string claims =
-      UnitClaimsJson({.unit = unit, .generation = generation, .issued = now_ms_() / 1000});
+  const std::string claims = UnitClaimsJson({.unit = unit, .generation = generation, .issued = now_ms_() / 1000});
   std::string token = header + '.' + Base64UrlEncode(AsBytes(GcmSeal(encryption->secret, header, claims)));
   const std::string signature = Ed25519Sign(signing->secret, signing->public_key, token);
   return token + '.' + Base64UrlEncode(AsBytes(signature));

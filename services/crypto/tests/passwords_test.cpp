@@ -66,7 +66,8 @@ TEST_CASE("only so many are hashed at once; one more is told to come back") {
     threads.emplace_back([&] {
       const auto hash = passwords.Hash("password");
       if (hash.ok()) ++hashed;
-      if (hash.status().code() == absl::StatusCode::kResourceExhausted && InfoOf(hash.status()).retry_after_ms > 0) ++refused;
+      if (hash.status().code() == absl::StatusCode::kResourceExhausted && InfoOf(hash.status()).retry_after_ms > 0)
+        ++refused;
     });
   }
   for (auto& thread : threads) thread.join();

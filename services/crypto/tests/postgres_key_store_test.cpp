@@ -71,7 +71,9 @@ TEST_CASE("replicas that start together on an empty database make one set of key
 TEST_CASE("a wrapped key that was moved to another row stops the start", "[R4]") {
   StoreFixture f;
   REQUIRE(TestRing(f.store));
-  REQUIRE(f.Exec("UPDATE data_key a SET wrapped = b.wrapped FROM data_key b WHERE a.purpose = 'field' AND b.purpose = 'unit_token'").ok());
+  REQUIRE(f.Exec("UPDATE data_key a SET wrapped = b.wrapped FROM data_key b WHERE a.purpose = 'field' AND b.purpose = "
+                 "'unit_token'")
+              .ok());
   CHECK(KeyRing::Open(TestMaster(), f.store).status().code() == absl::StatusCode::kFailedPrecondition);
 }
 
@@ -86,8 +88,9 @@ TEST_CASE("a database of another master key is refused and left as it is", "[R4]
 TEST_CASE("there is one active key for each purpose, and ids are not used again", "[U5]") {
   StoreFixture f;
   REQUIRE(TestRing(f.store));
-  CHECK(f.Exec("INSERT INTO data_key SELECT id + 100, purpose, wrapped, master_fingerprint, active FROM data_key LIMIT 1").code() ==
-        absl::StatusCode::kAlreadyExists);
+  CHECK(
+      f.Exec("INSERT INTO data_key SELECT id + 100, purpose, wrapped, master_fingerprint, active FROM data_key LIMIT 1")
+          .code() == absl::StatusCode::kAlreadyExists);
   const std::uint32_t last = f.store.Load()->back().id;
   REQUIRE(f.Exec("DELETE FROM data_key").ok());
   REQUIRE(TestRing(f.store));

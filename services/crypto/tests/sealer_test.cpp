@@ -19,7 +19,8 @@ struct SealerFixture {
 };
 
 bool Refused(const absl::StatusOr<std::string>& opened) {
-  return opened.status().code() == absl::StatusCode::kInvalidArgument && InfoOf(opened.status()).reason == "INVALID_FIELD";
+  return opened.status().code() == absl::StatusCode::kInvalidArgument &&
+         InfoOf(opened.status()).reason == "INVALID_FIELD";
 }
 
 }  // namespace
@@ -28,8 +29,8 @@ TEST_CASE("what is sealed opens again with its context", "[U5][R4]") {
   SealerFixture f;
   std::string binary(256, '\0');
   for (std::size_t i = 0; i < binary.size(); ++i) binary[i] = static_cast<char>(i);
-  for (const std::string& text : {std::string("x"), std::string("{\"WIFI_PASS\":\"\"}"), binary,
-                                  std::string(Sealer::kMaxPlaintext, 'z')}) {
+  for (const std::string& text :
+       {std::string("x"), std::string("{\"WIFI_PASS\":\"\"}"), binary, std::string(Sealer::kMaxPlaintext, 'z')}) {
     const auto sealed = f.sealer.Seal(text, kContext);
     REQUIRE(sealed.ok());
     CHECK(sealed->size() == text.size() + Sealer::kOverhead);

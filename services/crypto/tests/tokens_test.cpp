@@ -60,7 +60,8 @@ TEST_CASE("an access token is a JWT that the published key verifies") {
 TEST_CASE("the life of an access token is bounded") {
   TokenFixture f;
   for (const int lifetime : {0, -1, 3601}) {
-    CHECK(f.access.Issue(Uuid::New(), Uuid::New(), false, lifetime).status().code() == absl::StatusCode::kInvalidArgument);
+    CHECK(f.access.Issue(Uuid::New(), Uuid::New(), false, lifetime).status().code() ==
+          absl::StatusCode::kInvalidArgument);
   }
 }
 
@@ -147,7 +148,8 @@ TEST_CASE("another algorithm is refused even when the rest is genuine", "[U4]") 
        {with("alg", "none"), with("alg", "HS256"), with("alg", nullptr), with("enc", "none"), with("typ", "JWT"),
         with("kid", "9999.9999"), with("kid", "1"), with("kid", "1.2.3"), with("kid", "-1.2"), with("kid", 1),
         // The keys of other purposes are no keys for this.
-        with("kid", std::to_string(f.ring->Active(Purpose::kAccessSignature)->id) + "." + std::to_string(encryption->id)),
+        with("kid",
+             std::to_string(f.ring->Active(Purpose::kAccessSignature)->id) + "." + std::to_string(encryption->id)),
         with("kid", std::to_string(signing->id) + "." + std::to_string(f.ring->Active(Purpose::kField)->id)),
         nlohmann::json::array({1, 2}), nlohmann::json("EdDSA")}) {
     INFO(header.dump());
