@@ -43,22 +43,21 @@ struct ZipWriter::Impl {
   }
 
   ~Impl() {
-    if (writer == nullptr) return;
-    // An archive that was not finished must not be closed with a directory, as if it were whole.
-    if (!finished) ::archive_write_fail(writer);
-    ::archive_write_free(writer);
+    // libarchive frees the state of an unfinished file only when it closes the archive; what it writes then goes
+    // nowhere, so an archive that was broken off does not look whole.
+    gone = true;
+    if (writer != nullptr) ::archive_write_free(writer);
   }
 
-  static la_ssize_t OnWrite(struct ::archive* writer, void* self, const void* data, std::size_t length) {
+  // Never fails, for libarchive leaks after a failed write: once the receiver is gone, the rest is dropped and the
+  // callers below see `gone`.
+  static la_ssize_t OnWrite(struct ::archive*, void* self, const void* data, std::size_t length) {
     Impl& impl = *static_cast<Impl*>(self);
     const std::string_view all(static_cast<const char*>(data), length);
-    for (std::size_t at = 0; at < length; at += kMaxPiece) {
-      if (impl.gone) break;
+    for (std::size_t at = 0; at < length && !impl.gone; at += kMaxPiece) {
       impl.gone = !impl.sink(all.substr(at, kMaxPiece));
     }
-    if (!impl.gone) return static_cast<la_ssize_t>(length);
-    ::archive_set_error(writer, -1, "the receiver went away");
-    return -1;
+    return static_cast<la_ssize_t>(length);
   }
 
   absl::Status Fail() {
@@ -79,14 +78,14 @@ struct ZipWriter::Impl {
   Sink sink;
   struct ::archive* writer;
   std::int64_t missing = 0;  // bytes that the file begun last still lacks
-  bool gone = false, failed = false, finished = false;
+  bool gone = false, failed = false;
 };
 
 ZipWriter::ZipWriter(Sink sink) : impl_(std::make_unique<Impl>(std::move(sink))) {}
 ZipWriter::~ZipWriter() = default;
 
 absl::Status ZipWriter::Begin(const std::string& path, std::int64_t size, bool executable) {
-  if (impl_->failed) return impl_->Fail();
+  if (impl_->failed || impl_->gone) return impl_->Fail();
   PEPEUNIT_RETURN_IF_ERROR(impl_->CloseEntry());
   const Utf8Locale utf8;
   struct ::archive_entry* entry = ::archive_entry_new();
@@ -98,20 +97,20 @@ absl::Status ZipWriter::Begin(const std::string& path, std::int64_t size, bool e
   // No time is set: the format then says 1980-01-01 00:00, whatever the zone.
   const int result = ::archive_write_header(impl_->writer, entry);
   ::archive_entry_free(entry);
-  if (result != ARCHIVE_OK) return impl_->Fail();
+  if (result != ARCHIVE_OK || impl_->gone) return impl_->Fail();
   impl_->missing = size;
   return absl::OkStatus();
 }
 
 absl::Status ZipWriter::Write(std::string_view data) {
-  if (impl_->failed) return impl_->Fail();
+  if (impl_->failed || impl_->gone) return impl_->Fail();
   if (static_cast<std::int64_t>(data.size()) > impl_->missing) {
     impl_->failed = true;
     return absl::DataLossError("a file is longer than announced");
   }
   while (!data.empty()) {
     const la_ssize_t written = ::archive_write_data(impl_->writer, data.data(), data.size());
-    if (written <= 0) return impl_->Fail();
+    if (written <= 0 || impl_->gone) return impl_->Fail();
     impl_->missing -= written;
     data.remove_prefix(static_cast<std::size_t>(written));
   }
@@ -119,12 +118,10 @@ absl::Status ZipWriter::Write(std::string_view data) {
 }
 
 absl::Status ZipWriter::Finish() {
-  if (impl_->failed) return impl_->Fail();
+  if (impl_->failed || impl_->gone) return impl_->Fail();
   PEPEUNIT_RETURN_IF_ERROR(impl_->CloseEntry());
   const Utf8Locale utf8;
-  if (::archive_write_close(impl_->writer) != ARCHIVE_OK) return impl_->Fail();
-  impl_->finished = true;
-  return absl::OkStatus();
+  return ::archive_write_close(impl_->writer) == ARCHIVE_OK && !impl_->gone ? absl::OkStatus() : impl_->Fail();
 }
 
 }  // namespace pepeunit::archive

@@ -11,7 +11,7 @@ class Handler final : public v1::CryptoService::CallbackService {
   // Before its uses, for its type is deduced.
   template <typename Request, typename Response>
   auto Forward(absl::Status (Api::*method)(const Request&, Response&)) {
-    return [this, method](const rpc::Context&, const Request& q, Response& r) { return (api_.*method)(q, r); };
+    return [&api = api_, method](const rpc::Context&, const Request& q, Response& r) { return (api.*method)(q, r); };
   }
 
  public:
