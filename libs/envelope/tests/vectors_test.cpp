@@ -1,0 +1,69 @@
+#include <fstream>
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "pepeunit/base/errors.h"
+#include "pepeunit/envelope/envelope.h"
+
+// vectors.json was computed by make_vectors.py, which shares no code with this library.
+namespace pepeunit::envelope {
+namespace {
+
+nlohmann::json Vectors() {
+  std::ifstream file(std::string(PEPEUNIT_SOURCE_DIR) + "/libs/envelope/vectors.json");
+  REQUIRE(file.good());
+  return nlohmann::json::parse(file);
+}
+
+std::string Raw(const nlohmann::json& hex) { return HexDecode(hex.get<std::string>()).value(); }
+
+Keys KeysOf(const nlohmann::json& vector) { return Keys::Derive(AsBytes(Raw(vector["sync_encrypt_key"]))); }
+
+void CheckBad(const absl::StatusOr<Opened>& result) {
+  REQUIRE_FALSE(result.ok());
+  CHECK(InfoOf(result.status()).reason == "BAD_ENVELOPE");
+}
+
+}  // namespace
+
+TEST_CASE("the published subkeys are derived", "[U4]") {
+  for (const auto& vector : Vectors()["vectors"]) {
+    INFO(vector["name"]);
+    const Keys keys = KeysOf(vector);
+    CHECK(HexEncode(keys.request_encrypt) == vector["subkeys"]["request_encrypt"]);
+    CHECK(HexEncode(keys.request_authenticate) == vector["subkeys"]["request_authenticate"]);
+    CHECK(HexEncode(keys.answer_encrypt) == vector["subkeys"]["answer_encrypt"]);
+    CHECK(HexEncode(keys.answer_authenticate) == vector["subkeys"]["answer_authenticate"]);
+  }
+}
+
+TEST_CASE("the published envelopes open", "[U1][U4]") {
+  for (const auto& vector : Vectors()["vectors"]) {
+    INFO(vector["name"]);
+    const Keys keys = KeysOf(vector);
+    const auto request = OpenRequest(keys, AsBytes(Raw(vector["request"]["envelope"])));
+    REQUIRE(request.ok());
+    CHECK(request->plaintext == vector["request"]["plaintext"].get<std::string>());
+    CHECK(request->header.unit.ToString() == vector["unit"]);
+    CHECK(request->header.sequence == vector["sequence"].get<std::uint64_t>());
+    const auto answer = OpenAnswer(keys, request->tag, AsBytes(Raw(vector["answer"]["envelope"])));
+    REQUIRE(answer.ok());
+    CHECK(answer->plaintext == vector["answer"]["plaintext"].get<std::string>());
+  }
+}
+
+TEST_CASE("the published bad envelopes are refused", "[U4]") {
+  const auto vectors = Vectors();
+  const auto& good = vectors["vectors"][1];
+  const Keys keys = KeysOf(good);
+  for (const auto& vector : vectors["refused"]) {
+    INFO(vector["name"]);
+    CheckBad(OpenRequest(keys, AsBytes(Raw(vector["envelope"]))));
+  }
+  const auto other = OpenRequest(keys, AsBytes(Raw(vectors["vectors"][0]["request"]["envelope"])));
+  REQUIRE(other.ok());
+  CheckBad(OpenAnswer(keys, other->tag, AsBytes(Raw(good["answer"]["envelope"]))));
+}
+
+}  // namespace pepeunit::envelope
