@@ -18,7 +18,7 @@ absl::Status InvalidSchema() {
 
 }  // namespace
 
-absl::StatusOr<std::string> StampSchema(std::string_view text, const std::string& commit) {
+absl::StatusOr<std::string> StampSchema(std::string_view text, const std::string& commit, const Uuid& unit) {
   using Json = nlohmann::ordered_json;
   if (text.size() > kMaxSchema) return InvalidSchema();
   bool too_deep = false;
@@ -31,7 +31,7 @@ absl::StatusOr<std::string> StampSchema(std::string_view text, const std::string
     Json schema = Json::parse(text, bound, /*allow_exceptions=*/false);
     if (too_deep || !schema.is_object()) return InvalidSchema();
     schema.erase(kKey);
-    schema[kKey] = Json{{"commit", commit}};
+    schema[kKey] = Json{{"commit", commit}, {"unit", unit.ToString()}};
     return schema.dump(2) + "\n";
   } catch (const std::exception&) {  // a string that is not UTF-8
     return InvalidSchema();

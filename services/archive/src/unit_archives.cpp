@@ -82,7 +82,8 @@ class Assembly {
   absl::Status EndFile() {
     const Rule ended = std::exchange(rule_, Rule::kDrop);
     if (ended != Rule::kStamp) return absl::OkStatus();
-    PEPEUNIT_ASSIGN_OR_RETURN(const std::string stamped, StampSchema(std::exchange(schema_, {}), package_.commit));
+    PEPEUNIT_ASSIGN_OR_RETURN(const std::string stamped,
+                              StampSchema(std::exchange(schema_, {}), package_.commit, package_.unit));
     return AddWhole("schema.json", stamped);
   }
 

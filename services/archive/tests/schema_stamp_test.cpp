@@ -11,8 +11,10 @@ namespace {
 
 const std::string kCommit = "0123456789abcdef0123456789abcdef01234567";
 
+const Uuid kStampedUnit = *Uuid::Parse("0190163d-8694-739b-aea5-966c26f8ad91");
+
 bool Invalid(const std::string& text) {
-  const auto stamped = StampSchema(text, kCommit);
+  const auto stamped = StampSchema(text, kCommit, kStampedUnit);
   return stamped.status().code() == absl::StatusCode::kFailedPrecondition &&
          InfoOf(stamped.status()).reason == "INVALID_REPOSITORY";
 }
@@ -22,7 +24,7 @@ bool Invalid(const std::string& text) {
 TEST_CASE("the version is added at the end and the order is kept", "[U6][S2]") {
   const auto stamped = StampSchema(
       R"({"world_state":["utc"],"output_variables":[{"name":"t","type":"number","maximum":1.5}],"input_variables":[]})",
-      kCommit);
+      kCommit, kStampedUnit);
   REQUIRE(stamped.ok());
   CHECK(*stamped == R"({
   "world_state": [
@@ -38,18 +40,19 @@ TEST_CASE("the version is added at the end and the order is kept", "[U6][S2]") {
   "input_variables": [],
   "pepeunit": {
     "commit": ")" + kCommit +
-                        R"("
+                        R"(",
+    "unit": "0190163d-8694-739b-aea5-966c26f8ad91"
   }
 }
 )");
 }
 
 TEST_CASE("what a repository says under that name is replaced, and a second stamp changes nothing", "[U6]") {
-  const auto once = StampSchema(R"({"pepeunit":{"commit":"forged","x":1},"a":"ж"})", kCommit);
+  const auto once = StampSchema(R"({"pepeunit":{"commit":"forged","x":1},"a":"ж"})", kCommit, kStampedUnit);
   REQUIRE(once.ok());
   CHECK(once->find("forged") == std::string::npos);
   CHECK(once->find("ж") != std::string::npos);
-  CHECK(*StampSchema(*once, kCommit) == *once);
+  CHECK(*StampSchema(*once, kCommit, kStampedUnit) == *once);
 }
 
 TEST_CASE("a schema that is none is refused", "[U6]") {
@@ -60,6 +63,6 @@ TEST_CASE("a schema that is none is refused", "[U6]") {
     INFO(text.substr(0, 40));
     CHECK(Invalid(text));
   }
-  CHECK(StampSchema("{}", kCommit).ok());
-  CHECK(StampSchema("{\"a\":" + std::string(20, '[') + std::string(20, ']') + "}", kCommit).ok());
+  CHECK(StampSchema("{}", kCommit, kStampedUnit).ok());
+  CHECK(StampSchema("{\"a\":" + std::string(20, '[') + std::string(20, ']') + "}", kCommit, kStampedUnit).ok());
 }
