@@ -1,0 +1,88 @@
+#include "authenticator.h"
+
+#include <utility>
+
+#include "pepeunit/base/clock.h"
+#include "pepeunit/base/errors.h"
+#include "pepeunit/base/log.h"
+
+namespace pepeunit::gateway {
+namespace {
+
+constexpr std::int64_t kFetchEveryMs = 10 * 60 * 1000;
+constexpr std::int64_t kFetchAtMostEveryMs = 5'000;
+constexpr std::int64_t kRetryAfterMs = 500;  // when there are no keys at all
+constexpr std::size_t kMostWaiting = 1'000;
+
+// The scheme's name is case-insensitive (RFC 9110, section 11.1).
+std::string_view BearerTokenOf(std::string_view header) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (header.size() <= kScheme.size()) return {};
+  for (std::size_t i = 0; i < kScheme.size(); ++i) {
+    const char c = header[i];
+    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != kScheme[i]) return {};
+  }
+  return header.substr(kScheme.size());
+}
+
+}  // namespace
+
+Authenticator::Authenticator(Fetch fetch, Clock clock)
+    : fetch_(std::move(fetch)), now_ms_(clock ? std::move(clock) : Clock(&NowMs)) {}
+
+void Authenticator::Authenticate(std::string_view authorization, Done done) {
+  if (authorization.empty()) return done(rpc::Caller{});
+  const std::string_view token = BearerTokenOf(authorization);
+  const auto key_id = token.empty() ? std::nullopt : KeyIdOf(token);
+  if (!key_id) return done(Unauthenticated("Authorization must be 'Bearer' and an access token."));
+
+  const std::int64_t now = now_ms_();
+  std::shared_ptr<const VerificationKeys> keys;
+  bool fetch = false, wait = false;
+  {
+    std::lock_guard lock(mutex_);
+    keys = keys_;
+    const bool known = keys && keys->contains(*key_id);
+    const bool may_try = !fetching_ && now - tried_ms_ >= (keys ? kFetchAtMostEveryMs : kRetryAfterMs);
+    fetch = may_try && (!known || now - fetched_ms_ >= kFetchEveryMs);
+    wait = !known && (fetch || fetching_) && waiting_.size() < kMostWaiting;
+    if (wait) waiting_.push_back({std::string(token), done});
+    if (fetch) {
+      fetching_ = true;
+      tried_ms_ = now;
+    }
+  }
+  if (fetch) StartFetch();
+  if (wait) return;
+  if (!keys) return done(Unavailable("Access tokens cannot be checked now; try again shortly."));
+  done(VerifyAccessToken(token, *keys, now / 1000));
+}
+
+void Authenticator::StartFetch() {
+  fetch_([this](absl::StatusOr<VerificationKeys> fetched) { OnFetched(std::move(fetched)); });
+}
+
+void Authenticator::OnFetched(absl::StatusOr<VerificationKeys> fetched) {
+  std::vector<Waiting> waiting;
+  std::shared_ptr<const VerificationKeys> keys;
+  {
+    std::lock_guard lock(mutex_);
+    fetching_ = false;
+    if (fetched.ok()) {
+      keys_ = std::make_shared<const VerificationKeys>(*std::move(fetched));
+      fetched_ms_ = now_ms_();
+    }
+    keys = keys_;
+    waiting.swap(waiting_);
+  }
+  if (!fetched.ok()) log::Warning("cannot fetch the keys of access tokens", {{"status", fetched.status()}});
+  for (Waiting& each : waiting) {
+    if (fetched.ok()) {
+      each.done(VerifyAccessToken(each.token, *keys, now_ms_() / 1000));
+    } else {
+      each.done(Unavailable("Access tokens cannot be checked now; try again shortly."));
+    }
+  }
+}
+
+}  // namespace pepeunit::gateway

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "access_token.h"
+#include "pepeunit/rpc/caller.h"
+
+namespace pepeunit::gateway {
+
+// Tells who calls, from the Authorization header, with crypto's public keys held in memory. The keys are fetched when
+// first needed, when a token names an unknown one (at most every 5 s, so that made-up names cannot make calls), and
+// every 10 minutes, so that a key taken back stops working. Thread-safe; no call waits.
+class Authenticator {
+ public:
+  using FetchDone = std::function<void(absl::StatusOr<VerificationKeys>)>;
+  // Asks crypto; calls back once, from any thread, before or after it returns.
+  using Fetch = std::function<void(FetchDone)>;
+  using Clock = std::function<std::int64_t()>;  // Unix time in ms
+  using Done = std::function<void(absl::StatusOr<rpc::Caller>)>;
+
+  // `clock` stands in for NowMs in tests. `fetch` must not call back once the Authenticator is gone.
+  explicit Authenticator(Fetch fetch, Clock clock = {});
+
+  // An empty header is an anonymous caller. UNAUTHENTICATED for a bad one, UNAVAILABLE when the keys cannot be had.
+  void Authenticate(std::string_view authorization, Done done);
+
+ private:
+  struct Waiting {
+    std::string token;
+    Done done;
+  };
+
+  void StartFetch();
+  void OnFetched(absl::StatusOr<VerificationKeys> fetched);
+
+  const Fetch fetch_;
+  const Clock now_ms_;
+  std::mutex mutex_;
+  std::shared_ptr<const VerificationKeys> keys_;  // null before the first fetch
+  std::int64_t fetched_ms_ = 0, tried_ms_ = 0;
+  bool fetching_ = false;
+  std::vector<Waiting> waiting_;
+};
+
+}  // namespace pepeunit::gateway

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <google/protobuf/descriptor.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "path_template.h"
+
+// The HTTP bindings (google.api.http) of the API, read from descriptors.
+namespace pepeunit::gateway {
+
+// One way to call an rpc over HTTP. An rpc with additional_bindings has several.
+struct Binding {
+  const google::protobuf::MethodDescriptor* method = nullptr;
+  std::string verb;   // "GET"
+  PathTemplate path;
+  std::string body;   // "*": the whole request; a field's name: that field; empty: none
+  bool file = false;  // a stream of pepeunit.common.v1.FileChunk: the answer's body is the file
+};
+
+// The bindings of a file's services, in the order they are written. An error names the rpc whose binding the gateway
+// cannot serve: an unknown pattern or field, or a stream of anything but FileChunk.
+absl::StatusOr<std::vector<Binding>> BindingsOf(const google::protobuf::FileDescriptor& file);
+
+// Follows `a.b` from `message`; null when a step is missing, repeated, or not a message.
+const google::protobuf::FieldDescriptor* FindFieldPath(const google::protobuf::Descriptor& message,
+                                                       const std::string& path);
+
+// Whether the operation makes what it answers with: 201 and Location instead of 200.
+bool Creates(const google::protobuf::MethodDescriptor& method);
+
+}  // namespace pepeunit::gateway

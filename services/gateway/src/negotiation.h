@@ -1,0 +1,29 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+// Request headers that choose or limit an answer (RFC 9110). Pure functions.
+namespace pepeunit::gateway {
+
+// Whether an Accept header admits `media_type` ("application/json"). Weights count only when they are zero.
+bool Accepts(std::string_view accept, std::string_view media_type);
+
+// Whether a Content-Type is application/json in UTF-8.
+bool IsJson(std::string_view content_type);
+
+// The one entity tag of an If-Match header, without its quotes; empty when it is absent or `*`, which any version
+// matches. INVALID_ARGUMENT for lists, weak tags and what is no tag at all.
+absl::StatusOr<std::string> IfMatchTag(std::string_view if_match);
+
+// Whether an If-None-Match header names `tag` (without quotes), by weak comparison.
+bool NoneMatchNames(std::string_view if_none_match, std::string_view tag);
+
+// Content-Disposition for saving under `filename`: quoted ASCII with everything else replaced, and when that loses
+// something, also its exact form (RFC 6266, RFC 8187). Folders are cut off.
+std::string AttachmentNamed(std::string_view filename);
+
+}  // namespace pepeunit::gateway

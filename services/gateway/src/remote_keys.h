@@ -1,0 +1,11 @@
+#pragma once
+
+#include "authenticator.h"
+#include "backends.h"
+
+namespace pepeunit::gateway {
+
+// Asks crypto, through `backends`, for the keys of access tokens.
+Authenticator::Fetch KeysFrom(Backends& backends);
+
+}  // namespace pepeunit::gateway
