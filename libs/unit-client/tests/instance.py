@@ -1,0 +1,147 @@
+"""A small instance on loopback that speaks the device protocol, with its own cryptography (python3-cryptography), so
+that a mistake of the client's is not repeated here. `faults` says what to do with the next requests."""
+import hashlib
+import hmac
+import json
+import os
+import struct
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+
+def subkey(key, direction, use):
+    return hmac.new(key, b"pepeunit v1 %s %s\x01" % (direction, use), hashlib.sha256).digest()
+
+
+def cbc(key, iv):
+    return Cipher(algorithms.AES(key), modes.CBC(iv))
+
+
+def open_request(key, sealed):
+    tag = hmac.new(subkey(key, b"request", b"authenticate"), sealed[:-32], hashlib.sha256).digest()
+    if sealed[:4] != b"PU\x01\x01" or not hmac.compare_digest(tag, sealed[-32:]):
+        return None
+    decryptor = cbc(subkey(key, b"request", b"encrypt"), sealed[28:44]).decryptor()
+    padded = decryptor.update(sealed[44:-32])
+    return sealed[4:20], struct.unpack(">Q", sealed[20:28])[0], json.loads(padded[:-padded[-1]])
+
+
+def seal_answer(key, unit, sequence, request_tag, answer):
+    text = json.dumps(answer).encode()
+    pad = 16 - len(text) % 16
+    iv = os.urandom(16)
+    encryptor = cbc(subkey(key, b"answer", b"encrypt"), iv).encryptor()
+    sealed = b"PU\x01\x02" + unit + struct.pack(">Q", sequence) + iv + encryptor.update(text + bytes([pad]) * pad)
+    return sealed + hmac.new(subkey(key, b"answer", b"authenticate"), sealed + request_tag, hashlib.sha256).digest()
+
+
+class Instance:
+    def __init__(self, key, token):
+        self.key, self.token = key, token
+        self.mark, self.mark_tag = 0, b""
+        self.stored = []    # every reading that was taken, in order: {name: value}
+        self.ages = []
+        self.states = []
+        self.bodies = []    # every body that arrived
+        self.hellos = 0
+        self.connections = 0
+        self.faults = []    # taken from the front, one per request: see Handler
+        self.inputs = {"target": 21}
+        self.update = None
+        self.bad_names = set()
+        instance = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                instance.connections += 1
+                super().setup()
+
+            def log_message(self, *arguments):
+                pass
+
+            def do_POST(self):
+                instance.handle(self)
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        self.url = "http://127.0.0.1:%d/device" % self.port
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def handle(self, request):
+        body = request.rfile.read(int(request.headers["Content-Length"]))
+        fault = self.faults.pop(0) if self.faults else None
+        self.bodies.append(body)
+        if request.path != "/device/v1/exchange" or request.headers["Authorization"] != "Bearer " + self.token:
+            return self.plain(request, 401)
+        if isinstance(fault, int):  # an answer that is not sealed
+            return self.plain(request, fault)
+        if fault == "lose the request":
+            request.close_connection = True
+            return request.connection.close()
+        if isinstance(fault, bytes):
+            return self.send(request, 200, fault)
+        unit, sequence, content = open_request(self.key, body)
+        if isinstance(fault, dict):  # a sealed answer without effect
+            status, answer = 503, fault
+        else:
+            status, answer = self.exchange(sequence, body[-32:], content)
+        if fault == "lose the answer":
+            request.close_connection = True
+            return request.connection.close()
+        sealed = seal_answer(self.key, unit, sequence, body[-32:], answer)
+        if fault == "change the answer":
+            sealed = sealed[:50] + bytes([sealed[50] ^ 1]) + sealed[51:]
+        if fault == "close after":
+            request.close_connection = True
+        self.send(request, status, sealed)
+
+    def exchange(self, sequence, tag, content):
+        world = {"world_state": {"utc": "2026-01-02T03:04:05Z", "unix_ms": 1767323045000},
+                 "input_variables": self.inputs}
+        if self.update:
+            world["update"] = {"commit": self.update}
+        if sequence == 0:
+            self.hellos += 1
+            return 200, dict(world, next=self.mark + 1)
+        if sequence <= self.mark:
+            return 409, {"error": "sequence", "next": self.mark + 1,
+                         "accepted": sequence == self.mark and tag == self.mark_tag}
+        readings = content.get("output_variables", [])
+        errors = [{"field": "output_variables[%d].values.%s" % (at, name), "detail": "is not wanted here"}
+                  for at, reading in enumerate(readings) for name in reading["values"] if name in self.bad_names]
+        errors += [{"field": "unit_state.%s" % name, "detail": "is not wanted here"}
+                   for name in content.get("unit_state", {}) if name in self.bad_names]
+        if errors:
+            return 422, {"error": "invalid", "detail": "some values are wrong", "errors": errors[:8]}
+        self.mark, self.mark_tag = sequence, tag
+        self.stored += [reading["values"] for reading in readings]
+        self.ages += [reading["age_ms"] for reading in readings]
+        self.states.append(content.get("unit_state"))
+        return 200, world
+
+    @staticmethod
+    def plain(request, status):
+        text = b'{"title":"a problem"}'
+        request.send_response(status)
+        request.send_header("Content-Type", "application/problem+json")
+        request.send_header("Content-Length", str(len(text)))
+        request.send_header("Retry-After", "7")
+        request.end_headers()
+        request.wfile.write(text)
+
+    @staticmethod
+    def send(request, status, body):
+        request.send_response(status)
+        request.send_header("Content-Type", "application/octet-stream")
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
