@@ -194,7 +194,7 @@ class Unit:
         port = 80
         if colon > host.rfind(']'):
             host, port = host[:colon], int(host[colon + 1:])
-        self._host, self._port = host.strip('[]'), port
+        self.host, self.port = host.strip('[]'), port
 
     def now(self):
         # Milliseconds since the start. Has to be called at least once in three days on MicroPython, whose ticks wrap.
@@ -291,7 +291,7 @@ class Unit:
 
     def _connect(self):
         error = None
-        for family, kind, protocol, _, address in socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM):
+        for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, 0, socket.SOCK_STREAM):
             try:
                 self._socket = socket.socket(family, kind, protocol)
                 self._socket.settimeout(self.timeout_ms / 1000)

@@ -201,11 +201,11 @@ def test_the_queue_is_bounded_and_loses_the_oldest(folder, instance):
 def test_readings_that_never_left_get_their_true_age(unit, instance, monkeypatch):
     assert unit.exchange()
     unit.close()
-    port, unit._port = unit._port, 1
+    port, unit.port = unit.port, 1
     unit.put("t", 1.5)
     assert not unit.exchange()
     time.sleep(0.2)
-    unit._port = port
+    unit.port = port
     due(unit)
     assert unit.exchange()
     assert instance.ages == [pytest.approx(200, abs=150)]
@@ -297,7 +297,7 @@ def test_an_answer_that_drips_is_given_up(folder):
     ("http://[::1]", "::1", 80, "/v1/exchange")])
 def test_addresses(unit, url, host, port, path):
     unit._target(url)
-    assert (unit._host, unit._port, unit._path) == (host, port, path)
+    assert (unit.host, unit.port, unit._path) == (host, port, path)
 
 
 def test_the_loop_samples_exchanges_and_survives_a_bad_sensor(unit, instance):
