@@ -1,6 +1,7 @@
 #include "pepeunit/rpc/client.h"
 
 #include "metadata.h"
+#include "pepeunit/base/errors.h"
 #include "pepeunit/base/trace.h"
 
 namespace pepeunit::rpc {
@@ -41,6 +42,10 @@ void Channel::Prepare(grpc::ClientContext& context, const Caller& caller, std::c
 
 bool Channel::Ready(std::chrono::milliseconds timeout) const {
   return channel_->WaitForConnected(std::chrono::system_clock::now() + timeout);
+}
+
+absl::Status Channel::Check() const {
+  return Ready(std::chrono::milliseconds(500)) ? absl::OkStatus() : Unavailable("does not answer on " + target_);
 }
 
 }  // namespace pepeunit::rpc

@@ -27,6 +27,14 @@ void Readiness::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Readiness::Started() {
+  {
+    std::lock_guard lock(mutex_);
+    started_ = true;
+  }
+  wake_.notify_all();
+}
+
 void Readiness::Drain() {
   {
     std::lock_guard lock(mutex_);
@@ -43,6 +51,7 @@ bool Readiness::ready() const {
 std::string Readiness::Report() const {
   std::lock_guard lock(mutex_);
   nlohmann::ordered_json report = {{"ready", ready_}, {"checks", nlohmann::ordered_json::object()}};
+  if (!started_) report["starting"] = true;
   if (draining_) report["draining"] = true;
   for (const Check& check : checks_) {
     report["checks"][check.name] = check.last.ok() ? std::string("ok") : std::string(check.last.message());
@@ -51,6 +60,7 @@ std::string Readiness::Report() const {
 }
 
 void Readiness::Loop() {
+  bool known_start = false;
   for (;;) {
     for (Check& check : checks_) {
       absl::Status now = check.run();
@@ -63,7 +73,10 @@ void Readiness::Loop() {
     }
     Publish();
     std::unique_lock lock(mutex_);
-    if (wake_.wait_for(lock, std::chrono::seconds(1), [this] { return stop_; })) return;
+    // A start that is done shows at once.
+    wake_.wait_for(lock, std::chrono::seconds(1), [&] { return stop_ || started_ != known_start; });
+    known_start = started_;
+    if (stop_) return;
   }
 }
 
@@ -71,7 +84,7 @@ void Readiness::Publish() {
   bool now = false;
   {
     std::lock_guard lock(mutex_);
-    now = !draining_ && std::all_of(checks_.begin(), checks_.end(), [](const Check& c) { return c.last.ok(); });
+    now = started_ && !draining_ && std::all_of(checks_.begin(), checks_.end(), [](const Check& c) { return c.last.ok(); });
     if (now == ready_) return;
     ready_ = now;
   }

@@ -21,6 +21,8 @@ class Readiness {
   void OnChange(std::function<void(bool)> listener);
   void Start();
   void Stop();
+  // Nothing is ready before this.
+  void Started();
   // From now on not ready, whatever the checks say: the service drains.
   void Drain();
 
@@ -41,7 +43,7 @@ class Readiness {
   std::condition_variable wake_;
   std::vector<Check> checks_;
   std::vector<std::function<void(bool)>> listeners_;
-  bool ready_ = false, draining_ = false, stop_ = false;
+  bool ready_ = false, started_ = false, draining_ = false, stop_ = false;
   std::thread thread_;
 };
 

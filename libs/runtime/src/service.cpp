@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "pepeunit/base/backoff.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
@@ -141,15 +142,37 @@ struct Service::Impl {
     }
   }
 
-  void WaitForSignal() {
+  // True when a signal came, false when `until` became true.
+  bool WaitForSignal(const std::atomic<bool>& until) {
     const timespec step{.tv_sec = 0, .tv_nsec = 200'000'000};
-    while (!stop) {
+    while (!until) {
       const int got = sigtimedwait(&signals, nullptr, &step);
       if (got == SIGTERM || got == SIGINT) {
         log::Info("stopping", {{"signal", got == SIGTERM ? "SIGTERM" : "SIGINT"}});
-        return;
+        return true;
       }
     }
+    return false;
+  }
+
+  void TakeSteps(const std::vector<StartStep>& start_steps) {
+    for (const StartStep& step : start_steps) {
+      Backoff backoff(std::chrono::milliseconds(100), std::chrono::milliseconds(2'000));
+      for (;;) {
+        if (stop) return;
+        const absl::Status status = step.run();
+        if (status.ok()) break;
+        if (!absl::IsUnavailable(status)) {
+          log::Error("the start failed", {{"step", step.name}, {"status", status}});
+          failed = true;
+          stop = true;
+          return;
+        }
+        log::Warning("the start waits", {{"step", step.name}, {"status", status}});
+        std::this_thread::sleep_for(backoff.Next());
+      }
+    }
+    readiness.Started();
   }
 
   void DrainAll() {
@@ -187,12 +210,21 @@ struct Service::Impl {
   Readiness readiness;
   std::unique_ptr<http::Server> admin;
   std::vector<Step> steps;
-  std::atomic<bool> stop = false;
-  bool failed = false;
+  std::atomic<bool> stop = false, running = false;
+  std::atomic<bool> failed = false;
+  std::thread early;  // takes signals until Run does
 };
 
-Service::Service(RuntimeSettings settings) : impl_(std::make_unique<Impl>(std::move(settings))) {}
-Service::~Service() = default;
+Service::Service(RuntimeSettings settings) : impl_(std::make_unique<Impl>(std::move(settings))) {
+  impl_->early = std::thread([impl = impl_.get()] {
+    if (impl->WaitForSignal(impl->running)) ::_exit(0);
+  });
+}
+
+Service::~Service() {
+  impl_->running = true;
+  if (impl_->early.joinable()) impl_->early.join();
+}
 
 prometheus::Registry& Service::metrics() { return impl_->registry; }
 
@@ -206,10 +238,15 @@ void Service::OnDrain(std::string name, std::function<void(std::chrono::system_c
   impl_->steps.push_back({std::move(name), std::move(step)});
 }
 
-int Service::Run() {
+int Service::Run(std::vector<StartStep> steps) {
+  impl_->running = true;
+  impl_->early.join();
   impl_->StartAdmin();
   impl_->readiness.Start();
-  impl_->WaitForSignal();
+  std::thread starter([&] { impl_->TakeSteps(steps); });
+  impl_->WaitForSignal(impl_->stop);
+  impl_->stop = true;
+  starter.join();
   impl_->DrainAll();
   impl_->readiness.Stop();
   if (impl_->admin) impl_->admin->Shutdown(std::chrono::steady_clock::now() + std::chrono::seconds(1));

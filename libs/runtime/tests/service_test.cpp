@@ -75,7 +75,10 @@ TEST_CASE("the admin port tells the truth, and SIGTERM drains in order") {
   service.OnDrain("first", [&](auto) { drained.push_back("first"); });
   service.OnDrain("second", [&](auto) { drained.push_back("second"); });
   int exit_code = -1;
-  std::thread run([&] { exit_code = service.Run(); });
+  std::atomic<int> tries = 0;
+  std::thread run([&] {
+    exit_code = service.Run({{"slow", [&] { return ++tries < 3 ? absl::UnavailableError("not yet") : absl::OkStatus(); }}});
+  });
 
   REQUIRE(Eventually([&] { return Get(port, "/healthz").find("200 OK") != std::string::npos; }));
   CHECK(Eventually([&] { return Get(port, "/readyz").find("thing is away") != std::string::npos; }));
@@ -88,7 +91,19 @@ TEST_CASE("the admin port tells the truth, and SIGTERM drains in order") {
   ::kill(::getpid(), SIGTERM);
   run.join();
   CHECK(exit_code == 0);
+  CHECK(tries == 3);
   CHECK(drained == std::vector<std::string>{"first", "second"});
   CHECK(changes == 2);  // ready, and not ready when draining
   CHECK(Get(port, "/healthz").empty());
+}
+
+TEST_CASE("a start that cannot succeed ends the process") {
+  runtime::Service service({.service = "test", .log_level = "error", .admin_address = "127.0.0.1", .admin_port = FreePort(),
+                            .drain_timeout = 2s});
+  bool later = false;
+  CHECK(service.Run({{"bad", [] { return absl::InvalidArgumentError("never"); }}, {"later", [&] {
+                       later = true;
+                       return absl::OkStatus();
+                     }}}) == 1);
+  CHECK_FALSE(later);
 }

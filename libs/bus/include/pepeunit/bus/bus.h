@@ -104,8 +104,9 @@ class Bus {
   // be stale. Runs on a thread of the library; must be quick. Add before subscribing.
   void OnGap(std::function<void()> listener);
 
-  // Creates the stream, or brings an existing one to these options; waits with backoff until `give_up`.
-  absl::Status EnsureStream(const StreamOptions& options, std::chrono::milliseconds give_up = std::chrono::minutes(5));
+  // Creates the stream, or brings an existing one to these options; tries again with backoff until `give_up`, then
+  // UNAVAILABLE: by default a single try, for the start steps of runtime::Service repeat it.
+  absl::Status EnsureStream(const StreamOptions& options, std::chrono::milliseconds give_up = std::chrono::milliseconds(0));
   absl::StatusOr<StreamState> GetStreamState(const std::string& stream);
   // The newest message whose subject matches (wildcards allowed); nullopt when there is none.
   absl::StatusOr<std::optional<Message>> GetLastMessage(const std::string& stream, const std::string& subject);

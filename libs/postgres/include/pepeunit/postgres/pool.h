@@ -70,8 +70,9 @@ class Pool {
 absl::Status FromException(const char* name);
 
 // Applies the numbered files that the schema has not seen, each in a transaction, under an advisory lock, so that
-// replicas may start together. Waits for PostgreSQL with backoff until `give_up` (then UNAVAILABLE).
+// replicas may start together. Tries again with backoff until `give_up` while PostgreSQL is away, then UNAVAILABLE: by
+// default a single try, for the start steps of runtime::Service repeat it.
 absl::Status ApplyMigrations(Pool& pool, const std::string& schema, const Migrations& migrations,
-                             std::chrono::milliseconds give_up = std::chrono::minutes(5));
+                             std::chrono::milliseconds give_up = std::chrono::milliseconds(0));
 
 }  // namespace pepeunit::postgres

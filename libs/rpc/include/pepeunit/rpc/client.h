@@ -27,6 +27,8 @@ class Channel {
   void Prepare(grpc::ClientContext& context, const Caller& caller, std::chrono::milliseconds timeout) const;
   // The other side answered lately, or answers a connection attempt within `timeout`.
   bool Ready(std::chrono::milliseconds timeout) const;
+  // Ready within half a second, as a readiness check.
+  absl::Status Check() const;
   const std::string& target() const { return target_; }
 
  private:

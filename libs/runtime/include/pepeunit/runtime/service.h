@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "pepeunit/base/config.h"
@@ -33,7 +34,10 @@ void ExitOnHelpOrProblems(const Config& config, int argc, char** argv);
 //   runtime::Service service(settings);            // blocks SIGTERM and SIGINT: before any other thread
 //   service.AddReadiness("postgres", [&] { return pool.Ping(); });
 //   service.OnDrain("grpc", [&](auto deadline) { server.Shutdown(deadline); });
-//   return service.Run();                          // until a signal; drains; 0
+//   return service.Run({{"migrations", [&] { ... }}, {"gRPC", [&] { return server.Start(); }}});
+//                                                  // until a signal; drains; 0
+//
+// A signal before Run ends the process at once with 0: nothing is in flight yet.
 class Service {
  public:
   explicit Service(RuntimeSettings settings);
@@ -46,8 +50,15 @@ class Service {
   void OnReadyChange(std::function<void(bool ready)> listener);
   // Steps of the drain, done in the order in which they were added: stop input first, then what is in flight.
   void OnDrain(std::string name, std::function<void(std::chrono::system_clock::time_point deadline)> step);
-  // Serves until SIGTERM or SIGINT (or Stop), then drains. A drain that passes the timeout ends the process with 1.
-  int Run();
+  // What has to happen before the service can be ready. A step that returns UNAVAILABLE is tried again with backoff for
+  // ever, so that start order does not matter; any other error ends the process with 1.
+  struct StartStep {
+    std::string name;
+    std::function<absl::Status()> run;  // bounded to a few seconds
+  };
+  // Takes the steps in their order, serves until SIGTERM or SIGINT (or Stop), then drains. A drain that passes the
+  // timeout ends the process with 1.
+  int Run(std::vector<StartStep> steps = {});
   // Ends Run as a signal would. Thread-safe.
   void Stop();
 

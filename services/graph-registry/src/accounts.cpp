@@ -1,0 +1,143 @@
+#include "accounts.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
+
+#include "fields.h"
+#include "pepeunit/base/bytes.h"
+#include "pepeunit/base/clock.h"
+#include "pepeunit/base/log.h"
+#include "rights.h"
+
+namespace pepeunit::graph_registry {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr int kFreeFailures = 5;  // wrong passwords for one login before it has to wait
+
+std::string Fold(std::string login) {
+  std::transform(login.begin(), login.end(), login.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return login;
+}
+
+bool IsLogin(const std::string& login) {
+  if (login.size() < 3 || login.size() > 32 || login[0] < 'a' || login[0] > 'z') return false;
+  return std::all_of(login.begin(), login.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  });
+}
+
+// After the free ones each failure doubles the wait: 2 s, 4 s ... at most 15 minutes.
+std::int64_t WaitMs(const Failures& failures, std::int64_t now_ms) {
+  if (failures.count < kFreeFailures) return 0;
+  const std::int64_t wait = std::min<std::int64_t>(2'000LL << std::min(failures.count - kFreeFailures, 20), 900'000);
+  return std::max<std::int64_t>(0, failures.last_ms + wait - now_ms);
+}
+
+std::string HashOf(const std::string& refresh_token) { return Sha256(AsBytes(refresh_token)); }
+
+}  // namespace
+
+absl::Status Accounts::SignUp(const graph::v1::CreateUserRequest& request, graph::v1::User& out) {
+  if (!settings_.open_registration) {
+    return Error(absl::StatusCode::kPermissionDenied, "REGISTRATION_CLOSED", "Registration is closed on this instance; ask its administrator.");
+  }
+  return Create(request.login(), request.password(), false, out);
+}
+
+absl::Status Accounts::Create(const std::string& raw_login, const std::string& password, bool administrator, graph::v1::User& out) {
+  const std::string login = Fold(raw_login);
+  Fields fields;
+  if (!IsLogin(login)) fields.Fail("login", "must have 3 to 32 of a-z, 0-9, '-', '_' and '.', and begin with a letter");
+  const std::size_t length = CountCharacters(password);
+  if (length < 10 || length > 256) fields.Fail("password", "must have 10 to 256 characters");
+  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+  Account account;
+  PEPEUNIT_ASSIGN_OR_RETURN(account.password_hash, secrets_.HashPassword(password));
+  account.user.set_id(Uuid::New().ToString());
+  account.user.set_login(login);
+  account.user.set_administrator(administrator);
+  *account.user.mutable_created_at() = TimeUtil::MillisecondsToTimestamp(NowMs());
+  if (const absl::Status status = store_.CreateAccount(account); absl::IsAlreadyExists(status)) {
+    return WithViolations(Error(status.code(), "ALREADY_EXISTS", "This login is taken."), {{"login", "is taken"}});
+  } else if (!status.ok()) {
+    return status;
+  }
+  out = account.user;
+  return absl::OkStatus();
+}
+
+absl::Status Accounts::Current(const rpc::Caller& caller, graph::v1::User& out) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
+  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUser(caller.user_id));
+  return absl::OkStatus();
+}
+
+absl::Status Accounts::SignIn(const graph::v1::CreateSessionRequest& request, graph::v1::Session& out) {
+  Fields fields;
+  if (request.login().empty() || request.login().size() > 256) fields.Fail("login", "is missing or too long");
+  if (request.password().empty() || request.password().size() > 1024) fields.Fail("password", "is missing or too long");
+  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+  const std::string login = Fold(request.login());
+  const bool possible = IsLogin(login);  // anything else is not worth a row among the failures
+  Failures failures;
+  if (possible) {
+    PEPEUNIT_ASSIGN_OR_RETURN(failures, store_.GetFailures(login));
+  }
+  if (const std::int64_t wait = WaitMs(failures, NowMs()); wait > 0) return Limit("Too many wrong passwords for this login; wait.", wait);
+
+  auto account = store_.FindAccount(login);
+  if (!account.ok() && !absl::IsNotFound(account.status())) return account.status();
+  PEPEUNIT_ASSIGN_OR_RETURN(const bool matches, secrets_.VerifyPassword(request.password(), account.ok() ? account->password_hash : ""));
+  if (!account.ok() || !matches) {
+    if (possible) PEPEUNIT_RETURN_IF_ERROR(store_.AddFailure(login));
+    return Error(absl::StatusCode::kUnauthenticated, "BAD_CREDENTIALS", "The login or the password is wrong.");
+  }
+  if (failures.count > 0) PEPEUNIT_RETURN_IF_ERROR(store_.ClearFailures(login));
+  const std::string refresh = Base64UrlEncode(AsBytes(RandomBytes(32)));
+  const SessionRow session{Uuid::New(), *Uuid::Parse(account->user.id()), NowMs() + settings_.refresh_lifetime_ms};
+  PEPEUNIT_RETURN_IF_ERROR(store_.CreateSession(session, HashOf(refresh)));
+  return FillSession(session, refresh, out);
+}
+
+absl::Status Accounts::Refresh(const graph::v1::RefreshSessionRequest& request, graph::v1::Session& out) {
+  if (request.refresh_token().empty() || request.refresh_token().size() > 256) return InvalidField("refresh_token", "is missing or too long");
+  const std::string refresh = Base64UrlEncode(AsBytes(RandomBytes(32)));
+  const auto session = store_.RotateSession(HashOf(request.refresh_token()), HashOf(refresh), NowMs() + settings_.refresh_lifetime_ms);
+  if (absl::IsNotFound(session.status())) return Unauthenticated("The refresh token is used, expired or unknown; sign in again.");
+  if (!session.ok()) return session.status();
+  return FillSession(*session, refresh, out);
+}
+
+absl::Status Accounts::FillSession(const SessionRow& session, const std::string& refresh, graph::v1::Session& out) {
+  PEPEUNIT_ASSIGN_OR_RETURN(*out.mutable_user(), store_.GetUser(session.user_id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const IssuedAccess access, secrets_.IssueAccessToken(session.user_id, session.id, out.user().administrator(),
+                                                                                 settings_.access_lifetime_s));
+  out.set_id(session.id.ToString());
+  out.set_access_token(access.token);
+  *out.mutable_access_expires_at() = TimeUtil::SecondsToTimestamp(access.expires_at_s);
+  out.set_refresh_token(refresh);
+  *out.mutable_refresh_expires_at() = TimeUtil::MillisecondsToTimestamp(session.expires_at_ms);
+  return absl::OkStatus();
+}
+
+absl::Status Accounts::SignOut(const rpc::Caller& caller, const graph::v1::DeleteSessionRequest& request) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
+  const auto id = Uuid::Parse(request.id());
+  if (!id) return InvalidField("id", "is not a UUID");
+  return store_.DeleteSession(*id, caller.user_id);
+}
+
+absl::Status Accounts::EnsureAdministrator(const std::string& login, const std::string& password) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const bool there, store_.HasAdministrator());
+  if (there) return absl::OkStatus();
+  graph::v1::User user;
+  const absl::Status status = Create(login, password, true, user);
+  if (absl::IsAlreadyExists(status)) return absl::OkStatus();  // another replica was quicker
+  if (status.ok()) log::Info("the first administrator was created", {{"login", login}});
+  return status;
+}
+
+}  // namespace pepeunit::graph_registry

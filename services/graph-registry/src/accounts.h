@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+
+#include "pepeunit/rpc/caller.h"
+#include "ports.h"
+#include "store.h"
+
+namespace pepeunit::graph_registry {
+
+struct AccountSettings {
+  bool open_registration = true;
+  std::int32_t access_lifetime_s = 900;
+  std::int64_t refresh_lifetime_ms = 30LL * 86'400'000;
+};
+
+// People: signing up, in and out (A1). Thread-safe.
+class Accounts {
+ public:
+  Accounts(GraphStore& store, SecretBox& secrets, AccountSettings settings) : store_(store), secrets_(secrets), settings_(settings) {}
+
+  absl::Status SignUp(const graph::v1::CreateUserRequest& request, graph::v1::User& out);
+  absl::Status Current(const rpc::Caller& caller, graph::v1::User& out);
+  absl::Status SignIn(const graph::v1::CreateSessionRequest& request, graph::v1::Session& out);
+  absl::Status Refresh(const graph::v1::RefreshSessionRequest& request, graph::v1::Session& out);
+  absl::Status SignOut(const rpc::Caller& caller, const graph::v1::DeleteSessionRequest& request);
+
+  // Makes the first administrator when there is none. Called at start.
+  absl::Status EnsureAdministrator(const std::string& login, const std::string& password);
+
+ private:
+  absl::Status Create(const std::string& login, const std::string& password, bool administrator, graph::v1::User& out);
+  absl::Status FillSession(const SessionRow& session, const std::string& refresh, graph::v1::Session& out);
+
+  GraphStore& store_;
+  SecretBox& secrets_;
+  AccountSettings settings_;
+};
+
+}  // namespace pepeunit::graph_registry

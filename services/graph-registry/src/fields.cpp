@@ -1,0 +1,79 @@
+#include "fields.h"
+
+#include <cstdint>
+
+#include "pepeunit/base/bytes.h"
+
+namespace pepeunit::graph_registry {
+namespace {
+
+// The length of the UTF-8 sequence at the front, 0 when there is none (RFC 3629: no overlong forms, no surrogates).
+std::size_t SequenceLength(std::string_view text) {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = at(0);
+  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+  if (length == 0 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((at(i) & 0xC0) != 0x80) return 0;
+  }
+  if (lead == 0xE0 && at(1) < 0xA0) return 0;
+  if (lead == 0xED && at(1) > 0x9F) return 0;
+  if (lead == 0xF0 && at(1) < 0x90) return 0;
+  if (lead == 0xF4 && at(1) > 0x8F) return 0;
+  return length;
+}
+
+}  // namespace
+
+std::size_t CountCharacters(std::string_view text) {
+  std::size_t count = 0;
+  while (!text.empty()) {
+    const std::size_t length = SequenceLength(text);
+    if (length == 0) return SIZE_MAX;
+    text.remove_prefix(length);
+    ++count;
+  }
+  return count;
+}
+
+Uuid Fields::Id(const std::string& field, const std::string& text) {
+  const auto id = Uuid::Parse(text);
+  if (!id) Fail(field, text.empty() ? "is missing; it must be a UUID" : "is not a UUID");
+  return id.value_or(Uuid{});
+}
+
+std::string Fields::Name(const std::string& field, const std::string& text) {
+  const auto first = text.find_first_not_of(" \t\r\n"), last = text.find_last_not_of(" \t\r\n");
+  const std::string name = first == std::string::npos ? "" : text.substr(first, last - first + 1);
+  const std::size_t count = CountCharacters(name);
+  bool control = false;
+  for (unsigned char c : name) control = control || c < 0x20 || c == 0x7F;
+  if (count == 0 || count > 128 || control) Fail(field, "must have 1 to 128 characters of UTF-8 and no control characters");
+  return name;
+}
+
+common::v1::AccessLevel Fields::Level(const std::string& field, common::v1::AccessLevel level, common::v1::AccessLevel fallback) {
+  if (level == common::v1::ACCESS_LEVEL_UNSPECIFIED) return fallback;
+  if (!common::v1::AccessLevel_IsValid(level)) Fail(field, "is not an access level");
+  return level;
+}
+
+absl::Status Fields::Finish() const { return violations_.empty() ? absl::OkStatus() : InvalidFields(violations_); }
+
+absl::StatusOr<Page> ReadPage(const std::string& list, int page_size, const std::string& cursor) {
+  Page page;
+  if (page_size < 0 || page_size > 200) return InvalidField("page_size", "must be from 1 to 200");
+  if (page_size > 0) page.limit = page_size;
+  if (cursor.empty()) return page;
+  const auto raw = Base64UrlDecode(cursor);
+  const std::string prefix = list + '\n';
+  if (!raw || !raw->starts_with(prefix)) return InvalidCursor();
+  const auto last = Uuid::FromBytes(std::string_view(*raw).substr(prefix.size()));
+  if (!last) return InvalidCursor();
+  page.after = *last;
+  return page;
+}
+
+std::string MakeCursor(const std::string& list, const Uuid& last) { return Base64UrlEncode(AsBytes(list + '\n' + last.ToBytes())); }
+
+}  // namespace pepeunit::graph_registry

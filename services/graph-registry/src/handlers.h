@@ -1,0 +1,106 @@
+#pragma once
+
+#include "accounts.h"
+#include "links.h"
+#include "pepeunit/graph/v1/internal.grpc.pb.h"
+#include "pepeunit/graph/v1/repo_units.grpc.pb.h"
+#include "pepeunit/graph/v1/units.grpc.pb.h"
+#include "pepeunit/graph/v1/users.grpc.pb.h"
+#include "pepeunit/rpc/server.h"
+#include "repo_units.h"
+#include "units.h"
+
+// gRPC in front of the domain: one forwarding line per rpc. In each, `x` is the caller, `q` the request, `r` the response.
+namespace pepeunit::graph_registry {
+
+using Empty = google::protobuf::Empty;
+
+#define PEPEUNIT_FORWARD(Method, Request, Response, expression)                                                   \
+  grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context, const Request* request, Response* response) override { \
+    return calls_.Unary(context, request, response,                                                               \
+                        [&domain = domain_](const rpc::Context& call, const Request& q, Response& r) -> absl::Status { \
+                          [[maybe_unused]] const rpc::Caller& x = call.caller;                                    \
+                          (void)q, (void)r;                                                                       \
+                          return domain.expression;                                                               \
+                        });                                                                                       \
+  }
+
+template <typename Base, typename Domain>
+class Handler : public Base {
+ public:
+  Handler(rpc::Calls& calls, Domain& domain) : calls_(calls), domain_(domain) {}
+
+ protected:
+  rpc::Calls& calls_;
+  Domain& domain_;
+};
+
+class UserHandler final : public Handler<graph::v1::UserService::CallbackService, Accounts> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(CreateUser, graph::v1::CreateUserRequest, graph::v1::User, SignUp(q, r))
+  PEPEUNIT_FORWARD(GetCurrentUser, graph::v1::GetCurrentUserRequest, graph::v1::User, Current(x, r))
+};
+
+class SessionHandler final : public Handler<graph::v1::SessionService::CallbackService, Accounts> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(CreateSession, graph::v1::CreateSessionRequest, graph::v1::Session, SignIn(q, r))
+  PEPEUNIT_FORWARD(RefreshSession, graph::v1::RefreshSessionRequest, graph::v1::Session, Refresh(q, r))
+  PEPEUNIT_FORWARD(DeleteSession, graph::v1::DeleteSessionRequest, Empty, SignOut(x, q))
+};
+
+class RepoUnitHandler final : public Handler<graph::v1::RepoUnitService::CallbackService, RepoUnits> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(CreateRepoUnit, graph::v1::CreateRepoUnitRequest, graph::v1::RepoUnit, Create(x, q, r))
+  PEPEUNIT_FORWARD(GetRepoUnit, graph::v1::GetRepoUnitRequest, graph::v1::RepoUnit, Get(x, q.id(), r))
+  PEPEUNIT_FORWARD(ListRepoUnits, graph::v1::ListRepoUnitsRequest, graph::v1::ListRepoUnitsResponse, List(x, q, r))
+  PEPEUNIT_FORWARD(UpdateRepoUnit, graph::v1::UpdateRepoUnitRequest, graph::v1::RepoUnit, Update(x, q, r))
+  PEPEUNIT_FORWARD(DeleteRepoUnit, graph::v1::DeleteRepoUnitRequest, Empty, Delete(x, q.id()))
+  PEPEUNIT_FORWARD(SyncRepoUnit, graph::v1::SyncRepoUnitRequest, graph::v1::RepoUnit, Sync(x, q.id(), r))
+  PEPEUNIT_FORWARD(ListStandardRepositories, graph::v1::ListStandardRepositoriesRequest,
+                   graph::v1::ListStandardRepositoriesResponse, ListStandard(r))
+};
+
+class UnitHandler final : public Handler<graph::v1::UnitService::CallbackService, Units> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(CreateUnit, graph::v1::CreateUnitRequest, graph::v1::Unit, Create(x, q, r))
+  PEPEUNIT_FORWARD(GetUnit, graph::v1::GetUnitRequest, graph::v1::Unit, Get(x, q.id(), r))
+  PEPEUNIT_FORWARD(ListUnits, graph::v1::ListUnitsRequest, graph::v1::ListUnitsResponse, List(x, q, r))
+  PEPEUNIT_FORWARD(UpdateUnit, graph::v1::UpdateUnitRequest, graph::v1::Unit, Update(x, q, r))
+  PEPEUNIT_FORWARD(DeleteUnit, graph::v1::DeleteUnitRequest, Empty, Delete(x, q.id()))
+  PEPEUNIT_FORWARD(ListUnitVariables, graph::v1::ListUnitVariablesRequest, graph::v1::ListUnitVariablesResponse,
+                   ListVariables(x, q.unit_id(), r))
+};
+
+class VariableHandler final : public Handler<graph::v1::VariableService::CallbackService, Units> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(GetVariable, graph::v1::GetVariableRequest, graph::v1::Variable, GetVariable(x, q.id(), r))
+  PEPEUNIT_FORWARD(SetVariableValue, graph::v1::SetVariableValueRequest, graph::v1::SetVariableValueResponse, SetValue(x, q, r))
+};
+
+class LinkHandler final : public Handler<graph::v1::LinkService::CallbackService, Links> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(CreateLink, graph::v1::CreateLinkRequest, graph::v1::Link, Create(x, q, r))
+  PEPEUNIT_FORWARD(GetLink, graph::v1::GetLinkRequest, graph::v1::Link, Get(x, q.id(), r))
+  PEPEUNIT_FORWARD(ListLinks, graph::v1::ListLinksRequest, graph::v1::ListLinksResponse, List(x, q, r))
+  PEPEUNIT_FORWARD(DeleteLink, graph::v1::DeleteLinkRequest, Empty, Delete(x, q.id()))
+};
+
+class InternalHandler final : public Handler<graph::v1::GraphInternalService::CallbackService, Internals> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(Authorize, graph::v1::AuthorizeRequest, graph::v1::AuthorizeResponse, Authorize(x, q, r))
+  PEPEUNIT_FORWARD(GetUnitProfile, graph::v1::GetUnitProfileRequest, graph::v1::UnitProfile, UnitProfile(x, q.unit_id(), r))
+  PEPEUNIT_FORWARD(GetUnitPackage, graph::v1::GetUnitPackageRequest, graph::v1::UnitPackage, UnitPackage(x, q.unit_id(), r))
+  PEPEUNIT_FORWARD(ListRepositoriesToKeep, graph::v1::ListRepositoriesToKeepRequest,
+                   graph::v1::ListRepositoriesToKeepResponse, RepositoriesToKeep(x, q.cursor(), r))
+};
+
+#undef PEPEUNIT_FORWARD
+
+}  // namespace pepeunit::graph_registry

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "pepeunit/base/uuid.h"
+#include "pepeunit/bus/v1/values.pb.h"
+#include "pepeunit/graph/v1/users.pb.h"
+#include "pepeunit/repo/v1/repositories.pb.h"
+
+// What the domain needs of the other services. Implementations are thread-safe and may wait.
+namespace pepeunit::graph_registry {
+
+struct IssuedAccess {
+  std::string token;
+  std::int64_t expires_at_s = 0;
+};
+
+// The crypto service.
+class SecretBox {
+ public:
+  virtual ~SecretBox() = default;
+  virtual absl::StatusOr<std::string> Seal(const std::string& plaintext, const std::string& context) = 0;
+  virtual absl::StatusOr<std::string> HashPassword(const std::string& password) = 0;
+  // An empty hash costs the same time and answers false.
+  virtual absl::StatusOr<bool> VerifyPassword(const std::string& password, const std::string& hash) = 0;
+  virtual absl::StatusOr<IssuedAccess> IssueAccessToken(const Uuid& user, const Uuid& session, bool administrator,
+                                                        std::int32_t lifetime_s) = 0;
+  virtual absl::StatusOr<std::string> IssueUnitToken(const Uuid& unit, std::uint32_t generation) = 0;
+};
+
+// repo-sync.
+class Versions {
+ public:
+  virtual ~Versions() = default;
+  virtual absl::StatusOr<repo::v1::ResolveVersionResponse> Resolve(const repo::v1::ResolveVersionRequest& request) = 0;
+};
+
+// The stream VALUES.
+class ValueStream {
+ public:
+  virtual ~ValueStream() = default;
+  // OK when the write is durable.
+  virtual absl::Status Write(const bus::v1::InputWrite& write) = 0;
+};
+
+}  // namespace pepeunit::graph_registry

@@ -1,0 +1,128 @@
+#include <google/protobuf/util/time_util.h>
+
+#include "pepeunit/base/errors.h"
+#include "postgres_store.h"
+#include "rows.h"
+
+namespace pepeunit::graph_registry {
+namespace {
+
+graph::v1::User ReadUser(const pqxx::row& row) {
+  graph::v1::User user;
+  user.set_id(row[0].c_str());
+  user.set_login(row[1].c_str());
+  user.set_administrator(row[2].as<bool>());
+  ReadTime(row[3], user.mutable_created_at());
+  return user;
+}
+
+std::string UserColumns() { return "a.id, a.login, a.administrator, " + MsOf("n.created_at"); }
+
+}  // namespace
+
+absl::Status PostgresStore::Change(const char* name, const std::function<absl::Status(pqxx::work&)>& body) {
+  const absl::Status status = pool_.Transact(name, body);
+  if (status.ok() && relay_ != nullptr) relay_->Kick();
+  return status;
+}
+
+absl::Status PostgresStore::CreateAccount(const Account& account) {
+  return pool_.Transact("create account", [&](pqxx::work& tx) {
+    const auto& user = account.user;
+    InsertNode(tx, user.id(), graph::v1::NODE_TYPE_USER, "", user.id(), user.login(), common::v1::ACCESS_LEVEL_INSTANCE);
+    tx.exec_params("INSERT INTO account (id, login, password_hash, administrator) VALUES ($1, $2, $3, $4)", user.id(),
+                   user.login(), account.password_hash, user.administrator());
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<Account> PostgresStore::FindAccount(const std::string& login) {
+  return pool_.Query<Account>("find account", [&](pqxx::work& tx) -> absl::StatusOr<Account> {
+    const auto rows = tx.exec_params(
+        "SELECT " + UserColumns() + ", a.password_hash FROM account a JOIN node n USING (id) WHERE a.login = $1", login);
+    if (rows.empty()) return NotFound("user");
+    return Account{ReadUser(rows[0]), rows[0][4].c_str()};
+  });
+}
+
+absl::StatusOr<graph::v1::User> PostgresStore::GetUser(const Uuid& id) {
+  return pool_.Query<graph::v1::User>("get user", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::User> {
+    const auto rows = tx.exec_params("SELECT " + UserColumns() + " FROM account a JOIN node n USING (id) WHERE a.id = $1", id.ToString());
+    if (rows.empty()) return NotFound("user");
+    return ReadUser(rows[0]);
+  });
+}
+
+absl::StatusOr<bool> PostgresStore::HasAdministrator() {
+  return pool_.Query<bool>("has administrator", [](pqxx::work& tx) -> absl::StatusOr<bool> {
+    return !tx.exec("SELECT 1 FROM account WHERE administrator LIMIT 1").empty();
+  });
+}
+
+absl::Status PostgresStore::CreateSession(const SessionRow& session, const std::string& refresh_hash) {
+  return pool_.Transact("create session", [&](pqxx::work& tx) {
+    tx.exec_params("DELETE FROM session WHERE user_id = $1 AND expires_at < now()", session.user_id.ToString());
+    tx.exec_params("INSERT INTO session (id, user_id, refresh_hash, expires_at) VALUES ($1, $2, $3, to_timestamp($4 / 1000.0))",
+                   session.id.ToString(), session.user_id.ToString(), pqxx::binarystring(refresh_hash), session.expires_at_ms);
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<SessionRow> PostgresStore::RotateSession(const std::string& refresh_hash, const std::string& new_hash,
+                                                        std::int64_t new_expires_at_ms) {
+  // The end of a stolen session has to be committed, so it cannot be an error inside the transaction.
+  auto rotated = pool_.Query<std::optional<SessionRow>>(
+      "rotate session", [&](pqxx::work& tx) -> absl::StatusOr<std::optional<SessionRow>> {
+        const auto rows = tx.exec_params(
+            "UPDATE session SET previous_hash = refresh_hash, refresh_hash = $2, expires_at = to_timestamp($3 / 1000.0)"
+            " WHERE refresh_hash = $1 AND expires_at > now() RETURNING id, user_id",
+            pqxx::binarystring(refresh_hash), pqxx::binarystring(new_hash), new_expires_at_ms);
+        if (!rows.empty()) return std::optional(SessionRow{ReadUuid(rows[0][0]), ReadUuid(rows[0][1]), new_expires_at_ms});
+        tx.exec_params("DELETE FROM session WHERE previous_hash = $1", pqxx::binarystring(refresh_hash));
+        return std::optional<SessionRow>();
+      });
+  if (!rotated.ok()) return rotated.status();
+  if (!*rotated) return NotFound("session");
+  return **rotated;
+}
+
+absl::Status PostgresStore::DeleteSession(const Uuid& id, const Uuid& user) {
+  return pool_.Transact("delete session", [&](pqxx::work& tx) {
+    const auto deleted = tx.exec_params("DELETE FROM session WHERE id = $1 AND user_id = $2", id.ToString(), user.ToString());
+    return deleted.affected_rows() == 1 ? absl::OkStatus() : NotFound("session");
+  });
+}
+
+absl::StatusOr<Failures> PostgresStore::GetFailures(const std::string& login) {
+  return pool_.Query<Failures>("get failures", [&](pqxx::work& tx) -> absl::StatusOr<Failures> {
+    const auto rows = tx.exec_params("SELECT failures, " + MsOf("last_at") + " FROM login_failure WHERE login = $1", login);
+    if (rows.empty()) return Failures{};
+    return Failures{rows[0][0].as<int>(), rows[0][1].as<std::int64_t>()};
+  });
+}
+
+absl::Status PostgresStore::AddFailure(const std::string& login) {
+  return pool_.Transact("add failure", [&](pqxx::work& tx) {
+    tx.exec("DELETE FROM login_failure WHERE last_at < now() - interval '1 day'");
+    tx.exec_params("INSERT INTO login_failure (login, failures) VALUES ($1, 1)"
+                   " ON CONFLICT (login) DO UPDATE SET failures = login_failure.failures + 1, last_at = now()", login);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PostgresStore::ClearFailures(const std::string& login) {
+  return pool_.Transact("clear failures", [&](pqxx::work& tx) {
+    tx.exec_params("DELETE FROM login_failure WHERE login = $1", login);
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<NodeFacts> PostgresStore::GetFacts(const Uuid& id) {
+  return pool_.Query<NodeFacts>("get facts", [&](pqxx::work& tx) -> absl::StatusOr<NodeFacts> {
+    const auto rows = tx.exec_params(std::string("SELECT ") + kFactColumns + " FROM node n LEFT JOIN node p ON p.id = n.parent_id WHERE n.id = $1", id.ToString());
+    if (rows.empty()) return NotFound("node");
+    return ReadFacts(rows[0], 0);
+  });
+}
+
+}  // namespace pepeunit::graph_registry

@@ -1,0 +1,157 @@
+#include <google/protobuf/util/time_util.h>
+
+#include "pepeunit/base/errors.h"
+#include "postgres_store.h"
+#include "rows.h"
+
+namespace pepeunit::graph_registry {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+std::string RepoColumns() {
+  return "n.id, n.name, n.owner_id, r.url, n.level, r.default_branch, r.private, r.sync_period_s, r.sync, " +
+         MsOf("n.created_at") + ", " + MsOf("n.updated_at") + ", n.version";
+}
+
+graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
+  graph::v1::RepoUnit repo;
+  repo.set_id(row[0].c_str());
+  repo.set_name(row[1].c_str());
+  repo.set_owner_id(row[2].c_str());
+  repo.set_url(row[3].c_str());
+  repo.set_level(static_cast<common::v1::AccessLevel>(row[4].as<int>()));
+  repo.set_default_branch(row[5].c_str());
+  repo.set_private_(row[6].as<bool>());
+  if (const auto period = row[7].as<std::int64_t>(); period > 0) repo.mutable_sync_period()->set_seconds(period);
+  bus::v1::RepoSynced synced;
+  synced.ParseFromString(ReadBytes(row[8]));
+  auto* sync = repo.mutable_sync();
+  const bool begun = synced.state() != bus::v1::SYNC_STATE_UNSPECIFIED;
+  sync->set_state(begun ? synced.state() : bus::v1::SYNC_STATE_PENDING);
+  if (begun) *sync->mutable_since() = TimeUtil::MillisecondsToTimestamp(synced.time_ms());
+  sync->set_error(synced.error());
+  *sync->mutable_problems() = synced.problems();
+  sync->set_size_bytes(synced.size_bytes());
+  sync->set_remote_head(synced.remote_head());
+  ReadTime(row[9], repo.mutable_created_at());
+  ReadTime(row[10], repo.mutable_updated_at());
+  repo.set_etag(row[11].c_str());
+  return repo;
+}
+
+// Tells repo-sync what to keep; written in the same transaction as the change.
+void AppendChanged(pqxx::work& tx, const std::string& id) {
+  const auto row = tx.exec_params1("SELECT url, sync_period_s, sync_requests, sealed_credentials FROM repo_unit WHERE id = $1", id);
+  bus::v1::Event event;
+  auto* changed = event.mutable_repo_unit_changed();
+  changed->set_repo_unit_id(id);
+  changed->set_url(row[0].c_str());
+  changed->set_sync_period_s(row[1].as<std::int64_t>());
+  changed->set_sync_requests(row[2].as<std::uint64_t>());
+  changed->set_sealed_credentials(ReadBytes(row[3]));
+  outbox::Append(tx, "events.graph.repo_unit." + id, event);
+}
+
+}  // namespace
+
+absl::Status PostgresStore::CreateRepoUnit(const graph::v1::RepoUnit& repo, const std::string& sealed_credentials) {
+  return Change("create repo_unit", [&](pqxx::work& tx) {
+    InsertNode(tx, repo.id(), graph::v1::NODE_TYPE_REPO_UNIT, "", repo.owner_id(), repo.name(), repo.level());
+    tx.exec_params("INSERT INTO repo_unit (id, url, private, sealed_credentials, sync_period_s) VALUES ($1, $2, $3, $4, $5)",
+                   repo.id(), repo.url(), repo.private_(), pqxx::binarystring(sealed_credentials), repo.sync_period().seconds());
+    AppendChanged(tx, repo.id());
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<graph::v1::RepoUnit> PostgresStore::GetRepoUnit(const Uuid& id) {
+  return pool_.Query<graph::v1::RepoUnit>("get repo_unit", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::RepoUnit> {
+    const auto rows = tx.exec_params("SELECT " + RepoColumns() + " FROM repo_unit r JOIN node n USING (id) WHERE r.id = $1", id.ToString());
+    if (rows.empty()) return NotFound("repository");
+    return ReadRepo(rows[0]);
+  });
+}
+
+absl::StatusOr<std::vector<graph::v1::RepoUnit>> PostgresStore::ListRepoUnits(const Viewer& viewer, const Page& page) {
+  using Rows = std::vector<graph::v1::RepoUnit>;
+  return pool_.Query<Rows>("list repo_units", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+    const auto result = tx.exec_params("SELECT " + RepoColumns() + " FROM repo_unit r JOIN node n USING (id) WHERE n.id > $1 AND " +
+                                           VisibleTo(tx, viewer, "n.owner_id", "n.level") + " ORDER BY n.id LIMIT $2",
+                                       page.after.ToString(), page.limit + 1);
+    Rows rows;
+    for (const auto& row : result) rows.push_back(ReadRepo(row));
+    return rows;
+  });
+}
+
+absl::Status PostgresStore::UpdateRepoUnit(const graph::v1::RepoUnit& repo, const std::optional<std::string>& sealed_credentials,
+                                           std::int64_t expected_version) {
+  return Change("update repo_unit", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(Touch(tx, *Uuid::Parse(repo.id()), repo.name(), repo.level(), expected_version, "repository"));
+    tx.exec_params("UPDATE repo_unit SET default_branch = $2, sync_period_s = $3 WHERE id = $1", repo.id(), repo.default_branch(),
+                   repo.sync_period().seconds());
+    if (sealed_credentials) {
+      tx.exec_params("UPDATE repo_unit SET sealed_credentials = $2 WHERE id = $1", repo.id(), pqxx::binarystring(*sealed_credentials));
+    }
+    AppendChanged(tx, repo.id());
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PostgresStore::DeleteRepoUnit(const Uuid& id) {
+  return Change("delete repo_unit", [&](pqxx::work& tx) -> absl::Status {
+    const std::string text = id.ToString();
+    // Locks the row, so that no unit is made from it meanwhile.
+    if (tx.exec_params("SELECT 1 FROM repo_unit WHERE id = $1 FOR UPDATE", text).empty()) return NotFound("repository");
+    const auto units = tx.exec_params1("SELECT count(*) FROM unit WHERE repo_unit_id = $1", text)[0].as<std::int64_t>();
+    if (units > 0) {
+      return Error(absl::StatusCode::kFailedPrecondition, "IN_USE",
+                   std::to_string(units) + " units are made from this repository; delete them first.");
+    }
+    tx.exec_params("DELETE FROM node WHERE id = $1", text);
+    bus::v1::Event event;
+    event.mutable_repo_unit_changed()->set_repo_unit_id(text);
+    event.mutable_repo_unit_changed()->set_deleted(true);
+    outbox::Append(tx, "events.graph.repo_unit." + text, event);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PostgresStore::RequestSync(const Uuid& id) {
+  return Change("request sync", [&](pqxx::work& tx) -> absl::Status {
+    const auto updated = tx.exec_params("UPDATE repo_unit SET sync_requests = sync_requests + 1 WHERE id = $1", id.ToString());
+    if (updated.affected_rows() == 0) return NotFound("repository");
+    AppendChanged(tx, id.ToString());
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PostgresStore::ApplyRepoSynced(const bus::v1::RepoSynced& synced) {
+  return pool_.Transact("apply repo_synced", [&](pqxx::work& tx) {
+    tx.exec_params("UPDATE repo_unit SET sync = $2, sync_time_ms = $3 WHERE id = $1 AND sync_time_ms <= $3", synced.repo_unit_id(),
+                   pqxx::binarystring(synced.SerializeAsString()), synced.time_ms());
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<graph::v1::RepositoryToKeep>> PostgresStore::ListRepositoriesToKeep(const Page& page) {
+  using Rows = std::vector<graph::v1::RepositoryToKeep>;
+  return pool_.Query<Rows>("list repositories", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+    const auto result = tx.exec_params(
+        "SELECT id, url, sync_period_s, sync_requests, sealed_credentials FROM repo_unit WHERE id > $1 ORDER BY id LIMIT $2",
+        page.after.ToString(), page.limit + 1);
+    Rows rows;
+    for (const auto& row : result) {
+      auto& repo = rows.emplace_back();
+      repo.set_repo_unit_id(row[0].c_str());
+      repo.set_url(row[1].c_str());
+      repo.set_sync_period_s(row[2].as<std::int64_t>());
+      repo.set_sync_requests(row[3].as<std::uint64_t>());
+      repo.set_sealed_credentials(ReadBytes(row[4]));
+    }
+    return rows;
+  });
+}
+
+}  // namespace pepeunit::graph_registry

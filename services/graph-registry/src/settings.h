@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "accounts.h"
+#include "pepeunit/base/config.h"
+#include "pepeunit/bus/bus.h"
+#include "pepeunit/postgres/pool.h"
+#include "pepeunit/rpc/server.h"
+#include "pepeunit/runtime/service.h"
+
+namespace pepeunit::graph_registry {
+
+struct Settings {
+  runtime::RuntimeSettings runtime;
+  rpc::ServerOptions server;
+  postgres::PoolOptions pool;
+  bus::BusOptions bus;
+  std::string crypto_target, repo_target, device_url;
+  std::uint32_t partitions = 1;
+  std::int64_t values_max_bytes = 0;
+  int stream_replicas = 1;
+  AccountSettings accounts;
+  std::string admin_login, admin_password;
+  std::vector<graph::v1::StandardRepository> standard;
+
+  static Settings From(Config& config);
+};
+
+}  // namespace pepeunit::graph_registry

@@ -1,0 +1,212 @@
+#include "units.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include "fields.h"
+#include "pepeunit/base/bytes.h"
+#include "pepeunit/base/clock.h"
+#include "pepeunit/values/values.h"
+#include "rights.h"
+
+namespace pepeunit::graph_registry {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr char kUnit[] = "unit";
+constexpr char kVariable[] = "variable";
+
+bool IsCommit(const std::string& text) {
+  return text.size() == 40 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+void CheckPin(const graph::v1::VersionChoice& pin, Fields* fields) {
+  const auto name = [&](const char* field, const std::string& value) {
+    if (value.empty() || value.size() > 255) fields->Fail(field, "must have 1 to 255 characters");
+  };
+  switch (pin.choice_case()) {
+    case graph::v1::VersionChoice::kBranch: return name("pin.branch", pin.branch());
+    case graph::v1::VersionChoice::kTag: return name("pin.tag", pin.tag());
+    case graph::v1::VersionChoice::kCommit:
+      if (!IsCommit(pin.commit())) fields->Fail("pin.commit", "must have 40 lower-case hex digits");
+      return;
+    case graph::v1::VersionChoice::CHOICE_NOT_SET: fields->Fail("pin", "must name a branch, a tag or a commit");
+  }
+}
+
+void AddVariables(const std::vector<schema::Variable>& definitions, graph::v1::VariableKind kind, NewUnit* unit) {
+  for (const auto& definition : definitions) {
+    auto& variable = unit->variables.emplace_back();
+    values::FromDefinition(definition, kind, &variable);
+    variable.set_id(Uuid::New().ToString());
+    variable.set_unit_id(unit->unit.id());
+    variable.set_level(unit->unit.level());
+  }
+}
+
+}  // namespace
+
+absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUnitRequest& request, graph::v1::Unit& out) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
+  Fields fields;
+  const Uuid repo_id = fields.Id("repo_unit_id", request.repo_unit_id());
+  NewUnit made;
+  const Uuid id = Uuid::New();
+  made.unit.set_id(id.ToString());
+  made.unit.set_owner_id(caller.user_id.ToString());
+  made.unit.set_name(fields.Name("name", request.name()));
+  made.unit.set_level(fields.Level("level", request.level(), common::v1::ACCESS_LEVEL_PRIVATE));
+  if (request.has_pin()) CheckPin(request.pin(), &fields);
+  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+
+  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::RepoUnit repo, store_.GetRepoUnit(repo_id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(repo_id));
+  PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kReader, "repository"));
+  if (repo.default_branch().empty()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NOT_CONFIGURED",
+                 "The repository has no default branch yet: PATCH /api/v1/repo-units/" + repo.id() + " with default_branch first.");
+  }
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto version, ChooseVersion(repo, request));
+  PEPEUNIT_ASSIGN_OR_RETURN(const VersionFiles files, ReadVersionFiles(version));
+  auto* link = made.unit.mutable_version();
+  link->set_repo_unit_id(repo.id());
+  link->set_commit(version.commit());
+  link->set_tag(version.tag());
+  link->set_branch(version.branch());
+  link->set_follow(!request.has_pin());
+  AddVariables(files.schema.inputs, graph::v1::VARIABLE_KIND_INPUT, &made);
+  AddVariables(files.schema.outputs, graph::v1::VARIABLE_KIND_OUTPUT, &made);
+  PEPEUNIT_RETURN_IF_ERROR(MakeEnv(id, files.env, &made));
+  PEPEUNIT_RETURN_IF_ERROR(store_.CreateUnit(made));
+  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUnit(id));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<repo::v1::ResolveVersionResponse> Units::ChooseVersion(const graph::v1::RepoUnit& repo, const graph::v1::CreateUnitRequest& request) {
+  repo::v1::ResolveVersionRequest ask;
+  ask.set_repo_unit_id(repo.id());
+  std::string field;
+  switch (request.pin().choice_case()) {
+    case graph::v1::VersionChoice::kBranch: ask.set_branch(request.pin().branch()); field = "pin.branch"; break;
+    case graph::v1::VersionChoice::kTag: ask.set_tag(request.pin().tag()); field = "pin.tag"; break;
+    case graph::v1::VersionChoice::kCommit: ask.set_commit(request.pin().commit()); field = "pin.commit"; break;
+    case graph::v1::VersionChoice::CHOICE_NOT_SET: ask.set_branch(repo.default_branch()); break;
+  }
+  auto version = versions_.Resolve(ask);
+  if (!absl::IsNotFound(version.status())) return version;
+  if (!field.empty()) return InvalidField(field, "the local copy of the repository has no such version; sync it, or choose another");
+  return Error(absl::StatusCode::kFailedPrecondition, "NOT_CONFIGURED",
+               "The default branch '" + repo.default_branch() + "' is gone from the repository; choose another.");
+}
+
+// env.json (U4): the sample's keys, those that Pepeunit fills overwritten; sealed for this unit alone (U5).
+absl::Status Units::MakeEnv(const Uuid& unit, nlohmann::ordered_json env, NewUnit* out) {
+  const std::string sync_key = RandomBytes(32);
+  PEPEUNIT_ASSIGN_OR_RETURN(const std::string token, secrets_.IssueUnitToken(unit, 1));
+  env["PEPEUNIT_URL"] = device_url_;
+  env["PEPEUNIT_TOKEN"] = token;
+  env["SYNC_ENCRYPT_KEY"] = Base64Encode(AsBytes(sync_key));
+  env["SECRET_KEY"] = Base64Encode(AsBytes(RandomBytes(32)));
+  PEPEUNIT_ASSIGN_OR_RETURN(out->sealed_sync_key, secrets_.Seal(sync_key, "graph.unit.sync_key:" + unit.ToString()));
+  PEPEUNIT_ASSIGN_OR_RETURN(out->sealed_env, secrets_.Seal(env.dump(2) + "\n", "graph.unit.env:" + unit.ToString()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<NodeFacts> Units::CheckUnit(const rpc::Caller& caller, const std::string& id, access::Role needed) {
+  const auto uuid = Uuid::Parse(id);
+  if (!uuid) return InvalidField("id", "is not a UUID");
+  const auto facts = store_.GetFacts(*uuid);
+  if (absl::IsNotFound(facts.status()) || (facts.ok() && facts->type != graph::v1::NODE_TYPE_UNIT)) return NotFound(kUnit);
+  if (!facts.ok()) return facts.status();
+  PEPEUNIT_RETURN_IF_ERROR(Check(caller, *facts, needed, kUnit));
+  return *facts;
+}
+
+absl::Status Units::Get(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, id, access::Role::kReader));
+  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUnit(facts.id));
+  return absl::OkStatus();
+}
+
+absl::Status Units::List(const rpc::Caller& caller, const graph::v1::ListUnitsRequest& request, graph::v1::ListUnitsResponse& out) {
+  Fields fields;
+  const Uuid repo = request.repo_unit_id().empty() ? Uuid{} : fields.Id("repo_unit_id", request.repo_unit_id());
+  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+  const std::string list = "units " + request.repo_unit_id();
+  PEPEUNIT_ASSIGN_OR_RETURN(const Page page, ReadPage(list, request.page_size(), request.cursor()));
+  PEPEUNIT_ASSIGN_OR_RETURN(auto rows, store_.ListUnits(ViewerOf(caller), repo, page));
+  out.set_next_cursor(CutPage(list, page, &rows));
+  for (auto& row : rows) *out.add_units() = std::move(row);
+  return absl::OkStatus();
+}
+
+absl::Status Units::Update(const rpc::Caller& caller, const graph::v1::UpdateUnitRequest& request, graph::v1::Unit& out) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, request.id(), access::Role::kMaintainer));
+  PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller));
+  PEPEUNIT_ASSIGN_OR_RETURN(graph::v1::Unit unit, store_.GetUnit(facts.id));
+  Fields fields;
+  if (request.has_name()) unit.set_name(fields.Name("name", request.name()));
+  if (request.has_level()) unit.set_level(fields.Level("level", request.level(), unit.level()));
+  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+  PEPEUNIT_RETURN_IF_ERROR(store_.UpdateUnit(unit, expected));
+  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUnit(facts.id));
+  return absl::OkStatus();
+}
+
+absl::Status Units::Delete(const rpc::Caller& caller, const std::string& id) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, id, access::Role::kOwner));
+  return store_.DeleteUnit(facts.id);
+}
+
+absl::Status Units::ListVariables(const rpc::Caller& caller, const std::string& unit, graph::v1::ListUnitVariablesResponse& out) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, unit, access::Role::kReader));
+  PEPEUNIT_ASSIGN_OR_RETURN(auto variables, store_.ListVariables(facts.id));
+  for (auto& variable : variables) {
+    // A variable may be less open than its unit.
+    NodeFacts own = facts;
+    own.access.level = static_cast<access::Level>(variable.level());
+    own.access.ceiling = facts.access.level;
+    if (Check(caller, own, access::Role::kReader, kVariable).ok()) *out.add_variables() = std::move(variable);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Units::GetVariable(const rpc::Caller& caller, const std::string& id, graph::v1::Variable& out) {
+  const auto uuid = Uuid::Parse(id);
+  if (!uuid) return InvalidField("id", "is not a UUID");
+  PEPEUNIT_ASSIGN_OR_RETURN(VariableRow row, store_.GetVariable(*uuid));
+  PEPEUNIT_RETURN_IF_ERROR(Check(caller, row.facts, access::Role::kReader, kVariable));
+  out = std::move(row.variable);
+  return absl::OkStatus();
+}
+
+absl::Status Units::SetValue(const rpc::Caller& caller, const graph::v1::SetVariableValueRequest& request, graph::v1::SetVariableValueResponse& out) {
+  const auto id = Uuid::Parse(request.id());
+  if (!id) return InvalidField("id", "is not a UUID");
+  PEPEUNIT_ASSIGN_OR_RETURN(const VariableRow row, store_.GetVariable(*id));
+  PEPEUNIT_RETURN_IF_ERROR(Check(caller, row.facts, access::Role::kReader, kVariable));
+  PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
+  PEPEUNIT_RETURN_IF_ERROR(Check(caller, row.facts, access::Role::kWriter, kVariable));
+  if (row.variable.kind() != graph::v1::VARIABLE_KIND_INPUT) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE", "This is an output: only its device writes it.");
+  }
+  if (!row.variable.writable_by_people()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE", "The device's schema does not let people write this input.");
+  }
+  if (!request.has_value()) return InvalidField("value", "is missing");
+  const schema::Variable definition = values::ToDefinition(row.variable);
+  const nlohmann::json value = values::ToJson(request.value());
+  PEPEUNIT_RETURN_IF_ERROR(schema::CheckValue(definition, value, "value"));
+  bus::v1::InputWrite write;
+  write.set_input_id(id->ToBytes());
+  write.set_unit_id(row.facts.parent_id.ToBytes());
+  write.set_user_id(caller.user_id.ToBytes());
+  write.set_time_ms(NowMs());
+  values::ToScalar(value, definition.type, write.mutable_value());
+  PEPEUNIT_RETURN_IF_ERROR(values_.Write(write));
+  *out.mutable_value() = request.value();
+  *out.mutable_time() = TimeUtil::MillisecondsToTimestamp(write.time_ms());
+  return absl::OkStatus();
+}
+
+}  // namespace pepeunit::graph_registry

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+
+#include "pepeunit/rpc/caller.h"
+#include "ports.h"
+#include "store.h"
+#include "version_files.h"
+
+namespace pepeunit::graph_registry {
+
+// Nodes that stand for devices, and their variables (U, S). Thread-safe.
+class Units {
+ public:
+  // `device_url` is what env.json calls PEPEUNIT_URL.
+  Units(GraphStore& store, SecretBox& secrets, Versions& versions, ValueStream& values, std::string device_url)
+      : store_(store), secrets_(secrets), versions_(versions), values_(values), device_url_(std::move(device_url)) {}
+
+  absl::Status Create(const rpc::Caller& caller, const graph::v1::CreateUnitRequest& request, graph::v1::Unit& out);
+  absl::Status Get(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out);
+  absl::Status List(const rpc::Caller& caller, const graph::v1::ListUnitsRequest& request, graph::v1::ListUnitsResponse& out);
+  absl::Status Update(const rpc::Caller& caller, const graph::v1::UpdateUnitRequest& request, graph::v1::Unit& out);
+  absl::Status Delete(const rpc::Caller& caller, const std::string& id);
+
+  absl::Status ListVariables(const rpc::Caller& caller, const std::string& unit, graph::v1::ListUnitVariablesResponse& out);
+  absl::Status GetVariable(const rpc::Caller& caller, const std::string& id, graph::v1::Variable& out);
+  absl::Status SetValue(const rpc::Caller& caller, const graph::v1::SetVariableValueRequest& request, graph::v1::SetVariableValueResponse& out);
+
+ private:
+  absl::StatusOr<NodeFacts> CheckUnit(const rpc::Caller& caller, const std::string& id, access::Role needed);
+  absl::StatusOr<repo::v1::ResolveVersionResponse> ChooseVersion(const graph::v1::RepoUnit& repo, const graph::v1::CreateUnitRequest& request);
+  absl::Status MakeEnv(const Uuid& unit, nlohmann::ordered_json env, NewUnit* out);
+
+  GraphStore& store_;
+  SecretBox& secrets_;
+  Versions& versions_;
+  ValueStream& values_;
+  const std::string device_url_;
+};
+
+}  // namespace pepeunit::graph_registry
