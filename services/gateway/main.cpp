@@ -48,7 +48,9 @@ int main(int argc, char** argv) {
       return Unavailable("No answer at " + channel->target() + ".");
     });
   }
-  service.OnDrain("HTTP", [&](auto deadline) { server.Shutdown(std::chrono::steady_clock::now() + (deadline - std::chrono::system_clock::now())); });
+  service.OnDrain("HTTP", [&](auto deadline) {
+    server.Shutdown(std::chrono::steady_clock::now() + (deadline - std::chrono::system_clock::now()));
+  });
   service.OnDrain("calls", [&](auto deadline) { backends.Drain(deadline); });
   return service.Run();
 }

@@ -71,7 +71,9 @@ Json ProblemSchema() {
          {{"type", "array"},
           {"description", "The fields at fault."},
           {"items",
-           {{"type", "object"}, {"properties", {{"field", text}, {"detail", text}}}, {"required", {"field", "detail"}}}}}}}},
+           {{"type", "object"},
+            {"properties", {{"field", text}, {"detail", text}}},
+            {"required", {"field", "detail"}}}}}}}},
       {"required", {"type", "title", "status", "detail"}},
   };
 }
@@ -114,9 +116,8 @@ class Document {
     schemas_.Add("ErrorReason", ReasonSchema(reasons));
     Json responses;
     for (const ProblemCase& problem : kProblems) {
-      responses[problem.name] = {
-          {"description", problem.description},
-          {"content", {{"application/problem+json", {{"schema", SchemaRef("Problem")}}}}}};
+      responses[problem.name] = {{"description", problem.description},
+                                 {"content", {{"application/problem+json", {{"schema", SchemaRef("Problem")}}}}}};
     }
     responses["TooManyRequests"]["headers"] = RetryAfter();
     responses["Unavailable"]["headers"] = RetryAfter();
@@ -130,11 +131,14 @@ class Document {
                      {"security", Json::array({Json::object(), {{"bearer", Json::array()}}})},
                      {"tags", tags_},
                      {"paths", paths_}};
-    document["components"] = {
-        {"securitySchemes", {{"bearer", {{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"},
-                                         {"description", "The access token of a session."}}}}},
-        {"responses", responses},
-        {"schemas", schemas_.Take()}};
+    document["components"] = {{"securitySchemes",
+                               {{"bearer",
+                                 {{"type", "http"},
+                                  {"scheme", "bearer"},
+                                  {"bearerFormat", "JWT"},
+                                  {"description", "The access token of a session."}}}}},
+                              {"responses", responses},
+                              {"schemas", schemas_.Take()}};
     return document.dump(1) + "\n";
   }
 
@@ -234,8 +238,8 @@ class Document {
       good["description"] = created ? "Created." : "Done.";
       if (created) good["headers"]["Location"] = Header("Where it is.");
       if (HasEtag(method)) good["headers"]["ETag"] = Header("Its version, for If-Match.");
-      good["content"] = {{"application/json",
-                          {{"schema", schemas_.Reference(*method.output_type(), Schemas::Use::kResponse)}}}};
+      good["content"] = {
+          {"application/json", {{"schema", schemas_.Reference(*method.output_type(), Schemas::Use::kResponse)}}}};
     }
     Json responses = {{created ? "201" : empty ? "204" : "200", std::move(good)}};
     for (const ProblemCase& problem : kProblems) {

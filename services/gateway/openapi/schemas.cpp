@@ -50,21 +50,33 @@ Json Schemas::OfField(const FieldDescriptor& field, Use use) {
 
 Json Schemas::OfSingle(const FieldDescriptor& field, Use use) {
   switch (field.type()) {
-    case FieldDescriptor::TYPE_BOOL: return {{"type", "boolean"}};
-    case FieldDescriptor::TYPE_BYTES: return {{"type", "string"}, {"contentEncoding", "base64"}};
-    case FieldDescriptor::TYPE_STRING: return {{"type", "string"}};
-    case FieldDescriptor::TYPE_FLOAT: return {{"type", "number"}, {"format", "float"}};
-    case FieldDescriptor::TYPE_DOUBLE: return {{"type", "number"}, {"format", "double"}};
-    case FieldDescriptor::TYPE_ENUM: return OfEnum(*field.enum_type());
-    case FieldDescriptor::TYPE_MESSAGE: return OfMessage(*field.message_type(), use);
-    default: break;
+    case FieldDescriptor::TYPE_BOOL:
+      return {{"type", "boolean"}};
+    case FieldDescriptor::TYPE_BYTES:
+      return {{"type", "string"}, {"contentEncoding", "base64"}};
+    case FieldDescriptor::TYPE_STRING:
+      return {{"type", "string"}};
+    case FieldDescriptor::TYPE_FLOAT:
+      return {{"type", "number"}, {"format", "float"}};
+    case FieldDescriptor::TYPE_DOUBLE:
+      return {{"type", "number"}, {"format", "double"}};
+    case FieldDescriptor::TYPE_ENUM:
+      return OfEnum(*field.enum_type());
+    case FieldDescriptor::TYPE_MESSAGE:
+      return OfMessage(*field.message_type(), use);
+    default:
+      break;
   }
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32: return {{"type", "integer"}, {"format", "int32"}};
-    case FieldDescriptor::CPPTYPE_UINT32: return {{"type", "integer"}, {"minimum", 0}};
+    case FieldDescriptor::CPPTYPE_INT32:
+      return {{"type", "integer"}, {"format", "int32"}};
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return {{"type", "integer"}, {"minimum", 0}};
     // As text, for a JSON number keeps 53 bits only.
-    case FieldDescriptor::CPPTYPE_INT64: return {{"type", "string"}, {"format", "int64"}};
-    default: return {{"type", "string"}, {"format", "uint64"}};
+    case FieldDescriptor::CPPTYPE_INT64:
+      return {{"type", "string"}, {"format", "int64"}};
+    default:
+      return {{"type", "string"}, {"format", "uint64"}};
   }
 }
 
@@ -81,8 +93,10 @@ Json Schemas::OfEnum(const EnumDescriptor& type) {
     for (int i = 0; i < type.value_count(); ++i) {
       schema["enum"].push_back(type.value(i)->name());
       const std::string comment = CommentOf(*type.value(i));
-      text += (text.empty() ? "- `" : i == 0 ? "\n\n- `" : "\n- `") + type.value(i)->name() + '`' +
-              (comment.empty() ? "" : ": " + comment);
+      text += (text.empty() ? "- `"
+               : i == 0     ? "\n\n- `"
+                            : "\n- `") +
+              type.value(i)->name() + '`' + (comment.empty() ? "" : ": " + comment);
     }
     schema["description"] = text;
     schemas_[name] = std::move(schema);
@@ -118,8 +132,10 @@ void Schemas::Define(const Descriptor& message, Use use, const std::set<std::str
 
 Json Schemas::Take() {
   for (auto& [name, message] : messages_) {
-    if (message.in_request) message.schema["additionalProperties"] = false;
-    else if (!message.required.empty()) message.schema["required"] = std::move(message.required);
+    if (message.in_request)
+      message.schema["additionalProperties"] = false;
+    else if (!message.required.empty())
+      message.schema["required"] = std::move(message.required);
     schemas_[name] = std::move(message.schema);
   }
   Json all = Json::object();

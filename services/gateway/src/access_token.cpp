@@ -51,17 +51,14 @@ std::optional<std::int64_t> TimeOf(const json& object, const char* key) {
   return found->get<std::int64_t>();
 }
 
-const CryptoPP::byte* DonnaBytes(std::string_view text) {
-  return reinterpret_cast<const CryptoPP::byte*>(text.data());
-}
+const CryptoPP::byte* DonnaBytes(std::string_view text) { return reinterpret_cast<const CryptoPP::byte*>(text.data()); }
 
 // Whether the second half of the signature (little-endian) is below the order of the group, so that one signature
 // has one form; Crypto++ does not look (RFC 8032, section 5.1.7).
 bool ScalarIsReduced(std::string_view signature) {
-  static constexpr std::array<std::uint8_t, 32> kOrder = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,
-                                                          0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
-                                                          0,    0,    0,    0,    0,    0,    0,    0,
-                                                          0,    0,    0,    0,    0,    0,    0,    0x10};
+  static constexpr std::array<std::uint8_t, 32> kOrder = {
+      0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+      0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
   for (std::size_t i = kOrder.size(); i-- > 0;) {
     const auto byte = static_cast<std::uint8_t>(signature[32 + i]);
     if (byte != kOrder[i]) return byte < kOrder[i];

@@ -55,7 +55,8 @@ Api::Api(ApiOptions options, Router router, Authenticator& authenticator, Backen
 void Api::Handle(std::shared_ptr<http::Exchange> exchange) {
   const TraceScope scope(exchange->trace());
   auto reply = std::make_shared<Reply>(edge_, std::move(exchange));
-  if (reply->overloaded()) return reply->Refuse(Unavailable("Too many requests are being answered; try again shortly."));
+  if (reply->overloaded())
+    return reply->Refuse(Unavailable("Too many requests are being answered; try again shortly."));
   Route(std::move(reply));
 }
 
@@ -67,14 +68,16 @@ void Api::Route(std::shared_ptr<Reply> reply) {
     if (verb == "GET" || verb == "HEAD") return reply->Send(pages_.Get(path, request.Header("If-None-Match")));
     const std::string allow = JoinVerbs({"GET"});
     if (verb == "OPTIONS") return AnswerOptions(*reply, allow);
-    return reply->Refuse(WrongVerb(allow), 405, {.status = 405, .content_type = "", .headers = {{"Allow", allow}}, .body = ""});
+    return reply->Refuse(WrongVerb(allow), 405,
+                         {.status = 405, .content_type = "", .headers = {{"Allow", allow}}, .body = ""});
   }
   const Router::Match match = router_.Find(verb, path);
   if (match.allowed.empty()) return reply->Refuse(NoSuchPath());
   if (match.binding == nullptr) {
     const std::string allow = JoinVerbs(match.allowed);
     if (verb == "OPTIONS") return AnswerOptions(*reply, allow);
-    return reply->Refuse(WrongVerb(allow), 405, {.status = 405, .content_type = "", .headers = {{"Allow", allow}}, .body = ""});
+    return reply->Refuse(WrongVerb(allow), 405,
+                         {.status = 405, .content_type = "", .headers = {{"Allow", allow}}, .body = ""});
   }
   reply->set_route(match.binding->path.text());
   Operate(std::move(reply), *match.binding, match.captures);

@@ -14,9 +14,7 @@ namespace {
 using google::protobuf::Message;
 using google::protobuf::MethodDescriptor;
 
-std::string PathOf(const MethodDescriptor& method) {
-  return '/' + method.service()->full_name() + '/' + method.name();
-}
+std::string PathOf(const MethodDescriptor& method) { return '/' + method.service()->full_name() + '/' + method.name(); }
 
 grpc::ByteBuffer Serialize(const Message& message) {
   const grpc::Slice slice(message.SerializeAsString());
@@ -24,8 +22,7 @@ grpc::ByteBuffer Serialize(const Message& message) {
 }
 
 absl::StatusOr<MessagePtr> ParseAnswer(const MethodDescriptor& method, grpc::ByteBuffer& bytes) {
-  MessagePtr message(
-      google::protobuf::MessageFactory::generated_factory()->GetPrototype(method.output_type())->New());
+  MessagePtr message(google::protobuf::MessageFactory::generated_factory()->GetPrototype(method.output_type())->New());
   if (bytes.Valid()) {
     grpc::ProtoBufferReader reader(&bytes);
     if (!reader.status().ok() || !message->ParseFromZeroCopyStream(&reader)) {
@@ -53,7 +50,10 @@ class StreamCall : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
  public:
   StreamCall(Backends& owner, const rpc::Channel& channel, const BackendCall& call, const Message& request,
              Backends::OnMessage on_message, Backends::OnEnd on_end)
-      : method_(*call.method), stub_(channel.grpc()), request_(Serialize(request)), on_message_(std::move(on_message)),
+      : method_(*call.method),
+        stub_(channel.grpc()),
+        request_(Serialize(request)),
+        on_message_(std::move(on_message)),
         on_end_(std::move(on_end)) {
     PrepareCall(channel, call, *context_);
     in_flight_ = std::make_unique<Backends::InFlight>(owner, context_);
@@ -137,8 +137,10 @@ void Backends::Unary(const BackendCall& call, const Message& request, Done done)
   state->done = std::move(done);
   state->stub->UnaryCall(state->context.get(), PathOf(*call.method), {}, &state->request, &state->response,
                          [state, method = call.method](const grpc::Status& status) {
-                           if (status.ok()) state->done(ParseAnswer(*method, state->response));
-                           else state->done(rpc::FromGrpc(status));
+                           if (status.ok())
+                             state->done(ParseAnswer(*method, state->response));
+                           else
+                             state->done(rpc::FromGrpc(status));
                            state->in_flight.reset();
                          });
 }

@@ -22,12 +22,28 @@ absl::Status Wrong(const MethodDescriptor& method, const std::string& why) {
 
 bool VerbAndPattern(const HttpRule& rule, std::string* verb, std::string* pattern) {
   switch (rule.pattern_case()) {
-    case HttpRule::kGet: *verb = "GET"; *pattern = rule.get(); return true;
-    case HttpRule::kPut: *verb = "PUT"; *pattern = rule.put(); return true;
-    case HttpRule::kPost: *verb = "POST"; *pattern = rule.post(); return true;
-    case HttpRule::kDelete: *verb = "DELETE"; *pattern = rule.delete_(); return true;
-    case HttpRule::kPatch: *verb = "PATCH"; *pattern = rule.patch(); return true;
-    default: return false;
+    case HttpRule::kGet:
+      *verb = "GET";
+      *pattern = rule.get();
+      return true;
+    case HttpRule::kPut:
+      *verb = "PUT";
+      *pattern = rule.put();
+      return true;
+    case HttpRule::kPost:
+      *verb = "POST";
+      *pattern = rule.post();
+      return true;
+    case HttpRule::kDelete:
+      *verb = "DELETE";
+      *pattern = rule.delete_();
+      return true;
+    case HttpRule::kPatch:
+      *verb = "PATCH";
+      *pattern = rule.patch();
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -14,7 +14,7 @@ namespace pepeunit::gateway {
 // One way to call an rpc over HTTP. An rpc with additional_bindings has several.
 struct Binding {
   const google::protobuf::MethodDescriptor* method = nullptr;
-  std::string verb;   // "GET"
+  std::string verb;  // "GET"
   PathTemplate path;
   std::string body;   // "*": the whole request; a field's name: that field; empty: none
   bool file = false;  // a stream of pepeunit.common.v1.FileChunk: the answer's body is the file

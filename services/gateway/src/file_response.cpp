@@ -25,11 +25,11 @@ class FileResponse : public std::enable_shared_from_this<FileResponse> {
     http::Response head;
     head.content_type = chunk.content_type().empty() ? "application/octet-stream" : chunk.content_type();
     head.headers = {{"Content-Disposition", AttachmentNamed(chunk.filename())}, {"Cache-Control", "no-store"}};
-    reply_->StartStream(std::move(head), [self = shared_from_this(), stream, data = std::move(*chunk.mutable_data())](
-                                             bool ok) mutable {
-      if (!ok || self->reply_->request().method() == "HEAD") return stream->Cancel();
-      self->Write(stream, std::move(data));
-    });
+    reply_->StartStream(std::move(head),
+                        [self = shared_from_this(), stream, data = std::move(*chunk.mutable_data())](bool ok) mutable {
+                          if (!ok || self->reply_->request().method() == "HEAD") return stream->Cancel();
+                          self->Write(stream, std::move(data));
+                        });
   }
 
   void OnEnd(const absl::Status& status) {
@@ -46,8 +46,10 @@ class FileResponse : public std::enable_shared_from_this<FileResponse> {
  private:
   void Write(const StreamPtr& stream, std::string data) {
     reply_->exchange().Write(std::move(data), [stream](bool ok) {
-      if (ok) stream->Next();
-      else stream->Cancel();
+      if (ok)
+        stream->Next();
+      else
+        stream->Cancel();
     });
   }
 

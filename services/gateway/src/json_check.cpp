@@ -62,12 +62,12 @@ class Checker {
       const std::string at = path.empty() ? key : path + '.' + key;
       const FieldDescriptor* field = message.FindFieldByName(key);
       if (field == nullptr) {
-        Say(at, "There is no such field.");
+        Say(at, "is no field of this message");
         continue;
       }
       const auto* oneof = field->real_containing_oneof();
       if (oneof != nullptr && !value.is_null() && !chosen.insert(oneof).second) {
-        Say(at, "Only one of '" + oneof->name() + "' may be given.");
+        Say(at, "only one of the fields of '" + oneof->name() + "' may be given");
       }
       Field(value, *field, at);
     }
@@ -82,10 +82,10 @@ class Checker {
     const bool any = field.message_type() != nullptr && field.message_type()->full_name() == "google.protobuf.Value";
     if (value.is_null() && !any) return;  // proto3 JSON: as if it were absent
     if (field.is_map()) {
-      if (!value.is_object()) return Say(at, "It must be an object.");
+      if (!value.is_object()) return Say(at, "must be an object");
       for (const auto& [key, item] : value.items()) Single(item, *field.message_type()->map_value(), at + '.' + key);
     } else if (field.is_repeated()) {
-      if (!value.is_array()) return Say(at, "It must be an array.");
+      if (!value.is_array()) return Say(at, "must be an array");
       for (std::size_t i = 0; i < value.size(); ++i) Single(value[i], field, at + '[' + std::to_string(i) + ']');
     } else {
       Single(value, field, at);
@@ -94,18 +94,26 @@ class Checker {
 
   void Single(const json& value, const FieldDescriptor& field, const std::string& at) {
     switch (field.cpp_type()) {
-      case FieldDescriptor::CPPTYPE_INT32: return Integer<std::int32_t>(value, at);
-      case FieldDescriptor::CPPTYPE_UINT32: return Integer<std::uint32_t>(value, at);
-      case FieldDescriptor::CPPTYPE_INT64: return Integer<std::int64_t>(value, at);
-      case FieldDescriptor::CPPTYPE_UINT64: return Integer<std::uint64_t>(value, at);
+      case FieldDescriptor::CPPTYPE_INT32:
+        return Integer<std::int32_t>(value, at);
+      case FieldDescriptor::CPPTYPE_UINT32:
+        return Integer<std::uint32_t>(value, at);
+      case FieldDescriptor::CPPTYPE_INT64:
+        return Integer<std::int64_t>(value, at);
+      case FieldDescriptor::CPPTYPE_UINT64:
+        return Integer<std::uint64_t>(value, at);
       case FieldDescriptor::CPPTYPE_FLOAT:
-      case FieldDescriptor::CPPTYPE_DOUBLE: return Number(value, at);
+      case FieldDescriptor::CPPTYPE_DOUBLE:
+        return Number(value, at);
       case FieldDescriptor::CPPTYPE_BOOL:
-        if (!value.is_boolean()) Say(at, "It must be true or false.");
+        if (!value.is_boolean()) Say(at, "must be true or false");
         return;
-      case FieldDescriptor::CPPTYPE_ENUM: return Enum(value, *field.enum_type(), at);
-      case FieldDescriptor::CPPTYPE_STRING: return Text(value, field.type() == FieldDescriptor::TYPE_BYTES, at);
-      case FieldDescriptor::CPPTYPE_MESSAGE: return Message(value, *field.message_type(), at);
+      case FieldDescriptor::CPPTYPE_ENUM:
+        return Enum(value, *field.enum_type(), at);
+      case FieldDescriptor::CPPTYPE_STRING:
+        return Text(value, field.type() == FieldDescriptor::TYPE_BYTES, at);
+      case FieldDescriptor::CPPTYPE_MESSAGE:
+        return Message(value, *field.message_type(), at);
     }
   }
 
@@ -118,43 +126,44 @@ class Checker {
     } else if (value.is_number_unsigned()) {
       fits = value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<T>::max());
     } else if (value.is_number_integer()) {
-      fits = std::is_signed_v<T> && value.get<std::int64_t>() >= static_cast<std::int64_t>(std::numeric_limits<T>::min());
+      fits =
+          std::is_signed_v<T> && value.get<std::int64_t>() >= static_cast<std::int64_t>(std::numeric_limits<T>::min());
     }
     if (!fits) {
-      Say(at, "It must be a whole number from " + std::to_string(std::numeric_limits<T>::min()) + " to " +
-                  std::to_string(std::numeric_limits<T>::max()) + ".");
+      Say(at, "must be a whole number from " + std::to_string(std::numeric_limits<T>::min()) + " to " +
+                  std::to_string(std::numeric_limits<T>::max()));
     }
   }
 
   void Number(const json& value, const std::string& at) {
     double parsed = 0;
     const bool text = value.is_string() && absl::SimpleAtod(ToAbsl(value.get_ref<const std::string&>()), &parsed);
-    if (!value.is_number() && !(text && std::isfinite(parsed))) Say(at, "It must be a number.");
+    if (!value.is_number() && !(text && std::isfinite(parsed))) Say(at, "must be a number");
   }
 
   void Enum(const json& value, const EnumDescriptor& type, const std::string& at) {
     if (value.is_string() && type.FindValueByName(value.get_ref<const std::string&>()) != nullptr) return;
     std::string names;
     for (int i = 0; i < type.value_count(); ++i) names += (i == 0 ? "" : ", ") + type.value(i)->name();
-    Say(at, "It must be one of " + names + ".");
+    Say(at, "must be one of " + names);
   }
 
   void Text(const json& value, bool base64, const std::string& at) {
-    if (!value.is_string()) return Say(at, "It must be a string.");
-    if (base64 && !Base64Decode(value.get_ref<const std::string&>())) Say(at, "It must be base64 (RFC 4648).");
+    if (!value.is_string()) return Say(at, "must be a string");
+    if (base64 && !Base64Decode(value.get_ref<const std::string&>())) Say(at, "must be base64 (RFC 4648)");
   }
 
   void Message(const json& value, const Descriptor& type, const std::string& at) {
     const std::string& name = type.full_name();
     if (name == "google.protobuf.Value") return;
     if (name == "google.protobuf.Timestamp") {
-      if (!value.is_string()) Say(at, "It must be a time such as 2026-11-23T15:04:05Z (RFC 3339).");
+      if (!value.is_string()) Say(at, "must be a time such as 2026-11-23T15:04:05Z (RFC 3339)");
     } else if (name == "google.protobuf.Duration") {
-      if (!value.is_string()) Say(at, "It must be a duration in seconds such as \"86400s\".");
+      if (!value.is_string()) Say(at, "must be a duration in seconds such as \"86400s\"");
     } else if (name == "google.protobuf.ListValue") {
-      if (!value.is_array()) Say(at, "It must be an array.");
+      if (!value.is_array()) Say(at, "must be an array");
     } else if (!value.is_object()) {
-      Say(at, "It must be an object.");
+      Say(at, "must be an object");
     } else if (!name.starts_with("google.protobuf.")) {
       Object(value, type, at);
     }

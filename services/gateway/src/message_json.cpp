@@ -46,12 +46,13 @@ json* PlaceOf(json* root, const std::string& path) {
   return nullptr;
 }
 
-void AddCaptures(const Binding& binding, const Captures& captures, json* root, std::vector<FieldViolation>* violations) {
+void AddCaptures(const Binding& binding, const Captures& captures, json* root,
+                 std::vector<FieldViolation>* violations) {
   for (const auto& [path, text] : captures) {
     json* place = PlaceOf(root, path);
     json value = FromText(*FindFieldPath(*binding.method->input_type(), path), text);
     if (place == nullptr || (!place->is_null() && *place != value)) {
-      violations->push_back({path, "It differs from the one in the path."});
+      violations->push_back({path, "differs from the one in the path"});
       continue;
     }
     *place = std::move(value);
@@ -65,12 +66,12 @@ void AddParameter(const Binding& binding, const std::string& name, const std::st
   const auto in_path = binding.path.Fields();
   if (field == nullptr || !HasTextForm(*field) || in_body ||
       std::find(in_path.begin(), in_path.end(), name) != in_path.end()) {
-    violations->push_back({name.substr(0, 256), "There is no such query parameter."});
+    violations->push_back({name.substr(0, 256), "is no query parameter of this operation"});
     return;
   }
   json* place = seen->insert(name).second ? PlaceOf(root, name) : nullptr;
   if (place == nullptr) {
-    violations->push_back({name, "It is given twice."});
+    violations->push_back({name, "is given twice"});
     return;
   }
   *place = FromText(*field, text);
@@ -85,13 +86,13 @@ absl::Status AddQuery(const Binding& binding, std::string_view query, json* root
     const std::string_view pair = query.substr(0, end);
     query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
     if (pair.empty()) continue;
-    if (++count > kMostParameters) return InvalidField("", "There may be at most 64 query parameters.");
+    if (++count > kMostParameters) return InvalidField("query", "may have at most 64 parameters");
     const auto equals = pair.find('=');
     std::string name, text;
     if (!http::PercentDecode(pair.substr(0, equals), /*form=*/true, &name) ||
         !http::PercentDecode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1),
                              /*form=*/true, &text)) {
-      return InvalidField("", "The query is not percent-encoded.");
+      return InvalidField("query", "is not percent-encoded");
     }
     if (equals == std::string_view::npos) text = "true";
     AddParameter(binding, name, text, root, &seen, violations);
@@ -118,11 +119,10 @@ absl::StatusOr<json> ReadBody(const Binding& binding, std::string_view body) {
 absl::Status Refused(const std::string& message) {
   const auto open = message.find('('), close = message.find(')');
   if (open != std::string::npos && close != std::string::npos && open < close) {
-    return InvalidField(message.substr(open + 1, close - open - 1), "It is not of the field's type or form.");
+    return InvalidField(message.substr(open + 1, close - open - 1), "is not of the field's type or form");
   }
   const auto colon = message.find(':');
-  return InvalidField(colon == std::string::npos ? "" : message.substr(0, colon),
-                      "It is not of the field's type or form.");
+  return InvalidField(colon == std::string::npos ? "" : message.substr(0, colon), "is not of the field's type or form");
 }
 
 }  // namespace
@@ -156,7 +156,8 @@ absl::StatusOr<std::string> WriteResponse(const google::protobuf::Message& messa
   options.preserve_proto_field_names = true;
   std::string text;
   const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
-  if (!status.ok()) return Internal("a " + message.GetTypeName() + " has no JSON form: " + std::string(status.message()));
+  if (!status.ok())
+    return Internal("a " + message.GetTypeName() + " has no JSON form: " + std::string(status.message()));
   text += '\n';
   return text;
 }

@@ -72,7 +72,7 @@ absl::StatusOr<std::string> IfMatchTag(std::string_view if_match) {
   const bool printable = std::all_of(tag.begin(), tag.end(), [](char c) { return c > 0x20 && c < 0x7f; });
   if (!printable || tag.size() < 3 || tag.size() > kMostTagBytes || tag.front() != '"' || tag.back() != '"' ||
       tag.substr(1, tag.size() - 2).find('"') != std::string_view::npos) {
-    return InvalidField("If-Match", "It must be one ETag as it was given, in quotes.");
+    return InvalidField("If-Match", "must be one ETag as it was given, in quotes");
   }
   return std::string(tag.substr(1, tag.size() - 2));
 }

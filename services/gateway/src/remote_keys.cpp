@@ -12,14 +12,15 @@ Authenticator::Fetch KeysFrom(Backends& backends) {
     call.caller = rpc::Caller::Service();
     call.trace = TraceContext::New();
     call.timeout = std::chrono::seconds(5);
-    backends.Unary(call, crypto::v1::GetVerificationKeysRequest(), [done = std::move(done)](absl::StatusOr<MessagePtr> answer) {
-      if (!answer.ok()) return done(answer.status());
-      VerificationKeys keys;
-      for (const auto& key : static_cast<const crypto::v1::GetVerificationKeysResponse&>(**answer).keys()) {
-        keys[key.id()] = key.ed25519();
-      }
-      done(std::move(keys));
-    });
+    backends.Unary(
+        call, crypto::v1::GetVerificationKeysRequest(), [done = std::move(done)](absl::StatusOr<MessagePtr> answer) {
+          if (!answer.ok()) return done(answer.status());
+          VerificationKeys keys;
+          for (const auto& key : static_cast<const crypto::v1::GetVerificationKeysResponse&>(**answer).keys()) {
+            keys[key.id()] = key.ed25519();
+          }
+          done(std::move(keys));
+        });
   };
 }
 

@@ -13,9 +13,9 @@ namespace pepeunit::gateway {
 class Router {
  public:
   struct Match {
-    const Binding* binding = nullptr;   // null: no such operation
+    const Binding* binding = nullptr;  // null: no such operation
     Captures captures;
-    std::vector<std::string> allowed;   // the verbs that the path knows; empty: no such path
+    std::vector<std::string> allowed;  // the verbs that the path knows; empty: no such path
   };
 
   // An error when two bindings answer the same verb and path.

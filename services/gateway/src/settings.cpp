@@ -15,16 +15,17 @@ Settings Settings::From(Config& config) {
   s.server.threads = static_cast<std::size_t>(config.Integer("PEPEUNIT_HTTP_THREADS", 2, 1, 64, "threads for HTTP"));
   s.server.max_connections = static_cast<std::size_t>(
       config.Integer("PEPEUNIT_HTTP_MAX_CONNECTIONS", 10'000, 1, 1'000'000, "connections; one more gets 503"));
-  s.server.max_body_bytes = static_cast<std::size_t>(config.Integer(
-      "PEPEUNIT_HTTP_MAX_BODY", 1 << 20, 1024, 64 << 20, "bytes of a request's body; more gets 413"));
+  s.server.max_body_bytes = static_cast<std::size_t>(
+      config.Integer("PEPEUNIT_HTTP_MAX_BODY", 1 << 20, 1024, 64 << 20, "bytes of a request's body; more gets 413"));
   s.max_in_flight = static_cast<std::size_t>(
       config.Integer("PEPEUNIT_HTTP_MAX_IN_FLIGHT", 512, 1, 100'000, "requests being answered; one more gets 503"));
   s.api.call_timeout = config.Duration("PEPEUNIT_HTTP_CALL_TIMEOUT", seconds(30), "how long a service may take");
   s.api.file_timeout = config.Duration("PEPEUNIT_HTTP_FILE_TIMEOUT", seconds(600), "how long a download may take");
   s.api.trusted_proxy = config.Boolean("PEPEUNIT_TRUSTED_PROXY", false,
                                        "a proxy of ours stands in front, so X-Forwarded-For names the client");
-  std::istringstream origins(config.String(
-      "PEPEUNIT_CORS_ORIGINS", "", "origins of other sites whose pages may call the API, separated by spaces; none: off"));
+  std::istringstream origins(
+      config.String("PEPEUNIT_CORS_ORIGINS", "",
+                    "origins of other sites whose pages may call the API, separated by spaces; none: off"));
   for (std::string origin; origins >> origin;) s.cors_origins.insert(origin);
   // The service answers with a problem by then; the server's own bound is only for what went wrong here.
   s.server.handler_timeout = s.api.call_timeout + seconds(10);
