@@ -72,7 +72,7 @@ export function example(api, schema, depth = 0) {
   if (whole.enum) return whole.enum[1] ?? whole.enum[0];
   switch (whole.type) {
     case "object":
-      return Object.fromEntries(Object.entries(whole.properties || {}).map(([name, field]) => [name, example(api, field, depth + 1)]));
+      return Object.fromEntries(Object.entries(whole.properties || {}).slice(0, whole.maxProperties).map(([name, field]) => [name, example(api, field, depth + 1)]));
     case "array": return [example(api, whole.items, depth + 1)];
     case "boolean": return false;
     case "integer":

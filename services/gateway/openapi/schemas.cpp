@@ -127,6 +127,11 @@ void Schemas::Define(const Descriptor& message, Use use, const std::set<std::str
   const std::string comment = CommentOf(message);
   if (!comment.empty()) defined.schema["description"] = comment;
   defined.schema["properties"] = std::move(properties);
+  // A message that is nothing but a choice.
+  if (message.field_count() > 0 && message.real_oneof_decl_count() == 1 &&
+      message.real_oneof_decl(0)->field_count() == message.field_count()) {
+    defined.schema["maxProperties"] = 1;
+  }
   defined.required = std::move(required);
 }
 

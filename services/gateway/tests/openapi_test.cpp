@@ -108,6 +108,7 @@ TEST_CASE("messages become schemas as proto3's JSON shows them") {
   CHECK_FALSE(schemas["Variable"]["required"].dump().find("minimum") != std::string::npos);
   CHECK_FALSE(schemas["UpdateRepoUnitRequest"]["properties"].contains("id"));
   CHECK_FALSE(schemas["UpdateRepoUnitRequest"].contains("required"));
+  CHECK(schemas["VersionChoice"]["maxProperties"] == 1);
   CHECK(schemas["ErrorReason"]["enum"][0] == "INVALID_FIELD");
   const json& archive = Document()["paths"]["/api/v1/units/{unit_id}/archive"]["get"]["responses"]["200"];
   CHECK(archive["content"]["application/zip"]["schema"]["format"] == "binary");
