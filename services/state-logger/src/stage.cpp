@@ -1,0 +1,122 @@
+#include "stage.h"
+
+#include <charconv>
+#include <optional>
+#include <tuple>
+
+#include "pepeunit/base/bytes.h"
+#include "pepeunit/base/clock.h"
+
+namespace pepeunit::state_logger {
+namespace {
+
+struct Columns {
+  std::string kind;
+  std::optional<std::string> number, text;
+};
+
+std::string NumberText(double value) {
+  char text[40];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, value);  // the shortest that reads back the same
+  return error == std::errc() ? std::string(text, end) : "NaN";
+}
+
+Columns ToColumns(const bus::v1::Scalar& value) {
+  const std::string kind = std::to_string(static_cast<int>(value.kind_case()));
+  switch (value.kind_case()) {
+    case bus::v1::Scalar::kNumber: return {kind, NumberText(value.number()), std::nullopt};
+    case bus::v1::Scalar::kBoolean: return {kind, value.boolean() ? "1" : "0", std::nullopt};
+    case bus::v1::Scalar::kText: return {kind, std::nullopt, value.text()};
+    case bus::v1::Scalar::kJson: return {kind, std::nullopt, value.json()};
+    case bus::v1::Scalar::KIND_NOT_SET: break;
+  }
+  return {kind, std::nullopt, std::nullopt};
+}
+
+// A text that PostgreSQL takes: it has no NUL.
+std::string WithoutNul(std::string text) {
+  std::erase(text, '\0');
+  return text;
+}
+
+// An array literal, element by element.
+class Array {
+ public:
+  void Add(const std::string& plain) { Separate() += plain; }
+  void AddNull() { Separate() += "NULL"; }
+  void AddQuoted(const std::string& text) {
+    std::string& out = Separate();
+    out += '"';
+    for (char c : text) {
+      if (c == '"' || c == '\\') out += '\\';
+      if (c != '\0') out += c;
+    }
+    out += '"';
+  }
+  void Add(const std::optional<std::string>& text) { text ? AddQuoted(*text) : AddNull(); }
+  std::string Finish() { return (text_.empty() ? "{" : text_) + "}"; }
+
+ private:
+  std::string& Separate() { return text_ += text_.empty() ? '{' : ','; }
+  std::string text_;
+};
+
+}  // namespace
+
+void CopyReadings(pqxx::work& tx, const std::vector<ReadingRow>& readings) {
+  if (readings.empty()) return;
+  pqxx::stream_to copy(tx, "reading", std::vector<std::string>{"variable_id", "time", "stream_seq", "ord", "kind", "number", "text"});
+  for (const ReadingRow& row : readings) {
+    Columns columns = ToColumns(row.value);
+    if (columns.text) columns.text = WithoutNul(*std::move(columns.text));
+    copy << std::make_tuple(row.variable.ToString(), FormatTime(row.time_ms), row.stream_seq, row.ord, columns.kind,
+                            columns.number, columns.text);
+  }
+  copy.complete();
+}
+
+void UpsertCurrent(pqxx::work& tx, const std::map<Uuid, CurrentRow>& current) {
+  if (current.empty()) return;
+  Array variable, unit, input, kind, number, text, time, seq;
+  for (const auto& [id, row] : current) {
+    const Columns columns = ToColumns(row.value);
+    variable.Add(id.ToString());
+    unit.Add(row.unit.ToString());
+    input.Add(std::string(row.input ? "t" : "f"));
+    kind.Add(columns.kind);
+    columns.number ? number.Add(*columns.number) : number.AddNull();
+    text.Add(columns.text);
+    time.Add(FormatTime(row.time_ms));
+    seq.Add(std::to_string(row.stream_seq));
+  }
+  tx.exec_params(
+      "INSERT INTO current_value AS c (variable_id, unit_id, input, kind, number, text, time, stream_seq)"
+      " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::smallint[], $5::float8[], $6::text[], $7::timestamptz[], $8::bigint[])"
+      " ON CONFLICT (variable_id) DO UPDATE SET kind = excluded.kind, number = excluded.number, text = excluded.text,"
+      " time = excluded.time, stream_seq = excluded.stream_seq WHERE c.stream_seq < excluded.stream_seq"
+      // A report may bring only readings older than the newest known.
+      " AND (c.input OR c.time <= excluded.time)",
+      variable.Finish(), unit.Finish(), input.Finish(), kind.Finish(), number.Finish(), text.Finish(), time.Finish(), seq.Finish());
+}
+
+void UpsertUnits(pqxx::work& tx, const std::map<Uuid, UnitRow>& units) {
+  if (units.empty()) return;
+  Array unit, state, seen, sequence, tag, seq;
+  for (const auto& [id, row] : units) {
+    unit.Add(id.ToString());
+    state.AddQuoted(row.state);
+    seen.Add(FormatTime(row.last_seen_ms));
+    sequence.Add(std::to_string(static_cast<std::int64_t>(row.sequence)));
+    tag.AddQuoted("\\x" + HexEncode(AsBytes(row.request_tag)));
+    seq.Add(std::to_string(row.stream_seq));
+  }
+  tx.exec_params(
+      "INSERT INTO unit_state AS u (unit_id, state, last_seen, sequence, request_tag, stream_seq)"
+      " SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::bytea[], $6::bigint[])"
+      " ON CONFLICT (unit_id) DO UPDATE SET state = CASE WHEN excluded.state = '' THEN u.state ELSE excluded.state END,"
+      " last_seen = excluded.last_seen, sequence = excluded.sequence, request_tag = excluded.request_tag,"
+      " stream_seq = excluded.stream_seq WHERE u.stream_seq < excluded.stream_seq",
+      unit.Finish(), state.Finish(), seen.Finish(), sequence.Finish(), tag.Finish(), seq.Finish());
+}
+
+}  // namespace pepeunit::state_logger
