@@ -7,6 +7,7 @@
 #include <boost/beast/http/read.hpp>
 #include <cstdio>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 #include "pepeunit/base/clock.h"
@@ -310,6 +311,11 @@ std::string_view RequestExchange::query() const {
 
 std::string_view RequestExchange::Header(std::string_view name) const {
   return View(request_[beast::string_view(name.data(), name.size())]);
+}
+
+std::string_view RequestExchange::LastHeader(std::string_view name) const {
+  const auto [first, end] = request_.equal_range(beast::string_view(name.data(), name.size()));
+  return first == end ? std::string_view() : View(std::prev(end)->value());
 }
 
 // Dispatched, so an answer given on the session's own thread costs no hop.

@@ -95,6 +95,7 @@ class RequestExchange : public Exchange, public std::enable_shared_from_this<Req
   std::string_view path() const override;
   std::string_view query() const override;
   std::string_view Header(std::string_view name) const override;
+  std::string_view LastHeader(std::string_view name) const override;
   std::string_view body() const override { return request_.body(); }
   std::string_view remote_address() const override { return session_->remote_address_; }
   const TraceContext& trace() const override { return trace_; }

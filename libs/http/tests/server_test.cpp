@@ -94,7 +94,8 @@ struct Fixture {
                        .content_type = "text/plain",
                        .headers = {{"X-Evil", "a\r\nInjected: yes"}},
                        .body = std::string(exchange->method()) + " " + path + "?" + std::string(exchange->query()) + " " +
-                               std::string(exchange->Header("x-test")) + " " + std::string(exchange->body())});
+                               std::string(exchange->Header("x-test")) + " " + std::string(exchange->body()) +
+                               std::string(exchange->LastHeader("X-Many"))});
   }
 
   void Stream(const std::shared_ptr<http::Exchange>& exchange, int left, bool complete) {
@@ -142,6 +143,11 @@ TEST_CASE("a connection serves many requests, pipelined ones in order") {
   CHECK(both.find("later") < both.find("/second"));
   CHECK_FALSE(Has(both, "never seen"));
   CHECK(f.server->stats().requests == 5);
+}
+
+TEST_CASE("of repeated headers the last one can be read") {
+  Fixture f;
+  CHECK(Has(f.Once("GET /x" + kClose + "X-Many: first\r\nx-many: last\r\n\r\n"), "  last"));
 }
 
 TEST_CASE("HEAD has the length but no body") {

@@ -129,7 +129,7 @@ void Schemas::Define(const Descriptor& message, Use use, const std::set<std::str
   defined.schema["properties"] = std::move(properties);
   // A message that is nothing but a choice.
   if (message.field_count() > 0 && message.real_oneof_decl_count() == 1 &&
-      message.real_oneof_decl(0)->field_count() == message.field_count()) {
+      message.oneof_decl(0)->field_count() == message.field_count()) {
     defined.schema["maxProperties"] = 1;
   }
   defined.required = std::move(required);

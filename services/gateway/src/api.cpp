@@ -39,7 +39,7 @@ absl::Status WrongVerb(const std::string& allow) {
 
 std::string ClientAddress(const http::Exchange& request, bool trusted_proxy) {
   if (trusted_proxy) {
-    std::string_view chain = request.Header("X-Forwarded-For");
+    std::string_view chain = request.LastHeader("X-Forwarded-For");
     chain = chain.substr(chain.rfind(',') + 1);
     while (!chain.empty() && chain.front() == ' ') chain.remove_prefix(1);
     while (!chain.empty() && chain.back() == ' ') chain.remove_suffix(1);

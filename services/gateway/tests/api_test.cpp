@@ -289,6 +289,8 @@ TEST_CASE("the client's address is a proxy's word only when it is trusted") {
   Stage behind(ApiOptions{.trusted_proxy = true});
   behind.Ask("GET /api/v1/units/5", forged);
   CHECK(behind.units.last().client_address == "9.8.7.6");
+  behind.Ask("GET /api/v1/units/5", forged + "X-Forwarded-For: 5.5.5.5\r\n");
+  CHECK(behind.units.last().client_address == "5.5.5.5");
   behind.Ask("GET /api/v1/units/5", "X-Forwarded-For: nonsense\r\n");
   CHECK(behind.units.last().client_address == "127.0.0.1");
 }

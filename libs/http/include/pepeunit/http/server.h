@@ -47,6 +47,8 @@ class Exchange {
   virtual std::string_view path() const = 0;    // before '?', still percent-encoded
   virtual std::string_view query() const = 0;   // after '?', or empty
   virtual std::string_view Header(std::string_view name) const = 0;  // empty when absent
+  // The last of several lines of that name: what a proxy in front has added comes after what the client sent.
+  virtual std::string_view LastHeader(std::string_view name) const { return Header(name); }
   virtual std::string_view body() const = 0;
   virtual std::string_view remote_address() const = 0;  // of the connection
   // From `traceparent`, or new.
