@@ -1,5 +1,6 @@
 # The device's side of Pepeunit in one file: the same for MicroPython (ESP8266 and up) and CPython 3.9 and up, with
-# standard modules only. The protocol is libs/envelope/PROTOCOL.md of Pepeunit. Licence: Apache-2.0.
+# standard modules only. The lines `# ---- name` part it into pieces that a board with a small heap can
+# compile one by one (see the README). The protocol is libs/envelope/PROTOCOL.md of Pepeunit. Licence: Apache-2.0.
 import hashlib
 import json
 import os
@@ -7,7 +8,7 @@ import socket
 import struct
 import sys
 import time
-from binascii import a2b_base64, hexlify, unhexlify
+from binascii import a2b_base64, unhexlify
 
 try:
     from cryptolib import aes
@@ -19,6 +20,8 @@ except ImportError:
 
 SMALL = sys.implementation.name == 'micropython'
 
+
+# ---- AES
 
 def _software_aes():
     # AES-256-CBC (FIPS 197) with the interface of MicroPython's cryptolib, for Pythons without it. Not constant-time.
@@ -103,6 +106,8 @@ if aes is None:
     aes = _software_aes()
 
 
+# ---- envelopes
+
 def hmac(key, *parts):
     # HMAC-SHA256 (RFC 2104) with a key of 32 bytes; MicroPython's sha256 has only update() and digest().
     inner = hashlib.sha256(bytes([b ^ 0x36 for b in key]) + b'\x36' * 32)
@@ -138,63 +143,10 @@ def open_answer(encrypt, authenticate, head, request_tag, sealed):
     return text[:-text[-1]] if 1 <= text[-1] <= 16 else None
 
 
-class Unit:
-    # One device. Not for use from several threads at once.
-    #
-    # inputs  the newest values of the input variables, by name
-    # update  the commit that the instance wants here, or None
-    # dropped how many readings were lost for want of space, or refused
+# ---- readings
 
-    def __init__(self, folder=None, max_queue=24 if SMALL else 1000, max_body=1024 if SMALL else 4096, timeout_s=10,
-                 log=print):
-        if folder is None:
-            at = __file__.replace('\\', '/').rfind('/')
-            folder = __file__[:at] if at > 0 else '.'
-        with open(folder + '/env.json') as file:
-            self.env = json.load(file)
-        with open(folder + '/schema.json') as file:
-            schema = json.load(file)
-        about = schema.get('pepeunit', {})
-        if not about.get('unit'):
-            raise ValueError('schema.json does not say which unit this is: take it from the zip of the unit')
-        inputs, outputs = schema.get('input_variables', {}), schema.get('output_variables', {})
-        self.inputs = {n: inputs[n].get('default') if isinstance(inputs, dict) else None for n in inputs}
-        self.outputs = [n for n in outputs]
-        self.update = None
-        self.dropped = 0
-        self.max_queue, self.max_body, self.timeout_ms, self.log = max_queue, max_body, timeout_s * 1000, log
-
-        key = a2b_base64(self.env['SYNC_ENCRYPT_KEY'])
-        if len(key) != 32:
-            raise ValueError('SYNC_ENCRYPT_KEY in env.json is not 32 bytes in base64')
-        self._keys = [subkey(key, d + u) for d in (b'request ', b'answer ') for u in (b'encrypt', b'authenticate')]
-        self._uuid = unhexlify(about['unit'].replace('-', ''))
-        self._target(self.env['PEPEUNIT_URL'])
-        self._socket = None
-        self._clock, self._ticks = 0, time.ticks_ms() if SMALL else time.monotonic()
-        self._utc = None             # (Unix time in ms, now() when it was told)
-        self._next = 0               # the sequence to use next; 0: the instance has to be asked
-        self._queue = []             # [now() of the measurement, JSON text of the values]
-        self._sealed = None          # a request that may have been stored: it is sent again as it is until that is known
-        self._sequence, self._batch, self._sent = 0, [], False  # its sequence, its readings, whether it ever left
-        self._state, self._muted, self._news = {}, [], False
-        self._failures, self._not_before = 0, 0
-        if about.get('commit'):
-            self.state(commit=about['commit'])
-
-    def _target(self, url):
-        if not url.startswith('http://'):
-            raise ValueError('PEPEUNIT_URL must begin with http:// (the bodies are sealed, TLS is not needed)')
-        rest = url[7:]
-        slash = rest.find('/')
-        host, self._path = (rest, '') if slash < 0 else (rest[:slash], rest[slash:])
-        self._path = self._path.rstrip('/') + '/v1/exchange'
-        self._host_header = host
-        colon = host.rfind(':')
-        port = 80
-        if colon > host.rfind(']'):
-            host, port = host[:colon], int(host[colon + 1:])
-        self.host, self.port = host.strip('[]'), port
+class Readings:
+    # What the program has measured and the instance has not yet stored.
 
     def now(self):
         # Milliseconds since the start. Has to be called at least once in three days on MicroPython, whose ticks wrap.
@@ -253,7 +205,11 @@ class Unit:
         # How many readings are not known to be stored.
         return len(self._queue) + len(self._batch)
 
-    # ---- sealing
+
+# ---- requests
+
+class Requests(Readings):
+    # Readings sealed into requests.
 
     def _head(self, kind, sequence):
         return b'PU\x01' + bytes([kind]) + self._uuid + struct.pack('>Q', sequence)
@@ -282,7 +238,25 @@ class Unit:
         self._batch, self._sealed, self._news = [], None, True
         self._trim()
 
-    # ---- HTTP
+
+# ---- connection
+
+class Connection(Requests):
+    # As much of HTTP/1.1 as it takes.
+
+    def _target(self, url):
+        if not url.startswith('http://'):
+            raise ValueError('PEPEUNIT_URL must begin with http:// (the bodies are sealed, TLS is not needed)')
+        rest = url[7:]
+        slash = rest.find('/')
+        host, self._path = (rest, '') if slash < 0 else (rest[:slash], rest[slash:])
+        self._path = self._path.rstrip('/') + '/v1/exchange'
+        self._host_header = host
+        colon = host.rfind(':')
+        port = 80
+        if colon > host.rfind(']'):
+            host, port = host[:colon], int(host[colon + 1:])
+        self.host, self.port = host.strip('[]'), port
 
     def close(self):
         if self._socket:
@@ -351,7 +325,59 @@ class Unit:
         retry = fields.get(b'retry-after', b'')
         return int(head[0].split(b' ')[1]), int(retry) if retry.isdigit() else 0, data[:length]
 
-    # ---- exchange
+
+# ---- answers
+
+class Answers(Connection):
+    # What follows from an answer that was opened.
+
+    def _take(self, answer):
+        world = answer.get('world_state')
+        if world and world.get('unix_ms'):
+            self._utc = (world['unix_ms'], self.now())
+        if 'input_variables' in answer:
+            self.inputs.update(answer['input_variables'])
+            self.update = (answer.get('update') or {}).get('commit')
+
+    def _refused(self, answer):
+        # Takes out what the instance names as wrong, so that one bad value never holds up the others.
+        bad = {}
+        found = False
+        for problem in answer.get('errors') or []:
+            field = str(problem.get('field'))
+            self.log('pepeunit: refused:', field, problem.get('detail'))
+            name = field[11:]
+            if field.startswith('unit_state') and name in self._state:
+                del self._state[name]
+                self._muted.append(name)
+                found = True
+            elif field.startswith('output_variables['):
+                end = field.find(']')
+                at = field[17:end]
+                if at.isdigit() and int(at) < len(self._batch):
+                    bad.setdefault(int(at), []).append(field[end + 9:])  # ].values.<name>
+        for at in bad:
+            values = json.loads(self._batch[at][1])
+            before = len(values)
+            for name in bad[at]:
+                values.pop(name, None)
+            self.dropped += before - len(values) or before
+            self._batch[at][1] = json.dumps(values) if values and len(values) < before else None
+        if not bad and not found:
+            self._lose('%d readings: %s' % (len(self._batch), answer.get('detail')))
+            self._batch = []
+            self._state = {n: self._state[n] for n in self._state if n == 'commit'}
+        self._batch = [reading for reading in self._batch if reading[1]]
+        self._unseal()
+
+
+# ---- exchange
+
+class Exchange(Answers):
+    # The rules of the sequence, and of waiting.
+
+    def wait_ms(self):
+        return max(0, self._not_before - self.now())
 
     def _fail(self, wait_ms=0, least_ms=1000):
         # Waits twice as long after each failure, at least as long as asked for, with jitter.
@@ -420,49 +446,52 @@ class Unit:
         self._fail()
         return False
 
-    def _take(self, answer):
-        world = answer.get('world_state')
-        if world and world.get('unix_ms'):
-            self._utc = (world['unix_ms'], self.now())
-        if 'input_variables' in answer:
-            self.inputs.update(answer['input_variables'])
-            self.update = (answer.get('update') or {}).get('commit')
 
-    def _refused(self, answer):
-        # Takes out what the instance names as wrong, so that one bad value never holds up the others.
-        bad = {}
-        found = False
-        for problem in answer.get('errors') or []:
-            field = str(problem.get('field'))
-            self.log('pepeunit: refused:', field, problem.get('detail'))
-            name = field[11:]
-            if field.startswith('unit_state') and name in self._state:
-                del self._state[name]
-                self._muted.append(name)
-                found = True
-            elif field.startswith('output_variables['):
-                end = field.find(']')
-                at = field[17:end]
-                if at.isdigit() and int(at) < len(self._batch):
-                    bad.setdefault(int(at), []).append(field[end + 9:])  # ].values.<name>
-        for at in bad:
-            values = json.loads(self._batch[at][1])
-            before = len(values)
-            for name in bad[at]:
-                values.pop(name, None)
-            self.dropped += before - len(values) or before
-            self._batch[at][1] = json.dumps(values) if values and len(values) < before else None
-        if not bad and not found:
-            self._lose('%d readings: %s' % (len(self._batch), answer.get('detail')))
-            self._batch = []
-            self._state = {n: self._state[n] for n in self._state if n == 'commit'}
-        self._batch = [reading for reading in self._batch if reading[1]]
-        self._unseal()
+# ---- unit
 
-    # ---- the loop
+class Unit(Exchange):
+    # One device. Not for use from several threads at once.
+    #
+    # inputs  the newest values of the input variables, by name
+    # update  the commit that the instance wants here, or None
+    # dropped how many readings were lost for want of space, or refused
 
-    def wait_ms(self):
-        return max(0, self._not_before - self.now())
+    def __init__(self, folder=None, max_queue=24 if SMALL else 1000, max_body=1024 if SMALL else 4096, timeout_s=10,
+                 log=print):
+        if folder is None:
+            at = __file__.replace('\\', '/').rfind('/')
+            folder = __file__[:at] if at > 0 else '.'
+        with open(folder + '/env.json') as file:
+            self.env = json.load(file)
+        with open(folder + '/schema.json') as file:
+            schema = json.load(file)
+        about = schema.get('pepeunit', {})
+        if not about.get('unit'):
+            raise ValueError('schema.json does not say which unit this is: take it from the zip of the unit')
+        inputs, outputs = schema.get('input_variables', {}), schema.get('output_variables', {})
+        self.inputs = {n: inputs[n].get('default') if isinstance(inputs, dict) else None for n in inputs}
+        self.outputs = [n for n in outputs]
+        self.update = None
+        self.dropped = 0
+        self.max_queue, self.max_body, self.timeout_ms, self.log = max_queue, max_body, timeout_s * 1000, log
+
+        key = a2b_base64(self.env['SYNC_ENCRYPT_KEY'].encode())
+        if len(key) != 32:
+            raise ValueError('SYNC_ENCRYPT_KEY in env.json is not 32 bytes in base64')
+        self._keys = [subkey(key, d + u) for d in (b'request ', b'answer ') for u in (b'encrypt', b'authenticate')]
+        self._uuid = unhexlify(about['unit'].replace('-', ''))
+        self._target(self.env['PEPEUNIT_URL'])
+        self._socket = None
+        self._clock, self._ticks = 0, time.ticks_ms() if SMALL else time.monotonic()
+        self._utc = None             # (Unix time in ms, now() when it was told)
+        self._next = 0               # the sequence to use next; 0: the instance has to be asked
+        self._queue = []             # [now() of the measurement, JSON text of the values]
+        self._sealed = None          # a request that may have been stored: it is sent again as it is until that is known
+        self._sequence, self._batch, self._sent = 0, [], False  # its sequence, its readings, whether it ever left
+        self._state, self._muted, self._news = {}, [], False
+        self._failures, self._not_before = 0, 0
+        if about.get('commit'):
+            self.state(commit=about['commit'])
 
     def run(self, sample=None, period_s=10, changed=None):
         # Every `period_s` calls sample(unit), which returns the values of outputs or None, and exchanges; after an

@@ -1,9 +1,23 @@
 # Shows its inputs `text` and `value`: on the standard output, in the file shown.txt beside this program, and on an
 # SSD1306 display (128 x 64, I2C on the pins SCL_PIN and SDA_PIN of env.json) when there is one. Reports what it shows.
+import gc
 import sys
 import time
 
-from pepeunit import Unit
+try:
+    from pepeunit import Unit
+except MemoryError:  # a heap as small as an ESP8266's compiles the client in pieces only, and has AES already
+    piece = ''
+    with open('pepeunit.py') as source:
+        for line in source:
+            if line.startswith('# ----'):
+                if not piece.startswith('# ---- AES'):
+                    exec(piece, globals())
+                piece = ''
+                gc.collect()
+            piece += line
+    exec(piece, globals())
+    del piece, line
 
 
 def find_panel(env):

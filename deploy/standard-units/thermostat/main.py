@@ -1,9 +1,23 @@
 # Keeps a room at the wanted temperature: a DS18x20 sensor and a relay on a board, else a simulated room.
 # env.json: SENSOR_PIN and HEATER_PIN (numbers) name the pins; without them the room is simulated.
+import gc
 import sys
 import time
 
-from pepeunit import Unit
+try:
+    from pepeunit import Unit
+except MemoryError:  # a heap as small as an ESP8266's compiles the client in pieces only, and has AES already
+    piece = ''
+    with open('pepeunit.py') as source:
+        for line in source:
+            if line.startswith('# ----'):
+                if not piece.startswith('# ---- AES'):
+                    exec(piece, globals())
+                piece = ''
+                gc.collect()
+            piece += line
+    exec(piece, globals())
+    del piece, line
 
 HYSTERESIS = 0.3  # degrees around the target in which the heater is left as it is
 
