@@ -2,6 +2,7 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <algorithm>
 #include <map>
 
 #include "bindings.h"
@@ -121,6 +122,7 @@ class Document {
     }
     responses["TooManyRequests"]["headers"] = RetryAfter();
     responses["Unavailable"]["headers"] = RetryAfter();
+    std::sort(tags_.begin(), tags_.end(), [](const Json& a, const Json& b) { return a["name"] < b["name"]; });
     Json document = {{"openapi", "3.1.0"},
                      {"info",
                       {{"title", "Pepeunit"},
