@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "api.h"
-#include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
 #include "remote_keys.h"
 #include "settings.h"
@@ -41,13 +40,8 @@ int main(int argc, char** argv) {
   }
 
   // The others have their own part of the API: without one of them the rest still answers.
-  const std::pair<const char*, const rpc::Channel*> needed[] = {{"graph-registry", &graph}, {"crypto", &crypto}};
-  for (const auto& [name, channel] : needed) {
-    service.AddReadiness(name, [channel = channel]() -> absl::Status {
-      if (channel->Ready(std::chrono::milliseconds(300))) return absl::OkStatus();
-      return Unavailable("No answer at " + channel->target() + ".");
-    });
-  }
+  service.AddReadiness("graph-registry", [&graph] { return graph.Check(); });
+  service.AddReadiness("keys of access tokens", [&authenticator] { return authenticator.KeepFresh(); });
   service.OnDrain("HTTP", [&](auto deadline) {
     server.Shutdown(std::chrono::steady_clock::now() + (deadline - std::chrono::system_clock::now()));
   });

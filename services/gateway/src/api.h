@@ -13,7 +13,7 @@ namespace pepeunit::gateway {
 
 struct ApiOptions {
   std::chrono::milliseconds call_timeout{30'000};
-  std::chrono::milliseconds file_timeout{600'000};
+  std::chrono::milliseconds file_timeout{300'000};
   bool trusted_proxy = false;  // X-Forwarded-For names the client
 };
 

@@ -9,7 +9,7 @@
 namespace pepeunit::gateway {
 namespace {
 
-constexpr std::int64_t kFetchEveryMs = 10 * 60 * 1000;
+constexpr std::int64_t kFetchEveryMs = 60'000;
 constexpr std::int64_t kFetchAtMostEveryMs = 5'000;
 constexpr std::int64_t kRetryAfterMs = 500;  // when there are no keys at all
 constexpr std::size_t kMostWaiting = 1'000;
@@ -43,19 +43,33 @@ void Authenticator::Authenticate(std::string_view authorization, Done done) {
     std::lock_guard lock(mutex_);
     keys = keys_;
     const bool known = keys && keys->contains(*key_id);
-    const bool may_try = !fetching_ && now - tried_ms_ >= (keys ? kFetchAtMostEveryMs : kRetryAfterMs);
-    fetch = may_try && (!known || now - fetched_ms_ >= kFetchEveryMs);
+    fetch = TakeFetch(now, !known);
     wait = !known && (fetch || fetching_) && waiting_.size() < kMostWaiting;
     if (wait) waiting_.push_back({std::string(token), done});
-    if (fetch) {
-      fetching_ = true;
-      tried_ms_ = now;
-    }
   }
   if (fetch) StartFetch();
   if (wait) return;
   if (!keys) return done(Unavailable("Access tokens cannot be checked now; try again shortly."));
   done(VerifyAccessToken(token, *keys, now / 1000));
+}
+
+absl::Status Authenticator::KeepFresh() {
+  bool fetch = false;
+  {
+    std::lock_guard lock(mutex_);
+    fetch = TakeFetch(now_ms_(), !keys_);
+  }
+  if (fetch) StartFetch();
+  std::lock_guard lock(mutex_);
+  return keys_ ? absl::OkStatus() : Unavailable("The keys of access tokens have not been fetched yet.");
+}
+
+bool Authenticator::TakeFetch(std::int64_t now, bool needed) {
+  if (fetching_ || now - tried_ms_ < (keys_ ? kFetchAtMostEveryMs : kRetryAfterMs)) return false;
+  if (!needed && now - fetched_ms_ < kFetchEveryMs) return false;
+  fetching_ = true;
+  tried_ms_ = now;
+  return true;
 }
 
 void Authenticator::StartFetch() {

@@ -14,9 +14,9 @@
 
 namespace pepeunit::gateway {
 
-// Tells who calls, from the Authorization header, with crypto's public keys held in memory. The keys are fetched when
-// first needed, when a token names an unknown one (at most every 5 s, so that made-up names cannot make calls), and
-// every 10 minutes, so that a key taken back stops working. Thread-safe; no call waits.
+// Tells who calls, from the Authorization header, with crypto's public keys held in memory. The keys are fetched by
+// KeepFresh, and when a token names an unknown one (at most every 5 s, so that made-up names cannot make calls).
+// Thread-safe; no call waits.
 class Authenticator {
  public:
   using FetchDone = std::function<void(absl::StatusOr<VerificationKeys>)>;
@@ -28,6 +28,10 @@ class Authenticator {
   // `clock` stands in for NowMs in tests. `fetch` must not call back once the Authenticator is gone.
   explicit Authenticator(Fetch fetch, Clock clock = {});
 
+  // Begins a fetch when there are no keys or they are a minute old, so that a key taken back stops working. To be
+  // called each second. UNAVAILABLE while there are none.
+  absl::Status KeepFresh();
+
   // An empty header is an anonymous caller. UNAUTHENTICATED for a bad one, UNAVAILABLE when the keys cannot be had.
   void Authenticate(std::string_view authorization, Done done);
 
@@ -37,6 +41,8 @@ class Authenticator {
     Done done;
   };
 
+  // Whether the caller, who holds mutex_, is to fetch once it has let go of it.
+  bool TakeFetch(std::int64_t now, bool needed);
   void StartFetch();
   void OnFetched(absl::StatusOr<VerificationKeys> fetched);
 

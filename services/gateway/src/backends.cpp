@@ -37,6 +37,8 @@ void PrepareCall(const rpc::Channel& channel, const BackendCall& call, grpc::Cli
   channel.Prepare(context, call.caller, call.timeout);
 }
 
+absl::Status Stopping() { return Unavailable("This gateway is stopping; try again."); }
+
 struct UnaryState {
   std::shared_ptr<grpc::ClientContext> context = std::make_shared<grpc::ClientContext>();
   grpc::ByteBuffer request, response;
@@ -48,7 +50,7 @@ struct UnaryState {
 // A hold keeps the call open between reads, which begin on other threads (grpcpp/support/client_callback.h).
 class StreamCall : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>, public BackendStream {
  public:
-  StreamCall(Backends& owner, const rpc::Channel& channel, const BackendCall& call, const Message& request,
+  StreamCall(const rpc::Channel& channel, const BackendCall& call, const Message& request,
              Backends::OnMessage on_message, Backends::OnEnd on_end)
       : method_(*call.method),
         stub_(channel.grpc()),
@@ -56,11 +58,13 @@ class StreamCall : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
         on_message_(std::move(on_message)),
         on_end_(std::move(on_end)) {
     PrepareCall(channel, call, *context_);
-    in_flight_ = std::make_unique<Backends::InFlight>(owner, context_);
   }
 
-  void Start(std::shared_ptr<StreamCall> self) {
+  const std::shared_ptr<grpc::ClientContext>& context() const { return context_; }
+
+  void Start(std::shared_ptr<StreamCall> self, std::unique_ptr<Backends::InFlight> in_flight) {
     self_ = std::move(self);
+    in_flight_ = std::move(in_flight);
     stub_.PrepareBidiStreamingCall(context_.get(), PathOf(method_), {}, this);
     AddHold();
     StartWriteLast(&request_, grpc::WriteOptions());
@@ -106,10 +110,7 @@ class StreamCall : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
 }  // namespace
 
 Backends::InFlight::InFlight(Backends& owner, std::shared_ptr<grpc::ClientContext> context)
-    : owner_(owner), context_(std::move(context)) {
-  std::lock_guard lock(owner_.mutex_);
-  owner_.in_flight_.insert(context_);
-}
+    : owner_(owner), context_(std::move(context)) {}
 
 Backends::InFlight::~InFlight() {
   std::lock_guard lock(owner_.mutex_);
@@ -126,6 +127,13 @@ const rpc::Channel* Backends::ChannelOf(const MethodDescriptor& method) const {
   return found == channels_.end() ? nullptr : found->second;
 }
 
+std::unique_ptr<Backends::InFlight> Backends::Admit(const std::shared_ptr<grpc::ClientContext>& context) {
+  std::lock_guard lock(mutex_);
+  if (draining_) return nullptr;
+  in_flight_.insert(context);
+  return std::make_unique<InFlight>(*this, context);
+}
+
 void Backends::Unary(const BackendCall& call, const Message& request, Done done) {
   const rpc::Channel* channel = ChannelOf(*call.method);
   if (channel == nullptr) return done(Internal("no service answers for " + call.method->full_name()));
@@ -133,7 +141,8 @@ void Backends::Unary(const BackendCall& call, const Message& request, Done done)
   PrepareCall(*channel, call, *state->context);
   state->request = Serialize(request);
   state->stub = std::make_unique<grpc::GenericStub>(channel->grpc());
-  state->in_flight = std::make_unique<InFlight>(*this, state->context);
+  state->in_flight = Admit(state->context);
+  if (!state->in_flight) return done(Stopping());
   state->done = std::move(done);
   state->stub->UnaryCall(state->context.get(), PathOf(*call.method), {}, &state->request, &state->response,
                          [state, method = call.method](const grpc::Status& status) {
@@ -148,12 +157,15 @@ void Backends::Unary(const BackendCall& call, const Message& request, Done done)
 void Backends::Stream(const BackendCall& call, const Message& request, OnMessage on_message, OnEnd on_end) {
   const rpc::Channel* channel = ChannelOf(*call.method);
   if (channel == nullptr) return on_end(Internal("no service answers for " + call.method->full_name()));
-  auto stream = std::make_shared<StreamCall>(*this, *channel, call, request, std::move(on_message), std::move(on_end));
-  stream->Start(stream);
+  auto stream = std::make_shared<StreamCall>(*channel, call, request, std::move(on_message), on_end);
+  auto in_flight = Admit(stream->context());
+  if (!in_flight) return on_end(Stopping());
+  stream->Start(stream, std::move(in_flight));
 }
 
 void Backends::Drain(std::chrono::system_clock::time_point deadline) {
   std::unique_lock lock(mutex_);
+  draining_ = true;
   if (ended_.wait_until(lock, deadline, [this] { return in_flight_.empty(); })) return;
   const auto contexts = in_flight_;
   lock.unlock();  // gRPC may finish a cancelled call on this thread

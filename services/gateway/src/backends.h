@@ -56,12 +56,13 @@ class Backends {
   // Begins with Next() already asked for; the stream comes with each message.
   void Stream(const BackendCall& call, const google::protobuf::Message& request, OnMessage on_message, OnEnd on_end);
 
-  // Waits for the calls in flight until `deadline`, then cancels them.
+  // Waits for the calls in flight until `deadline`, then cancels them. Calls that come later are UNAVAILABLE.
   void Drain(std::chrono::system_clock::time_point deadline);
 
   // A call in flight, for its lifetime.
   class InFlight {
    public:
+    // `context` is listed in `owner` already.
     InFlight(Backends& owner, std::shared_ptr<grpc::ClientContext> context);
     ~InFlight();
     InFlight(const InFlight&) = delete;
@@ -74,9 +75,12 @@ class Backends {
 
  private:
   const rpc::Channel* ChannelOf(const google::protobuf::MethodDescriptor& method) const;
+  // Null once Drain has begun.
+  std::unique_ptr<InFlight> Admit(const std::shared_ptr<grpc::ClientContext>& context);
 
   std::map<std::string, const rpc::Channel*> channels_;
   std::mutex mutex_;
+  bool draining_ = false;
   std::condition_variable ended_;
   std::set<std::shared_ptr<grpc::ClientContext>> in_flight_;
 };

@@ -52,7 +52,7 @@ http::Response Pages::Get(std::string_view path, std::string_view if_none_match)
   http::Response response;
   response.headers = {{"Content-Security-Policy", kPagePolicy}, {"Cross-Origin-Opener-Policy", "same-origin"}};
   if (path == kHome) {
-    response.status = 307;
+    response.status = 302;
     response.headers.emplace_back("Location", kDocs);
     return response;
   }

@@ -20,7 +20,7 @@ Settings Settings::From(Config& config) {
   s.max_in_flight = static_cast<std::size_t>(
       config.Integer("PEPEUNIT_HTTP_MAX_IN_FLIGHT", 512, 1, 100'000, "requests being answered; one more gets 503"));
   s.api.call_timeout = config.Duration("PEPEUNIT_HTTP_CALL_TIMEOUT", seconds(30), "how long a service may take");
-  s.api.file_timeout = config.Duration("PEPEUNIT_HTTP_FILE_TIMEOUT", seconds(600), "how long a download may take");
+  s.api.file_timeout = config.Duration("PEPEUNIT_HTTP_FILE_TIMEOUT", seconds(300), "how long a download may take");
   s.api.trusted_proxy = config.Boolean("PEPEUNIT_TRUSTED_PROXY", false,
                                        "a proxy of ours stands in front, so X-Forwarded-For names the client");
   std::istringstream origins(

@@ -269,6 +269,13 @@ TEST_CASE("a download ends when the client goes", "[U6]") {
   CHECK(s.edge.in_flight == 0);
 }
 
+TEST_CASE("a gateway that stops makes no new calls") {
+  Stage s;
+  s.backends.Drain(std::chrono::system_clock::now());
+  CHECK(StatusOf(s.Ask("GET /api/v1/units/5")) == 503);
+  CHECK(StatusOf(s.Ask("GET /api/v1/units/5/archive")) == 503);
+}
+
 TEST_CASE("other origins are admitted only when named") {
   Stage closed;
   CHECK_FALSE(Contains(closed.Ask("GET /api/v1/units/5", "Origin: https://a.example\r\n"), "Access-Control"));

@@ -130,7 +130,7 @@ TEST_CASE("the pages are embedded whole and refer only to each other") {
     CHECK(pages.Has(path));
   }
   CHECK_FALSE(pages.Has("/api/docs/other.js"));
-  CHECK(pages.Get("/", "").status == 307);
+  CHECK(pages.Get("/", "").status == 302);
   const auto page = pages.Get("/api/docs", "");
   CHECK(page.content_type == "text/html; charset=utf-8");
   CHECK(page.body.find("</html>") != std::string::npos);

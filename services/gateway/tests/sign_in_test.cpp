@@ -175,6 +175,36 @@ TEST_CASE("keys are fetched once, again for unknown ones, and not too often") {
   CHECK(callers.back().status().code() == absl::StatusCode::kUnauthenticated);
 }
 
+TEST_CASE("keys are kept fresh in the background") {
+  std::int64_t now_ms = kNow * 1000;
+  int fetches = 0;
+  absl::StatusOr<VerificationKeys> answer = Unavailable("away");
+  Authenticator authenticator(
+      [&](const Authenticator::FetchDone& done) {
+        ++fetches;
+        done(answer);
+      },
+      [&] { return now_ms; });
+  CHECK(authenticator.KeepFresh().code() == absl::StatusCode::kUnavailable);
+  now_ms += 1'000;
+  answer = VerificationKeys{{"1", std::string(32, 'k')}};
+  CHECK(authenticator.KeepFresh().ok());
+  CHECK(fetches == 2);
+  now_ms += 59'000;
+  CHECK(authenticator.KeepFresh().ok());
+  CHECK(fetches == 2);
+  now_ms += 1'000;
+  answer = Unavailable("away");
+  CHECK(authenticator.KeepFresh().ok());  // with the keys that it has
+  CHECK(fetches == 3);
+  now_ms += 1'000;
+  CHECK(authenticator.KeepFresh().ok());
+  CHECK(fetches == 3);
+  now_ms += 4'000;
+  CHECK(authenticator.KeepFresh().ok());
+  CHECK(fetches == 4);
+}
+
 TEST_CASE("without keys a token can be neither taken nor refused") {
   Signer signer;
   std::int64_t now_ms = kNow * 1000;
