@@ -1,0 +1,46 @@
+#include "answer.h"
+
+#include <nlohmann/json.hpp>
+
+#include "pepeunit/base/clock.h"
+
+namespace pepeunit::unit_ingest {
+
+std::string GoodAnswer(const Profile& profile, const std::vector<std::string>& inputs, const AnswerFacts& facts) {
+  std::string out = "{";
+  if (facts.next != 0) out += "\"next\":" + std::to_string(facts.next) + ",";
+  out += "\"world_state\":{\"utc\":\"" + FormatTime(facts.now_ms) + "\",\"unix_ms\":" + std::to_string(facts.now_ms) + "}";
+  if (!facts.update_commit.empty()) out += ",\"update\":{\"commit\":\"" + facts.update_commit + "\"}";
+  out += ",\"input_variables\":{";
+  constexpr std::size_t kTail = 24;  // `},"truncated":true}`
+  bool first = true, truncated = false;
+  for (std::size_t i = 0; i < profile.inputs.size(); ++i) {
+    // A name has no character that JSON would have to escape.
+    const std::string& name = profile.inputs[i].name;
+    if (out.size() + name.size() + inputs[i].size() + 4 + kTail > facts.max_bytes) {
+      truncated = true;
+      continue;
+    }
+    if (!first) out += ',';
+    first = false;
+    out += '"' + name + "\":" + inputs[i];
+  }
+  out += truncated ? "},\"truncated\":true}" : "}}";
+  return out;
+}
+
+std::string SequenceAnswer(std::uint64_t next, bool accepted) {
+  return "{\"error\":\"sequence\",\"next\":" + std::to_string(next) + ",\"accepted\":" + (accepted ? "true}" : "false}");
+}
+
+std::string InvalidAnswer(const absl::Status& status) {
+  nlohmann::ordered_json json = {{"error", "invalid"}, {"detail", std::string(status.message()).substr(0, 1000)}};
+  for (const auto& v : InfoOf(status).violations) json["errors"].push_back({{"field", v.field}, {"detail", v.description}});
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string BusyAnswer(std::int64_t retry_after_ms) {
+  return "{\"error\":\"busy\",\"retry_after_ms\":" + std::to_string(retry_after_ms) + "}";
+}
+
+}  // namespace pepeunit::unit_ingest

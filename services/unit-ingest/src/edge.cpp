@@ -1,0 +1,219 @@
+#include "edge.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "answer.h"
+#include "pepeunit/base/bytes.h"
+#include "pepeunit/base/clock.h"
+#include "pepeunit/base/errors.h"
+#include "pepeunit/base/log.h"
+#include "pepeunit/http/problem.h"
+
+namespace pepeunit::unit_ingest {
+namespace {
+
+constexpr char kPath[] = "/v1/exchange";
+constexpr char kMediaType[] = "application/octet-stream";
+constexpr std::size_t kMaxToken = 1024;
+constexpr int kMostLoads = 3;  // tries of a load that events overtake
+
+absl::Status BadToken() { return Unauthenticated("The token is not one of this instance, or was revoked."); }
+
+std::string TagHead(const envelope::Tag& tag) { return {reinterpret_cast<const char*>(tag.data()), 16}; }
+
+}  // namespace
+
+EdgeMetrics EdgeMetrics::In(prometheus::Registry& registry) {
+  EdgeMetrics m;
+  m.exchanges = &prometheus::BuildCounter().Name("pepeunit_ingest_exchanges_total").Help("Exchanges of devices by result").Register(registry);
+  m.loads = &prometheus::BuildCounter().Name("pepeunit_ingest_loads_total").Help("Units loaded because the cache did not have them").Register(registry).Add({});
+  m.undelivered = &prometheus::BuildCounter().Name("pepeunit_ingest_undelivered_total").Help("Values that a link could not carry, or beyond the fan-out's bound").Register(registry).Add({});
+  return m;
+}
+
+Edge::Edge(Source& source, ReportSink& sink, Executor& executor, EdgeMetrics metrics, EdgeSettings settings)
+    : source_(source), sink_(sink), executor_(executor), metrics_(metrics), settings_(settings), units_(settings.cache_units), tokens_(settings.cache_units) {}
+
+void Edge::Count(const char* result) {
+  if (metrics_.exchanges != nullptr) metrics_.exchanges->Add({{"result", result}}).Increment();
+}
+
+void Edge::RefuseEarly(const std::shared_ptr<http::Exchange>& http, const absl::Status& status, int http_status, const char* result) {
+  Count(result);
+  auto problem = http::Problem(status, http->path(), http->trace(), http_status);
+  if (http_status == 405) problem.headers.emplace_back("Allow", "POST");
+  http->Respond(std::move(problem));
+}
+
+void Edge::Handle(std::shared_ptr<http::Exchange> http) {
+  if (http->path() != kPath) return RefuseEarly(http, NotFound("page"), 404, "not_found");
+  if (http->method() != "POST") {
+    return RefuseEarly(http, Error(absl::StatusCode::kUnimplemented, "INVALID_BODY", "Devices POST here."), 405, "method");
+  }
+  if (!http->Header("content-type").starts_with(kMediaType)) {
+    return RefuseEarly(http, Error(absl::StatusCode::kInvalidArgument, "INVALID_BODY", "The body must be application/octet-stream."), 415, "media_type");
+  }
+  const std::string_view authorization = http->Header("authorization");
+  constexpr std::string_view kBearer = "Bearer ";
+  if (!authorization.starts_with(kBearer) || authorization.size() > kMaxToken + kBearer.size()) {
+    return RefuseEarly(http, Unauthenticated("Send PEPEUNIT_TOKEN as `Authorization: Bearer`."), 401, "token");
+  }
+  const std::string token(authorization.substr(kBearer.size()));
+  const std::string hash = Sha256(AsBytes(token));
+  if (const auto known = tokens_.Find(hash)) return WithToken(std::move(http), *known);
+  const bool taken = executor_.TryRun([this, http, token, hash] {
+    const auto facts = source_.OpenToken(token);
+    if (!facts.ok()) {
+      const bool away = absl::IsUnavailable(facts.status()) || absl::IsResourceExhausted(facts.status());
+      return away ? RefuseEarly(http, facts.status(), 503, "unavailable") : RefuseEarly(http, BadToken(), 401, "token");
+    }
+    tokens_.Put(hash, *facts);
+    WithToken(http, *facts);
+  });
+  if (!taken) RefuseEarly(http, Unavailable("Too many devices are signing in; try again shortly."), 503, "busy");
+}
+
+void Edge::WithToken(std::shared_ptr<http::Exchange> http, const TokenFacts& token) {
+  const auto header = envelope::Peek(AsBytes(http->body()));
+  if (!header.ok()) return RefuseEarly(http, header.status(), 400, "envelope");
+  if (header->unit != token.unit) return RefuseEarly(http, Unauthenticated("The token is of another unit."), 401, "token");
+  auto job = std::make_shared<Job>();
+  job->http = std::move(http);
+  job->token = token;
+  job->entry = units_.FindOrMake(token.unit, [this] { return std::make_shared<UnitEntry>(settings_.unit_rate, settings_.unit_burst); });
+  if (!job->entry->TakeTurn([this, job] { Begin(job); })) {
+    RefuseEarly(job->http, Limit("Exchanges of this unit wait already; send one at a time."), 429, "busy");
+  }
+}
+
+void Edge::Begin(const JobPtr& job) {
+  const auto profile = job->entry->profile();
+  if (!profile) return LoadThen(job);
+  if (!job->entry->standing_known) return ReloadStandingThen(job);
+  Process(job, profile);
+}
+
+void Edge::LoadThen(const JobPtr& job) {
+  if (metrics_.loads != nullptr) metrics_.loads->Increment();
+  const bool taken = executor_.TryRun([this, job] {
+    const TraceScope scope(job->http->trace());
+    for (int i = 0; i < kMostLoads; ++i) {
+      const std::uint64_t epoch = job->entry->BeginLoad();
+      auto loaded = source_.Load(job->token.unit);
+      if (absl::IsNotFound(loaded.status())) return Refuse(job, BadToken(), "token");
+      if (!loaded.ok()) return Refuse(job, loaded.status(), "unavailable");
+      const auto profile = loaded->profile;
+      if (job->entry->FinishLoad(epoch, *std::move(loaded))) return Process(job, profile);
+    }
+    Refuse(job, Unavailable("The unit is being changed; try again shortly."), "unavailable");
+  });
+  if (!taken) Refuse(job, Unavailable("Too many units are being loaded; try again shortly."), "busy");
+}
+
+void Edge::ReloadStandingThen(const JobPtr& job) {
+  const bool taken = executor_.TryRun([this, job] {
+    const TraceScope scope(job->http->trace());
+    auto standing = source_.LoadStanding(job->token.unit);
+    if (!standing.ok()) return Refuse(job, standing.status(), "unavailable");
+    job->entry->standing = *std::move(standing);
+    job->entry->standing_known = true;
+    Begin(job);
+  });
+  if (!taken) Refuse(job, Unavailable("Too many units are being loaded; try again shortly."), "busy");
+}
+
+void Edge::Process(const JobPtr& job, const std::shared_ptr<const Profile>& profile) {
+  const Profile& current = *profile;
+  if (current.token_generation != job->token.generation) return Refuse(job, BadToken(), "token");
+  auto opened = envelope::OpenRequest(current.keys, AsBytes(job->http->body()));
+  if (!opened.ok()) return Refuse(job, opened.status(), "envelope");
+  // From here on the request is the device's own, and so are its answers.
+  const Standing& standing = job->entry->standing;
+  if (!job->retried) {
+    if (const std::int64_t wait = job->entry->limiter.Take(MonotonicMs()); wait > 0) return Seal(job, current, *opened, 429, BusyAnswer(wait), "rate", wait);
+  }
+  const std::uint64_t sequence = opened->header.sequence;
+  if (sequence == 0) return Seal(job, current, *opened, 200, Good(job, current, standing.sequence + 1, kMaxAnswerBytes), "hello");
+  if (sequence <= standing.sequence) {
+    const bool accepted = sequence == standing.sequence && standing.request_tag == TagHead(opened->tag);
+    return Seal(job, current, *opened, 409, SequenceAnswer(standing.sequence + 1, accepted), "sequence");
+  }
+  auto parsed = ParseReport(current, opened->plaintext, NowMs(), settings_.max_deliveries);
+  if (!parsed.ok()) return Seal(job, current, *opened, 422, InvalidAnswer(parsed.status()), "invalid");
+  Publish(job, profile, *opened, *std::move(parsed));
+}
+
+void Edge::Publish(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened, Parsed parsed) {
+  auto* report = parsed.message.mutable_report();
+  report->set_sequence(opened.header.sequence);
+  report->set_request_tag(TagHead(opened.tag));
+  if (!parsed.commit.empty()) job->entry->commit = parsed.commit;
+  if (parsed.undelivered > 0 && metrics_.undelivered != nullptr) metrics_.undelivered->Increment(static_cast<double>(parsed.undelivered));
+  // Until the answer is there, nobody knows whether the report is stored.
+  job->entry->standing_known = false;
+  const std::size_t max_answer = parsed.max_answer;
+  sink_.Publish(profile->unit, parsed.message.SerializeAsString(), job->entry->standing.report_stream_sequence, job->http->trace().ToTraceparent(),
+                [this, job, profile, opened, max_answer](const bus::PublishResult& result) { Published(job, profile, opened, max_answer, result); });
+}
+
+void Edge::Published(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened, std::size_t max_answer,
+                     const bus::PublishResult& result) {
+  UnitEntry& entry = *job->entry;
+  if (result.status.ok()) {
+    entry.standing = {opened.header.sequence, TagHead(opened.tag), result.sequence};
+    entry.standing_known = true;
+    return Seal(job, *profile, opened, 200, Good(job, *profile, 0, max_answer), "accepted");
+  }
+  if (result.sequence_mismatch && !job->retried) {
+    // Another replica was quicker, or the stream let go of our last position: look again and decide again, once.
+    job->retried = true;
+    return ReloadStandingThen(job);
+  }
+  if (result.stream_full) {
+    entry.standing_known = true;  // refused: nothing has changed
+    return Seal(job, *profile, opened, 503, BusyAnswer(5'000), "full", 5'000);
+  }
+  log::Warning("a report's fate is not known", {{"unit", profile->unit.ToString()}, {"status", result.status}});
+  Seal(job, *profile, opened, 503, BusyAnswer(1'000), "unavailable", 1'000);
+}
+
+std::string Edge::Good(const JobPtr& job, const Profile& profile, std::uint64_t next, std::size_t max_answer) const {
+  AnswerFacts facts;
+  facts.now_ms = NowMs();
+  facts.next = next;
+  if (const std::string& commit = job->entry->commit; !commit.empty() && commit != profile.target_commit) facts.update_commit = profile.target_commit;
+  facts.max_bytes = max_answer;
+  return GoodAnswer(profile, job->entry->InputTexts(profile), facts);
+}
+
+void Edge::Seal(const JobPtr& job, const Profile& profile, const envelope::Opened& opened, int status, const std::string& plaintext, const char* result,
+                std::int64_t retry_after_ms) {
+  Count(result);
+  http::Response response;
+  response.status = status;
+  response.content_type = kMediaType;
+  envelope::SealAnswer(profile.keys, profile.unit, opened.header.sequence, opened.tag, plaintext, &response.body);
+  if (retry_after_ms > 0) response.headers.emplace_back("Retry-After", std::to_string((retry_after_ms + 999) / 1000));
+  job->http->Respond(std::move(response));
+  job->entry->EndTurn();
+}
+
+void Edge::Refuse(const JobPtr& job, const absl::Status& status, const char* result) {
+  RefuseEarly(job->http, status, 0, result);
+  job->entry->EndTurn();
+}
+
+void Edge::UnitChanged(const Uuid& unit) {
+  if (const auto entry = units_.Find(unit)) (*entry)->Invalidate();
+}
+
+void Edge::InputChanged(const Uuid& unit, const Uuid& input, InputValue value) {
+  if (const auto entry = units_.Find(unit)) (*entry)->ApplyInput(input, std::move(value));
+}
+
+void Edge::DropAll() {
+  units_.ForEach([](const std::shared_ptr<UnitEntry>& entry) { entry->Invalidate(); });
+}
+
+}  // namespace pepeunit::unit_ingest

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/registry.h>
+
+#include <memory>
+#include <string>
+
+#include "caches.h"
+#include "pepeunit/base/executor.h"
+#include "pepeunit/http/server.h"
+#include "ports.h"
+#include "report.h"
+
+namespace pepeunit::unit_ingest {
+
+struct EdgeSettings {
+  double unit_rate = 20, unit_burst = 40;
+  std::size_t cache_units = 100'000;
+  std::size_t max_deliveries = 64;
+};
+
+struct EdgeMetrics {
+  prometheus::Family<prometheus::Counter>* exchanges = nullptr;  // by result
+  prometheus::Counter* loads = nullptr;
+  prometheus::Counter* undelivered = nullptr;
+  static EdgeMetrics In(prometheus::Registry& registry);
+};
+
+// The device protocol over HTTP: POST /v1/exchange (see libs/envelope/PROTOCOL.md). A warm unit is served without any
+// question to another service: open, check, publish, and answer when the stream has it. Thread-safe.
+class Edge {
+ public:
+  Edge(Source& source, ReportSink& sink, Executor& executor, EdgeMetrics metrics, EdgeSettings settings);
+
+  // For http::Server.
+  void Handle(std::shared_ptr<http::Exchange> exchange);
+
+  // Events of the bus.
+  void UnitChanged(const Uuid& unit);
+  void InputChanged(const Uuid& unit, const Uuid& input, InputValue value);
+  void DropAll();
+
+ private:
+  // One request on its way.
+  struct Job {
+    std::shared_ptr<http::Exchange> http;
+    TokenFacts token;
+    std::shared_ptr<UnitEntry> entry;
+    bool retried = false;
+  };
+  using JobPtr = std::shared_ptr<Job>;
+
+  void WithToken(std::shared_ptr<http::Exchange> http, const TokenFacts& token);
+  void Begin(const JobPtr& job);
+  void LoadThen(const JobPtr& job);
+  void ReloadStandingThen(const JobPtr& job);
+  void Process(const JobPtr& job, const std::shared_ptr<const Profile>& profile);
+  void Publish(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened, Parsed parsed);
+  void Published(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened, std::size_t max_answer, const bus::PublishResult& result);
+  std::string Good(const JobPtr& job, const Profile& profile, std::uint64_t next, std::size_t max_answer) const;
+
+  // Answers and ends the turn.
+  void Seal(const JobPtr& job, const Profile& profile, const envelope::Opened& opened, int status, const std::string& plaintext, const char* result, std::int64_t retry_after_ms = 0);
+  void Refuse(const JobPtr& job, const absl::Status& status, const char* result);
+  void RefuseEarly(const std::shared_ptr<http::Exchange>& http, const absl::Status& status, int http_status, const char* result);
+  void Count(const char* result);
+
+  Source& source_;
+  ReportSink& sink_;
+  Executor& executor_;
+  EdgeMetrics metrics_;
+  EdgeSettings settings_;
+  UnitCache units_;
+  TokenCache tokens_;
+};
+
+}  // namespace pepeunit::unit_ingest

@@ -1,0 +1,161 @@
+#include "report.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "pepeunit/base/errors.h"
+#include "pepeunit/values/values.h"
+
+namespace pepeunit::unit_ingest {
+namespace {
+
+using nlohmann::json;
+
+// Nesting, counted before anything is built, so that depth costs no memory.
+bool DeeperThan(std::string_view text, int most) {
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      else if (c == '"') quoted = false;
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > most) return true;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  return false;
+}
+
+class Reader {
+ public:
+  Reader(const Profile& profile, std::int64_t received_ms, Parsed* out) : profile_(profile), received_ms_(received_ms), out_(out) {}
+
+  void ReadState(const json& state) {
+    if (!state.is_object() || state.size() > kMaxStateKeys) return Fail("unit_state", "must be an object of at most 64 keys");
+    std::string text = state.dump(-1, ' ', false, json::error_handler_t::replace);
+    if (text.size() > kMaxStateBytes) return Fail("unit_state", "must have at most 2048 bytes");
+    if (const auto commit = state.find("commit"); commit != state.end() && commit->is_string() && commit->get_ref<const std::string&>().size() == 40) {
+      out_->commit = commit->get<std::string>();
+    }
+    report().set_unit_state(std::move(text));
+  }
+
+  void ReadOutputs(const json& outputs) {
+    if (!outputs.is_array() || outputs.size() > kMaxReadings) return Fail("output_variables", "must be a list of at most 64 readings");
+    for (std::size_t i = 0; i < outputs.size(); ++i) ReadOne(outputs[i], i);
+    if (static_cast<std::size_t>(report().readings_size()) > kMaxValues) Fail("output_variables", "must have at most 512 values in all");
+  }
+
+  void ReadMaxAnswer(const json& value) {
+    if (!value.is_number_integer() || value < 512 || value > 65'536) return Fail("max_answer_bytes", "must be from 512 to 65536");
+    out_->max_answer = value.get<std::size_t>();
+  }
+
+  // The newest value of each output, along its links.
+  void Deliver(std::size_t most) {
+    std::vector<const Newest*> order;
+    for (const auto& [output, newest] : newest_) {
+      if (!output->targets.empty()) order.push_back(&newest);
+    }
+    std::sort(order.begin(), order.end(), [](const Newest* a, const Newest* b) { return a->place < b->place; });
+    for (const Newest* newest : order) {
+      for (const Target& target : newest->output->targets) {
+        const auto carried = schema::Carry(*newest->value, target.definition);
+        if (!carried || static_cast<std::size_t>(report().deliveries_size()) >= most) {
+          ++out_->undelivered;
+          continue;
+        }
+        auto* delivery = report().add_deliveries();
+        delivery->set_input_id(target.input.ToBytes());
+        delivery->set_unit_id(target.unit.ToBytes());
+        delivery->set_link_id(target.link.ToBytes());
+        delivery->set_time_ms(newest->time_ms);
+        values::ToScalar(*carried, target.definition.type, delivery->mutable_value());
+      }
+    }
+  }
+
+  absl::Status Finish() { return violations_.empty() ? absl::OkStatus() : InvalidFields(std::move(violations_)); }
+  void Fail(const std::string& field, const std::string& what) {
+    if (violations_.size() < 16) violations_.push_back({field, what});
+  }
+
+ private:
+  struct Newest {
+    const Output* output;
+    const json* value;
+    std::int64_t time_ms;
+    int place;
+  };
+
+  bus::v1::Report& report() { return *out_->message.mutable_report(); }
+
+  void ReadOne(const json& reading, std::size_t index) {
+    const auto at = [index](const char* tail) { return "output_variables[" + std::to_string(index) + "]" + tail; };
+    if (!reading.is_object()) return Fail(at(""), "must be an object with `age_ms` and `values`");
+    std::int64_t age = 0;
+    if (const auto found = reading.find("age_ms"); found != reading.end()) {
+      if (!found->is_number() || *found < 0 || *found > kMaxAgeMs) return Fail(at(".age_ms"), "must be from 0 to 2592000000 (30 days)");
+      age = static_cast<std::int64_t>(found->get<double>());
+    }
+    const auto values = reading.find("values");
+    if (values == reading.end() || !values->is_object()) return Fail(at(".values"), "must be an object from output to value");
+    for (const auto& [name, value] : values->items()) {
+      const auto output = profile_.outputs.find(name);
+      if (output == profile_.outputs.end()) {
+        Fail(at(".values.") + name.substr(0, 64), "is not an output variable of this unit");
+        continue;
+      }
+      const auto status = schema::CheckValue(output->second.definition, value, "");
+      if (!status.ok()) {
+        Fail(at(".values.") + name, InfoOf(status).violations[0].description);
+        continue;
+      }
+      Add(output->second, value, received_ms_ - age);
+    }
+  }
+
+  void Add(const Output& output, const json& value, std::int64_t time_ms) {
+    auto* reading = report().add_readings();
+    reading->set_variable_id(output.id.ToBytes());
+    reading->set_time_ms(time_ms);
+    reading->set_unlogged(output.definition.logging == schema::Logging::kOff);
+    values::ToScalar(value, output.definition.type, reading->mutable_value());
+    const Newest newest{&output, &value, time_ms, report().readings_size()};
+    const auto [found, fresh] = newest_.try_emplace(&output, newest);
+    if (!fresh && time_ms >= found->second.time_ms) found->second = newest;
+  }
+
+  const Profile& profile_;
+  const std::int64_t received_ms_;
+  Parsed* out_;
+  std::map<const Output*, Newest> newest_;
+  std::vector<FieldViolation> violations_;
+};
+
+}  // namespace
+
+absl::StatusOr<Parsed> ParseReport(const Profile& profile, std::string_view plaintext, std::int64_t received_ms, std::size_t max_deliveries) {
+  if (DeeperThan(plaintext, kMaxDepth)) return InvalidField("body", "must have at most 20 levels");
+  const json body = json::parse(plaintext, nullptr, false);
+  if (!body.is_object()) return InvalidField("body", "must be a JSON object");
+  Parsed parsed;
+  auto* report = parsed.message.mutable_report();
+  report->set_unit_id(profile.unit.ToBytes());
+  report->set_received_ms(received_ms);
+  Reader reader(profile, received_ms, &parsed);
+  // Keys that are not known are left to later versions of the protocol.
+  if (const auto state = body.find("unit_state"); state != body.end()) reader.ReadState(*state);
+  if (const auto outputs = body.find("output_variables"); outputs != body.end()) reader.ReadOutputs(*outputs);
+  if (const auto most = body.find("max_answer_bytes"); most != body.end()) reader.ReadMaxAnswer(*most);
+  PEPEUNIT_RETURN_IF_ERROR(reader.Finish());
+  reader.Deliver(max_deliveries);
+  return parsed;
+}
+
+}  // namespace pepeunit::unit_ingest

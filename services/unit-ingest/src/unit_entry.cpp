@@ -1,0 +1,94 @@
+#include "unit_entry.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pepeunit::unit_ingest {
+
+std::int64_t RateLimiter::Take(std::int64_t now_ms) {
+  if (last_ms_ != 0) tokens_ = std::min(burst_, tokens_ + static_cast<double>(now_ms - last_ms_) * per_second_ / 1000.0);
+  last_ms_ = now_ms;
+  if (tokens_ >= 1) {
+    tokens_ -= 1;
+    return 0;
+  }
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil((1 - tokens_) * 1000.0 / per_second_)));
+}
+
+bool UnitEntry::TakeTurn(std::function<void()> task) {
+  {
+    std::lock_guard lock(mutex_);
+    if (busy_) {
+      if (waiting_.size() >= kMostWaiting) return false;
+      waiting_.push_back(std::move(task));
+      return true;
+    }
+    busy_ = true;
+  }
+  task();
+  return true;
+}
+
+void UnitEntry::EndTurn() {
+  std::function<void()> next;
+  {
+    std::lock_guard lock(mutex_);
+    if (waiting_.empty()) {
+      busy_ = false;
+      return;
+    }
+    next = std::move(waiting_.front());
+    waiting_.pop_front();
+  }
+  next();
+}
+
+std::shared_ptr<const Profile> UnitEntry::profile() const {
+  std::lock_guard lock(mutex_);
+  return profile_;
+}
+
+std::uint64_t UnitEntry::BeginLoad() {
+  std::lock_guard lock(mutex_);
+  return epoch_;
+}
+
+bool UnitEntry::FinishLoad(std::uint64_t epoch, Loaded loaded) {
+  std::lock_guard lock(mutex_);
+  if (epoch != epoch_) return false;
+  profile_ = std::move(loaded.profile);
+  for (auto& [id, value] : loaded.inputs) {
+    // An event that came during the load may be newer.
+    InputValue& kept = inputs_[id];
+    if (value.stream_sequence >= kept.stream_sequence) kept = std::move(value);
+  }
+  standing = std::move(loaded.standing);
+  standing_known = true;
+  return true;
+}
+
+void UnitEntry::Invalidate() {
+  std::lock_guard lock(mutex_);
+  ++epoch_;
+  profile_ = nullptr;
+}
+
+void UnitEntry::ApplyInput(const Uuid& input, InputValue value) {
+  std::lock_guard lock(mutex_);
+  InputValue& kept = inputs_[input];
+  if (value.stream_sequence > kept.stream_sequence) kept = std::move(value);
+}
+
+std::vector<std::string> UnitEntry::InputTexts(const Profile& profile) const {
+  std::vector<std::string> texts;
+  texts.reserve(profile.inputs.size());
+  std::lock_guard lock(mutex_);
+  for (const Input& input : profile.inputs) {
+    const auto found = inputs_.find(input.id);
+    const nlohmann::json& value = found == inputs_.end() || found->second.stream_sequence == 0 ? input.default_value : found->second.value;
+    texts.push_back(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  return texts;
+}
+
+}  // namespace pepeunit::unit_ingest

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ports.h"
+#include "profile.h"
+
+namespace pepeunit::unit_ingest {
+
+// A token bucket (https://en.wikipedia.org/wiki/Token_bucket). Not thread-safe: it belongs to who has the turn.
+class RateLimiter {
+ public:
+  RateLimiter(double per_second, double burst) : per_second_(per_second), burst_(burst), tokens_(burst) {}
+  // 0 when one may pass; else the time to wait, in ms.
+  std::int64_t Take(std::int64_t now_ms);
+
+ private:
+  double per_second_, burst_, tokens_;
+  std::int64_t last_ms_ = 0;
+};
+
+// What is known of one unit. Its exchanges take turns, so whoever has the turn owns `standing`, `commit` and `limiter`;
+// profile and inputs are also touched by events, under the lock. Thread-safe where it locks.
+class UnitEntry {
+ public:
+  UnitEntry(double per_second, double burst) : limiter(per_second, burst) {}
+
+  // Runs the task when its turn comes: at once, or after those before it. False when too many wait.
+  bool TakeTurn(std::function<void()> task);
+  // Ends a turn and begins the next, in the calling thread.
+  void EndTurn();
+
+  // Null while cold.
+  std::shared_ptr<const Profile> profile() const;
+  // Begins a load: events from now on are kept for its end.
+  std::uint64_t BeginLoad();
+  // False when the unit changed meanwhile: load again.
+  bool FinishLoad(std::uint64_t epoch, Loaded loaded);
+
+  void Invalidate();
+  void ApplyInput(const Uuid& input, InputValue value);
+  // The JSON text of each input in the profile's order.
+  std::vector<std::string> InputTexts(const Profile& profile) const;
+
+  Standing standing;
+  bool standing_known = false;
+  std::string commit;  // that the device told last
+  RateLimiter limiter;
+
+ private:
+  static constexpr std::size_t kMostWaiting = 4;
+
+  mutable std::mutex mutex_;
+  bool busy_ = false;
+  std::deque<std::function<void()>> waiting_;
+  std::shared_ptr<const Profile> profile_;
+  std::uint64_t epoch_ = 0;
+  std::unordered_map<Uuid, InputValue> inputs_;
+};
+
+}  // namespace pepeunit::unit_ingest
