@@ -79,9 +79,12 @@ void Authenticator::StartFetch() {
 void Authenticator::OnFetched(absl::StatusOr<VerificationKeys> fetched) {
   std::vector<Waiting> waiting;
   std::shared_ptr<const VerificationKeys> keys;
+  bool news = false;
   {
     std::lock_guard lock(mutex_);
     fetching_ = false;
+    news = away_ == fetched.ok();
+    away_ = !fetched.ok();
     if (fetched.ok()) {
       keys_ = std::make_shared<const VerificationKeys>(*std::move(fetched));
       fetched_ms_ = now_ms_();
@@ -89,7 +92,8 @@ void Authenticator::OnFetched(absl::StatusOr<VerificationKeys> fetched) {
     keys = keys_;
     waiting.swap(waiting_);
   }
-  if (!fetched.ok()) log::Warning("cannot fetch the keys of access tokens", {{"status", fetched.status()}});
+  if (news && fetched.ok()) log::Info("the keys of access tokens are fetched again");
+  if (news && !fetched.ok()) log::Warning("cannot fetch the keys of access tokens", {{"status", fetched.status()}});
   for (Waiting& each : waiting) {
     if (fetched.ok()) {
       each.done(VerifyAccessToken(each.token, *keys, now_ms_() / 1000));

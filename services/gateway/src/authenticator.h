@@ -52,6 +52,7 @@ class Authenticator {
   std::shared_ptr<const VerificationKeys> keys_;  // null before the first fetch
   std::int64_t fetched_ms_ = 0, tried_ms_ = 0;
   bool fetching_ = false;
+  bool away_ = false;  // the last fetch failed; told once
   std::vector<Waiting> waiting_;
 };
 
