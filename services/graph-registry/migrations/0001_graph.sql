@@ -42,6 +42,7 @@ CREATE TABLE login_failure (
   failures integer NOT NULL,
   last_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX login_failure_by_time ON login_failure (last_at);
 
 CREATE TABLE repo_unit (
   id uuid PRIMARY KEY REFERENCES node (id) ON DELETE CASCADE,
@@ -52,9 +53,11 @@ CREATE TABLE repo_unit (
   -- 0: by hand only.
   sync_period_s bigint NOT NULL,
   sync_requests bigint NOT NULL DEFAULT 1,
-  -- The newest bus.v1.RepoSynced, and its time for comparison.
+  -- The newest bus.v1.RepoSynced, and its time and state for comparison.
   sync bytea NOT NULL DEFAULT '',
-  sync_time_ms bigint NOT NULL DEFAULT 0
+  sync_time_ms bigint NOT NULL DEFAULT 0,
+  -- bus.v1.SyncState
+  sync_state smallint NOT NULL DEFAULT 0
 );
 
 CREATE TABLE unit (

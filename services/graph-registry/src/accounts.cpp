@@ -18,7 +18,8 @@ using google::protobuf::util::TimeUtil;
 constexpr int kFreeFailures = 5;  // wrong passwords for one login before it has to wait
 
 std::string Fold(std::string login) {
-  std::transform(login.begin(), login.end(), login.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(login.begin(), login.end(), login.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return login;
 }
 
@@ -30,11 +31,13 @@ bool IsLogin(const std::string& login) {
 }
 
 // After the free ones each failure doubles the wait: 2 s, 4 s ... at most 15 minutes.
-std::int64_t WaitMs(const Failures& failures, std::int64_t now_ms) {
+std::int64_t WaitMs(const Failures& failures) {
   if (failures.count < kFreeFailures) return 0;
   const std::int64_t wait = std::min<std::int64_t>(2'000LL << std::min(failures.count - kFreeFailures, 20), 900'000);
-  return std::max<std::int64_t>(0, failures.last_ms + wait - now_ms);
+  return std::max<std::int64_t>(0, wait - failures.age_ms);
 }
+
+std::string NewRefreshToken() { return Base64UrlEncode(AsBytes(RandomBytes(32))); }
 
 std::string HashOf(const std::string& refresh_token) { return Sha256(AsBytes(refresh_token)); }
 
@@ -42,12 +45,14 @@ std::string HashOf(const std::string& refresh_token) { return Sha256(AsBytes(ref
 
 absl::Status Accounts::SignUp(const graph::v1::CreateUserRequest& request, graph::v1::User& out) {
   if (!settings_.open_registration) {
-    return Error(absl::StatusCode::kPermissionDenied, "REGISTRATION_CLOSED", "Registration is closed on this instance; ask its administrator.");
+    return Error(absl::StatusCode::kPermissionDenied, "REGISTRATION_CLOSED",
+                 "Registration is closed on this instance; ask its administrator.");
   }
   return Create(request.login(), request.password(), false, out);
 }
 
-absl::Status Accounts::Create(const std::string& raw_login, const std::string& password, bool administrator, graph::v1::User& out) {
+absl::Status Accounts::Create(const std::string& raw_login, const std::string& password, bool administrator,
+                              graph::v1::User& out) {
   const std::string login = Fold(raw_login);
   Fields fields;
   if (!IsLogin(login)) fields.Fail("login", "must have 3 to 32 of a-z, 0-9, '-', '_' and '.', and begin with a letter");
@@ -75,46 +80,77 @@ absl::Status Accounts::Current(const rpc::Caller& caller, graph::v1::User& out) 
   return absl::OkStatus();
 }
 
+// The attempt is counted as a failure before the password is looked at, so that many at once cannot pass the bound.
+absl::Status Accounts::CountAttempt(const std::string& login) {
+  constexpr int kMostTries = 8;  // against others who try the same login at the same moment
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    PEPEUNIT_ASSIGN_OR_RETURN(const Failures failures, store_.GetFailures(login));
+    if (const std::int64_t wait = WaitMs(failures); wait > 0) {
+      return Limit("Too many wrong passwords for this login; wait.", wait);
+    }
+    PEPEUNIT_ASSIGN_OR_RETURN(const bool counted, store_.AddFailure(login, failures.count));
+    if (counted) return absl::OkStatus();
+  }
+  return Limit("Too many sign-ins with this login at once.");
+}
+
 absl::Status Accounts::SignIn(const graph::v1::CreateSessionRequest& request, graph::v1::Session& out) {
   Fields fields;
   if (request.login().empty() || request.login().size() > 256) fields.Fail("login", "is missing or too long");
-  if (request.password().empty() || request.password().size() > 1024) fields.Fail("password", "is missing or too long");
+  if (request.password().empty() || request.password().size() > 1024) {
+    fields.Fail("password", "is missing or too long");
+  }
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
   const std::string login = Fold(request.login());
-  const bool possible = IsLogin(login);  // anything else is not worth a row among the failures
-  Failures failures;
+  // What can be nobody's login is not looked up and not worth a row among the failures, but costs as much time.
+  const bool possible = IsLogin(login);
+  absl::StatusOr<Account> account = NotFound("user");
   if (possible) {
-    PEPEUNIT_ASSIGN_OR_RETURN(failures, store_.GetFailures(login));
+    PEPEUNIT_RETURN_IF_ERROR(CountAttempt(login));
+    account = store_.FindAccount(login);
+    if (!account.ok() && !absl::IsNotFound(account.status())) return account.status();
   }
-  if (const std::int64_t wait = WaitMs(failures, NowMs()); wait > 0) return Limit("Too many wrong passwords for this login; wait.", wait);
-
-  auto account = store_.FindAccount(login);
-  if (!account.ok() && !absl::IsNotFound(account.status())) return account.status();
-  PEPEUNIT_ASSIGN_OR_RETURN(const bool matches, secrets_.VerifyPassword(request.password(), account.ok() ? account->password_hash : ""));
-  if (!account.ok() || !matches) {
-    if (possible) PEPEUNIT_RETURN_IF_ERROR(store_.AddFailure(login));
+  const auto matches = secrets_.VerifyPassword(request.password(), account.ok() ? account->password_hash : "");
+  if (!matches.ok()) {
+    if (possible) PEPEUNIT_RETURN_IF_ERROR(store_.ForgiveFailure(login));
+    return matches.status();
+  }
+  if (!account.ok() || !*matches) {
     return Error(absl::StatusCode::kUnauthenticated, "BAD_CREDENTIALS", "The login or the password is wrong.");
   }
-  if (failures.count > 0) PEPEUNIT_RETURN_IF_ERROR(store_.ClearFailures(login));
-  const std::string refresh = Base64UrlEncode(AsBytes(RandomBytes(32)));
+  PEPEUNIT_RETURN_IF_ERROR(store_.ClearFailures(login));
+  const std::string refresh = NewRefreshToken();
   const SessionRow session{Uuid::New(), *Uuid::Parse(account->user.id()), NowMs() + settings_.refresh_lifetime_ms};
-  PEPEUNIT_RETURN_IF_ERROR(store_.CreateSession(session, HashOf(refresh)));
-  return FillSession(session, refresh, out);
+  PEPEUNIT_RETURN_IF_ERROR(FillSession(session, refresh, out));
+  return store_.CreateSession(session, HashOf(refresh));
 }
 
 absl::Status Accounts::Refresh(const graph::v1::RefreshSessionRequest& request, graph::v1::Session& out) {
-  if (request.refresh_token().empty() || request.refresh_token().size() > 256) return InvalidField("refresh_token", "is missing or too long");
-  const std::string refresh = Base64UrlEncode(AsBytes(RandomBytes(32)));
-  const auto session = store_.RotateSession(HashOf(request.refresh_token()), HashOf(refresh), NowMs() + settings_.refresh_lifetime_ms);
-  if (absl::IsNotFound(session.status())) return Unauthenticated("The refresh token is used, expired or unknown; sign in again.");
-  if (!session.ok()) return session.status();
-  return FillSession(*session, refresh, out);
+  if (request.refresh_token().empty() || request.refresh_token().size() > 256) {
+    return InvalidField("refresh_token", "is missing or too long");
+  }
+  const std::string old_hash = HashOf(request.refresh_token()), refresh = NewRefreshToken();
+  const std::int64_t expires_at_ms = NowMs() + settings_.refresh_lifetime_ms;
+  // All that can fail comes before the old token stops working.
+  auto session = store_.FindSession(old_hash);
+  if (session.ok()) {
+    session->expires_at_ms = expires_at_ms;
+    PEPEUNIT_RETURN_IF_ERROR(FillSession(*session, refresh, out));
+  } else if (!absl::IsNotFound(session.status())) {
+    return session.status();
+  }
+  const absl::Status rotated = store_.RotateSession(old_hash, HashOf(refresh), expires_at_ms).status();
+  if (absl::IsNotFound(rotated)) {
+    return Unauthenticated("The refresh token is used, expired or unknown; sign in again.");
+  }
+  return rotated;
 }
 
 absl::Status Accounts::FillSession(const SessionRow& session, const std::string& refresh, graph::v1::Session& out) {
   PEPEUNIT_ASSIGN_OR_RETURN(*out.mutable_user(), store_.GetUser(session.user_id));
-  PEPEUNIT_ASSIGN_OR_RETURN(const IssuedAccess access, secrets_.IssueAccessToken(session.user_id, session.id, out.user().administrator(),
-                                                                                 settings_.access_lifetime_s));
+  PEPEUNIT_ASSIGN_OR_RETURN(
+      const IssuedAccess access,
+      secrets_.IssueAccessToken(session.user_id, session.id, out.user().administrator(), settings_.access_lifetime_s));
   out.set_id(session.id.ToString());
   out.set_access_token(access.token);
   *out.mutable_access_expires_at() = TimeUtil::SecondsToTimestamp(access.expires_at_s);
@@ -131,13 +167,19 @@ absl::Status Accounts::SignOut(const rpc::Caller& caller, const graph::v1::Delet
 }
 
 absl::Status Accounts::EnsureAdministrator(const std::string& login, const std::string& password) {
+  if (password.empty()) return absl::OkStatus();
   PEPEUNIT_ASSIGN_OR_RETURN(const bool there, store_.HasAdministrator());
   if (there) return absl::OkStatus();
   graph::v1::User user;
   const absl::Status status = Create(login, password, true, user);
-  if (absl::IsAlreadyExists(status)) return absl::OkStatus();  // another replica was quicker
   if (status.ok()) log::Info("the first administrator was created", {{"login", login}});
-  return status;
+  if (absl::IsResourceExhausted(status)) return Unavailable("Too many passwords wait to be hashed.");
+  if (!absl::IsAlreadyExists(status)) return status;
+  // Another replica was quicker, or the login is an ordinary user's.
+  PEPEUNIT_ASSIGN_OR_RETURN(const bool made, store_.HasAdministrator());
+  if (made) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "PEPEUNIT_ADMIN_LOGIN names a user who is no administrator; choose another login");
 }
 
 }  // namespace pepeunit::graph_registry

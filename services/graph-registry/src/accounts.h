@@ -17,7 +17,8 @@ struct AccountSettings {
 // People: signing up, in and out (A1). Thread-safe.
 class Accounts {
  public:
-  Accounts(GraphStore& store, SecretBox& secrets, AccountSettings settings) : store_(store), secrets_(secrets), settings_(settings) {}
+  Accounts(GraphStore& store, SecretBox& secrets, AccountSettings settings)
+      : store_(store), secrets_(secrets), settings_(settings) {}
 
   absl::Status SignUp(const graph::v1::CreateUserRequest& request, graph::v1::User& out);
   absl::Status Current(const rpc::Caller& caller, graph::v1::User& out);
@@ -25,11 +26,12 @@ class Accounts {
   absl::Status Refresh(const graph::v1::RefreshSessionRequest& request, graph::v1::Session& out);
   absl::Status SignOut(const rpc::Caller& caller, const graph::v1::DeleteSessionRequest& request);
 
-  // Makes the first administrator when there is none. Called at start.
+  // Makes the first administrator when there is none and a password was configured. Called at start.
   absl::Status EnsureAdministrator(const std::string& login, const std::string& password);
 
  private:
   absl::Status Create(const std::string& login, const std::string& password, bool administrator, graph::v1::User& out);
+  absl::Status CountAttempt(const std::string& login);
   absl::Status FillSession(const SessionRow& session, const std::string& refresh, graph::v1::Session& out);
 
   GraphStore& store_;

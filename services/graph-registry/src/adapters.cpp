@@ -1,8 +1,10 @@
 #include "adapters.h"
 
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "pepeunit/base/errors.h"
+#include "pepeunit/base/log.h"
 #include "pepeunit/base/trace.h"
 
 namespace pepeunit::graph_registry {
@@ -19,21 +21,30 @@ const rpc::Caller& Self() {
 
 }  // namespace
 
-CryptoSecretBox::CryptoSecretBox(const rpc::Channel& channel) : channel_(channel), stub_(crypto::v1::CryptoService::NewStub(channel.grpc())) {}
+CryptoSecretBox::CryptoSecretBox(const rpc::Channel& channel)
+    : channel_(channel), stub_(crypto::v1::CryptoService::NewStub(channel.grpc())) {}
 
 absl::StatusOr<std::string> CryptoSecretBox::Seal(const std::string& plaintext, const std::string& context) {
   crypto::v1::SealRequest request;
   request.set_plaintext(plaintext);
   request.set_context(context);
-  auto answer = rpc::Call<crypto::v1::SealResponse>(channel_, Self(), kTimeout, [&](auto* c, auto* r) { return stub_->Seal(c, request, r); });
+  auto answer = rpc::Call<crypto::v1::SealResponse>(channel_, Self(), kTimeout,
+                                                    [&](auto* c, auto* r) { return stub_->Seal(c, request, r); });
   if (!answer.ok()) return answer.status();
   return answer->ciphertext();
+}
+
+absl::StatusOr<std::string> CryptoSecretBox::SealCredentials(const Uuid& repo_unit,
+                                                             const graph::v1::RepoCredentials& credentials) {
+  const nlohmann::json json = {{"username", credentials.username()}, {"password", credentials.password()}};
+  return Seal(json.dump(), "graph.repo_unit.credentials:" + repo_unit.ToString());
 }
 
 absl::StatusOr<std::string> CryptoSecretBox::HashPassword(const std::string& password) {
   crypto::v1::HashPasswordRequest request;
   request.set_password(password);
-  auto answer = rpc::Call<crypto::v1::HashPasswordResponse>(channel_, Self(), kPasswordTimeout, [&](auto* c, auto* r) { return stub_->HashPassword(c, request, r); });
+  auto answer = rpc::Call<crypto::v1::HashPasswordResponse>(
+      channel_, Self(), kPasswordTimeout, [&](auto* c, auto* r) { return stub_->HashPassword(c, request, r); });
   if (!answer.ok()) return answer.status();
   return answer->hash();
 }
@@ -42,18 +53,21 @@ absl::StatusOr<bool> CryptoSecretBox::VerifyPassword(const std::string& password
   crypto::v1::VerifyPasswordRequest request;
   request.set_password(password);
   request.set_hash(hash);
-  auto answer = rpc::Call<crypto::v1::VerifyPasswordResponse>(channel_, Self(), kPasswordTimeout, [&](auto* c, auto* r) { return stub_->VerifyPassword(c, request, r); });
+  auto answer = rpc::Call<crypto::v1::VerifyPasswordResponse>(
+      channel_, Self(), kPasswordTimeout, [&](auto* c, auto* r) { return stub_->VerifyPassword(c, request, r); });
   if (!answer.ok()) return answer.status();
   return answer->matches();
 }
 
-absl::StatusOr<IssuedAccess> CryptoSecretBox::IssueAccessToken(const Uuid& user, const Uuid& session, bool administrator, std::int32_t lifetime_s) {
+absl::StatusOr<IssuedAccess> CryptoSecretBox::IssueAccessToken(const Uuid& user, const Uuid& session,
+                                                               bool administrator, std::int32_t lifetime_s) {
   crypto::v1::IssueAccessTokenRequest request;
   request.set_user_id(user.ToString());
   request.set_session_id(session.ToString());
   request.set_administrator(administrator);
   request.set_lifetime_s(lifetime_s);
-  auto answer = rpc::Call<crypto::v1::IssueAccessTokenResponse>(channel_, Self(), kTimeout, [&](auto* c, auto* r) { return stub_->IssueAccessToken(c, request, r); });
+  auto answer = rpc::Call<crypto::v1::IssueAccessTokenResponse>(
+      channel_, Self(), kTimeout, [&](auto* c, auto* r) { return stub_->IssueAccessToken(c, request, r); });
   if (!answer.ok()) return answer.status();
   return IssuedAccess{answer->token(), answer->expires_at_s()};
 }
@@ -62,15 +76,19 @@ absl::StatusOr<std::string> CryptoSecretBox::IssueUnitToken(const Uuid& unit, st
   crypto::v1::IssueUnitTokenRequest request;
   request.set_unit_id(unit.ToString());
   request.set_generation(generation);
-  auto answer = rpc::Call<crypto::v1::IssueUnitTokenResponse>(channel_, Self(), kTimeout, [&](auto* c, auto* r) { return stub_->IssueUnitToken(c, request, r); });
+  auto answer = rpc::Call<crypto::v1::IssueUnitTokenResponse>(
+      channel_, Self(), kTimeout, [&](auto* c, auto* r) { return stub_->IssueUnitToken(c, request, r); });
   if (!answer.ok()) return answer.status();
   return answer->token();
 }
 
-RepoSyncVersions::RepoSyncVersions(const rpc::Channel& channel) : channel_(channel), stub_(repo::v1::RepositoryInternalService::NewStub(channel.grpc())) {}
+RepoSyncVersions::RepoSyncVersions(const rpc::Channel& channel)
+    : channel_(channel), stub_(repo::v1::RepositoryInternalService::NewStub(channel.grpc())) {}
 
-absl::StatusOr<repo::v1::ResolveVersionResponse> RepoSyncVersions::Resolve(const repo::v1::ResolveVersionRequest& request) {
-  return rpc::Call<repo::v1::ResolveVersionResponse>(channel_, Self(), kTimeout, [&](auto* c, auto* r) { return stub_->ResolveVersion(c, request, r); });
+absl::StatusOr<repo::v1::ResolveVersionResponse> RepoSyncVersions::Resolve(
+    const repo::v1::ResolveVersionRequest& request) {
+  return rpc::Call<repo::v1::ResolveVersionResponse>(
+      channel_, Self(), kTimeout, [&](auto* c, auto* r) { return stub_->ResolveVersion(c, request, r); });
 }
 
 absl::Status BusValueStream::Write(const bus::v1::InputWrite& write) {
@@ -80,7 +98,11 @@ absl::Status BusValueStream::Write(const bus::v1::InputWrite& write) {
   *message.mutable_input() = write;
   bus::PublishOptions options;
   if (CurrentTrace().valid()) options.traceparent = CurrentTrace().ToTraceparent();
-  return bus_.PublishAndWait(bus::InputSubject(PartitionOf(*unit, partitions_), unit->ToString()), message.SerializeAsString(), options).status;
+  const std::string subject = bus::InputSubject(PartitionOf(*unit, partitions_), unit->ToString());
+  const bus::PublishResult result = bus_.PublishAndWait(subject, message.SerializeAsString(), options);
+  if (result.status.ok() || absl::IsResourceExhausted(result.status)) return result.status;
+  log::Warning("a value was not confirmed by the bus", {{"status", result.status}});
+  return Unavailable("The value may not have been stored, for the bus does not answer; give it again.");
 }
 
 }  // namespace pepeunit::graph_registry

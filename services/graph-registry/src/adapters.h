@@ -15,9 +15,12 @@ class CryptoSecretBox final : public SecretBox {
  public:
   explicit CryptoSecretBox(const rpc::Channel& channel);
   absl::StatusOr<std::string> Seal(const std::string& plaintext, const std::string& context) override;
+  absl::StatusOr<std::string> SealCredentials(const Uuid& repo_unit,
+                                              const graph::v1::RepoCredentials& credentials) override;
   absl::StatusOr<std::string> HashPassword(const std::string& password) override;
   absl::StatusOr<bool> VerifyPassword(const std::string& password, const std::string& hash) override;
-  absl::StatusOr<IssuedAccess> IssueAccessToken(const Uuid& user, const Uuid& session, bool administrator, std::int32_t lifetime_s) override;
+  absl::StatusOr<IssuedAccess> IssueAccessToken(const Uuid& user, const Uuid& session, bool administrator,
+                                                std::int32_t lifetime_s) override;
   absl::StatusOr<std::string> IssueUnitToken(const Uuid& unit, std::uint32_t generation) override;
 
  private:

@@ -1,5 +1,6 @@
 #include "fields.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "pepeunit/base/bytes.h"
@@ -11,7 +12,11 @@ namespace {
 std::size_t SequenceLength(std::string_view text) {
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = at(0);
-  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+  const std::size_t length = lead < 0x80                    ? 1
+                             : lead >= 0xC2 && lead <= 0xDF ? 2
+                             : (lead & 0xF0) == 0xE0        ? 3
+                             : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                            : 0;
   if (length == 0 || text.size() < length) return 0;
   for (std::size_t i = 1; i < length; ++i) {
     if ((at(i) & 0xC0) != 0x80) return 0;
@@ -47,12 +52,19 @@ std::string Fields::Name(const std::string& field, const std::string& text) {
   const std::string name = first == std::string::npos ? "" : text.substr(first, last - first + 1);
   const std::size_t count = CountCharacters(name);
   bool control = false;
-  for (unsigned char c : name) control = control || c < 0x20 || c == 0x7F;
-  if (count == 0 || count > 128 || control) Fail(field, "must have 1 to 128 characters of UTF-8 and no control characters");
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const auto c = static_cast<unsigned char>(name[i]);
+    // C0, DEL, and C1 (U+0080 to U+009F), whose second byte is below 0xA0.
+    const bool c1 = c == 0xC2 && i + 1 < name.size() && static_cast<unsigned char>(name[i + 1]) < 0xA0;
+    control = control || c < 0x20 || c == 0x7F || c1;
+  }
+  if (count == 0 || count > 128 || control)
+    Fail(field, "must have 1 to 128 characters of UTF-8 and no control characters");
   return name;
 }
 
-common::v1::AccessLevel Fields::Level(const std::string& field, common::v1::AccessLevel level, common::v1::AccessLevel fallback) {
+common::v1::AccessLevel Fields::Level(const std::string& field, common::v1::AccessLevel level,
+                                      common::v1::AccessLevel fallback) {
   if (level == common::v1::ACCESS_LEVEL_UNSPECIFIED) return fallback;
   if (!common::v1::AccessLevel_IsValid(level)) Fail(field, "is not an access level");
   return level;
@@ -65,15 +77,18 @@ absl::StatusOr<Page> ReadPage(const std::string& list, int page_size, const std:
   if (page_size < 0 || page_size > 200) return InvalidField("page_size", "must be from 1 to 200");
   if (page_size > 0) page.limit = page_size;
   if (cursor.empty()) return page;
-  const auto raw = Base64UrlDecode(cursor);
-  const std::string prefix = list + '\n';
-  if (!raw || !raw->starts_with(prefix)) return InvalidCursor();
-  const auto last = Uuid::FromBytes(std::string_view(*raw).substr(prefix.size()));
-  if (!last) return InvalidCursor();
+  const std::string raw = Base64UrlDecode(cursor).value_or("");
+  const auto last = Uuid::FromBytes(std::string_view(raw).substr(0, std::min<std::size_t>(raw.size(), 16)));
+  if (!last || MakeCursor(list, *last) != cursor) return InvalidCursor();
   page.after = *last;
   return page;
 }
 
-std::string MakeCursor(const std::string& list, const Uuid& last) { return Base64UrlEncode(AsBytes(list + '\n' + last.ToBytes())); }
+// The last id, and a check sum that binds it to its list. It keeps mistakes out; secrets it need not keep, for what a
+// page shows is decided anew.
+std::string MakeCursor(const std::string& list, const Uuid& last) {
+  const std::string id = last.ToBytes();
+  return Base64UrlEncode(AsBytes(id + Sha256(AsBytes("cursor\n" + list + '\n' + id)).substr(0, 8)));
+}
 
 }  // namespace pepeunit::graph_registry

@@ -21,7 +21,8 @@ class Fields {
   // A node's name: 1 to 128 characters of valid UTF-8 without control characters, trimmed of white space.
   std::string Name(const std::string& field, const std::string& text);
   // `fallback` when it is not said.
-  common::v1::AccessLevel Level(const std::string& field, common::v1::AccessLevel level, common::v1::AccessLevel fallback);
+  common::v1::AccessLevel Level(const std::string& field, common::v1::AccessLevel level,
+                                common::v1::AccessLevel fallback);
   absl::Status Finish() const;
 
  private:

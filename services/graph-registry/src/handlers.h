@@ -1,48 +1,59 @@
 #pragma once
 
+#include <vector>
+
 #include "accounts.h"
+#include "internals.h"
 #include "links.h"
+#include "pepeunit/base/errors.h"
 #include "pepeunit/graph/v1/internal.grpc.pb.h"
 #include "pepeunit/graph/v1/repo_units.grpc.pb.h"
 #include "pepeunit/graph/v1/units.grpc.pb.h"
 #include "pepeunit/graph/v1/users.grpc.pb.h"
 #include "pepeunit/rpc/server.h"
 #include "repo_units.h"
+#include "rights.h"
 #include "units.h"
 
-// gRPC in front of the domain: one forwarding line per rpc. In each, `x` is the caller, `q` the request, `r` the response.
+// gRPC in front of the domain: one forwarding line per rpc. In each, `x` is the caller, `q` the request, `r` the
+// response.
 namespace pepeunit::graph_registry {
 
 using Empty = google::protobuf::Empty;
 
-#define PEPEUNIT_FORWARD(Method, Request, Response, expression)                                                   \
-  grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context, const Request* request, Response* response) override { \
-    return calls_.Unary(context, request, response,                                                               \
+#define PEPEUNIT_FORWARD(Method, Request, Response, expression)                                                        \
+  grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context, const Request* request, Response* response)   \
+      override {                                                                                                       \
+    return calls_.Unary(context, request, response,                                                                    \
                         [&domain = domain_](const rpc::Context& call, const Request& q, Response& r) -> absl::Status { \
-                          [[maybe_unused]] const rpc::Caller& x = call.caller;                                    \
-                          (void)q, (void)r;                                                                       \
-                          return domain.expression;                                                               \
-                        });                                                                                       \
+                          const rpc::Caller& x = call.caller;                                                          \
+                          PEPEUNIT_RETURN_IF_ERROR(AdmitCaller(x));                                                    \
+                          (void)q, (void)r;                                                                            \
+                          return domain.expression;                                                                    \
+                        });                                                                                            \
   }
 
-template <typename Base, typename Domain>
+// `Admit` says whom the service answers at all.
+template <typename Base, typename Domain, absl::Status (*Admit)(const rpc::Caller&)>
 class Handler : public Base {
  public:
   Handler(rpc::Calls& calls, Domain& domain) : calls_(calls), domain_(domain) {}
 
  protected:
+  static absl::Status AdmitCaller(const rpc::Caller& caller) { return Admit(caller); }
+
   rpc::Calls& calls_;
   Domain& domain_;
 };
 
-class UserHandler final : public Handler<graph::v1::UserService::CallbackService, Accounts> {
+class UserHandler final : public Handler<graph::v1::UserService::CallbackService, Accounts, AdmitPeople> {
  public:
   using Handler::Handler;
   PEPEUNIT_FORWARD(CreateUser, graph::v1::CreateUserRequest, graph::v1::User, SignUp(q, r))
   PEPEUNIT_FORWARD(GetCurrentUser, graph::v1::GetCurrentUserRequest, graph::v1::User, Current(x, r))
 };
 
-class SessionHandler final : public Handler<graph::v1::SessionService::CallbackService, Accounts> {
+class SessionHandler final : public Handler<graph::v1::SessionService::CallbackService, Accounts, AdmitPeople> {
  public:
   using Handler::Handler;
   PEPEUNIT_FORWARD(CreateSession, graph::v1::CreateSessionRequest, graph::v1::Session, SignIn(q, r))
@@ -50,7 +61,7 @@ class SessionHandler final : public Handler<graph::v1::SessionService::CallbackS
   PEPEUNIT_FORWARD(DeleteSession, graph::v1::DeleteSessionRequest, Empty, SignOut(x, q))
 };
 
-class RepoUnitHandler final : public Handler<graph::v1::RepoUnitService::CallbackService, RepoUnits> {
+class RepoUnitHandler final : public Handler<graph::v1::RepoUnitService::CallbackService, RepoUnits, AdmitPeople> {
  public:
   using Handler::Handler;
   PEPEUNIT_FORWARD(CreateRepoUnit, graph::v1::CreateRepoUnitRequest, graph::v1::RepoUnit, Create(x, q, r))
@@ -63,7 +74,7 @@ class RepoUnitHandler final : public Handler<graph::v1::RepoUnitService::Callbac
                    graph::v1::ListStandardRepositoriesResponse, ListStandard(r))
 };
 
-class UnitHandler final : public Handler<graph::v1::UnitService::CallbackService, Units> {
+class UnitHandler final : public Handler<graph::v1::UnitService::CallbackService, Units, AdmitPeople> {
  public:
   using Handler::Handler;
   PEPEUNIT_FORWARD(CreateUnit, graph::v1::CreateUnitRequest, graph::v1::Unit, Create(x, q, r))
@@ -75,14 +86,15 @@ class UnitHandler final : public Handler<graph::v1::UnitService::CallbackService
                    ListVariables(x, q.unit_id(), r))
 };
 
-class VariableHandler final : public Handler<graph::v1::VariableService::CallbackService, Units> {
+class VariableHandler final : public Handler<graph::v1::VariableService::CallbackService, Units, AdmitPeople> {
  public:
   using Handler::Handler;
   PEPEUNIT_FORWARD(GetVariable, graph::v1::GetVariableRequest, graph::v1::Variable, GetVariable(x, q.id(), r))
-  PEPEUNIT_FORWARD(SetVariableValue, graph::v1::SetVariableValueRequest, graph::v1::SetVariableValueResponse, SetValue(x, q, r))
+  PEPEUNIT_FORWARD(SetVariableValue, graph::v1::SetVariableValueRequest, graph::v1::SetVariableValueResponse,
+                   SetValue(x, q, r))
 };
 
-class LinkHandler final : public Handler<graph::v1::LinkService::CallbackService, Links> {
+class LinkHandler final : public Handler<graph::v1::LinkService::CallbackService, Links, AdmitPeople> {
  public:
   using Handler::Handler;
   PEPEUNIT_FORWARD(CreateLink, graph::v1::CreateLinkRequest, graph::v1::Link, Create(x, q, r))
@@ -91,16 +103,45 @@ class LinkHandler final : public Handler<graph::v1::LinkService::CallbackService
   PEPEUNIT_FORWARD(DeleteLink, graph::v1::DeleteLinkRequest, Empty, Delete(x, q.id()))
 };
 
-class InternalHandler final : public Handler<graph::v1::GraphInternalService::CallbackService, Internals> {
+class InternalHandler final : public Handler<graph::v1::GraphInternalService::CallbackService, Internals, AdmitAll> {
  public:
   using Handler::Handler;
   PEPEUNIT_FORWARD(Authorize, graph::v1::AuthorizeRequest, graph::v1::AuthorizeResponse, Authorize(x, q, r))
-  PEPEUNIT_FORWARD(GetUnitProfile, graph::v1::GetUnitProfileRequest, graph::v1::UnitProfile, UnitProfile(x, q.unit_id(), r))
-  PEPEUNIT_FORWARD(GetUnitPackage, graph::v1::GetUnitPackageRequest, graph::v1::UnitPackage, UnitPackage(x, q.unit_id(), r))
+  PEPEUNIT_FORWARD(GetUnitProfile, graph::v1::GetUnitProfileRequest, graph::v1::UnitProfile,
+                   UnitProfile(x, q.unit_id(), r))
+  PEPEUNIT_FORWARD(GetUnitPackage, graph::v1::GetUnitPackageRequest, graph::v1::UnitPackage,
+                   UnitPackage(x, q.unit_id(), r))
   PEPEUNIT_FORWARD(ListRepositoriesToKeep, graph::v1::ListRepositoriesToKeepRequest,
                    graph::v1::ListRepositoriesToKeepResponse, RepositoriesToKeep(x, q.cursor(), r))
 };
 
 #undef PEPEUNIT_FORWARD
+
+// All of them, for the server.
+class Handlers {
+ public:
+  Handlers(rpc::Calls& calls, Accounts& accounts, RepoUnits& repo_units, Units& units, Links& links,
+           Internals& internals)
+      : users_(calls, accounts),
+        sessions_(calls, accounts),
+        repo_units_(calls, repo_units),
+        units_(calls, units),
+        variables_(calls, units),
+        links_(calls, links),
+        internals_(calls, internals) {}
+
+  std::vector<grpc::Service*> All() {
+    return {&users_, &sessions_, &repo_units_, &units_, &variables_, &links_, &internals_};
+  }
+
+ private:
+  UserHandler users_;
+  SessionHandler sessions_;
+  RepoUnitHandler repo_units_;
+  UnitHandler units_;
+  VariableHandler variables_;
+  LinkHandler links_;
+  InternalHandler internals_;
+};
 
 }  // namespace pepeunit::graph_registry

@@ -10,29 +10,18 @@ namespace pepeunit::graph_registry {
 // Wires from outputs to inputs (G2). Thread-safe.
 class Links {
  public:
-  explicit Links(GraphStore& store) : store_(store) {}
+  // At most `most_links` may leave the outputs of one unit (G5).
+  Links(GraphStore& store, std::int64_t most_links) : store_(store), most_links_(most_links) {}
 
   absl::Status Create(const rpc::Caller& caller, const graph::v1::CreateLinkRequest& request, graph::v1::Link& out);
   absl::Status Get(const rpc::Caller& caller, const std::string& id, graph::v1::Link& out);
-  absl::Status List(const rpc::Caller& caller, const graph::v1::ListLinksRequest& request, graph::v1::ListLinksResponse& out);
+  absl::Status List(const rpc::Caller& caller, const graph::v1::ListLinksRequest& request,
+                    graph::v1::ListLinksResponse& out);
   absl::Status Delete(const rpc::Caller& caller, const std::string& id);
 
  private:
   GraphStore& store_;
-};
-
-// What other services ask of the graph. Thread-safe.
-class Internals {
- public:
-  explicit Internals(GraphStore& store) : store_(store) {}
-
-  absl::Status Authorize(const rpc::Caller& caller, const graph::v1::AuthorizeRequest& request, graph::v1::AuthorizeResponse& out);
-  absl::Status UnitProfile(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitProfile& out);
-  absl::Status UnitPackage(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitPackage& out);
-  absl::Status RepositoriesToKeep(const rpc::Caller& caller, const std::string& cursor, graph::v1::ListRepositoriesToKeepResponse& out);
-
- private:
-  GraphStore& store_;
+  const std::int64_t most_links_;
 };
 
 }  // namespace pepeunit::graph_registry

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "pepeunit/base/uuid.h"
 #include "pepeunit/bus/v1/values.pb.h"
-#include "pepeunit/graph/v1/users.pb.h"
+#include "pepeunit/graph/v1/repo_units.pb.h"
 #include "pepeunit/repo/v1/repositories.pb.h"
 
 // What the domain needs of the other services. Implementations are thread-safe and may wait.
@@ -24,6 +24,9 @@ class SecretBox {
  public:
   virtual ~SecretBox() = default;
   virtual absl::StatusOr<std::string> Seal(const std::string& plaintext, const std::string& context) = 0;
+  // As repo-sync opens them, with the context `graph.repo_unit.credentials:<uuid>`.
+  virtual absl::StatusOr<std::string> SealCredentials(const Uuid& repo_unit,
+                                                      const graph::v1::RepoCredentials& credentials) = 0;
   virtual absl::StatusOr<std::string> HashPassword(const std::string& password) = 0;
   // An empty hash costs the same time and answers false.
   virtual absl::StatusOr<bool> VerifyPassword(const std::string& password, const std::string& hash) = 0;

@@ -29,7 +29,8 @@ absl::Status PostgresStore::Change(const char* name, const std::function<absl::S
 absl::Status PostgresStore::CreateAccount(const Account& account) {
   return pool_.Transact("create account", [&](pqxx::work& tx) {
     const auto& user = account.user;
-    InsertNode(tx, user.id(), graph::v1::NODE_TYPE_USER, "", user.id(), user.login(), common::v1::ACCESS_LEVEL_INSTANCE);
+    InsertNode(tx, user.id(), graph::v1::NODE_TYPE_USER, "", user.id(), user.login(),
+               common::v1::ACCESS_LEVEL_INSTANCE);
     tx.exec_params("INSERT INTO account (id, login, password_hash, administrator) VALUES ($1, $2, $3, $4)", user.id(),
                    user.login(), account.password_hash, user.administrator());
     return absl::OkStatus();
@@ -39,7 +40,8 @@ absl::Status PostgresStore::CreateAccount(const Account& account) {
 absl::StatusOr<Account> PostgresStore::FindAccount(const std::string& login) {
   return pool_.Query<Account>("find account", [&](pqxx::work& tx) -> absl::StatusOr<Account> {
     const auto rows = tx.exec_params(
-        "SELECT " + UserColumns() + ", a.password_hash FROM account a JOIN node n USING (id) WHERE a.login = $1", login);
+        "SELECT " + UserColumns() + ", a.password_hash FROM account a JOIN node n USING (id) WHERE a.login = $1",
+        login);
     if (rows.empty()) return NotFound("user");
     return Account{ReadUser(rows[0]), rows[0][4].c_str()};
   });
@@ -47,7 +49,8 @@ absl::StatusOr<Account> PostgresStore::FindAccount(const std::string& login) {
 
 absl::StatusOr<graph::v1::User> PostgresStore::GetUser(const Uuid& id) {
   return pool_.Query<graph::v1::User>("get user", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::User> {
-    const auto rows = tx.exec_params("SELECT " + UserColumns() + " FROM account a JOIN node n USING (id) WHERE a.id = $1", id.ToString());
+    const auto rows = tx.exec_params(
+        "SELECT " + UserColumns() + " FROM account a JOIN node n USING (id) WHERE a.id = $1", id.ToString());
     if (rows.empty()) return NotFound("user");
     return ReadUser(rows[0]);
   });
@@ -60,11 +63,28 @@ absl::StatusOr<bool> PostgresStore::HasAdministrator() {
 }
 
 absl::Status PostgresStore::CreateSession(const SessionRow& session, const std::string& refresh_hash) {
+  constexpr int kMostSessions = 100;  // of one user
   return pool_.Transact("create session", [&](pqxx::work& tx) {
-    tx.exec_params("DELETE FROM session WHERE user_id = $1 AND expires_at < now()", session.user_id.ToString());
-    tx.exec_params("INSERT INTO session (id, user_id, refresh_hash, expires_at) VALUES ($1, $2, $3, to_timestamp($4 / 1000.0))",
-                   session.id.ToString(), session.user_id.ToString(), pqxx::binarystring(refresh_hash), session.expires_at_ms);
+    const std::string user = session.user_id.ToString();
+    tx.exec_params("DELETE FROM session WHERE user_id = $1 AND expires_at < now()", user);
+    tx.exec_params(
+        "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE user_id = $1 ORDER BY expires_at DESC, id"
+        " OFFSET $2)",
+        user, kMostSessions - 1);
+    tx.exec_params(
+        "INSERT INTO session (id, user_id, refresh_hash, expires_at) VALUES ($1, $2, $3, to_timestamp($4 / 1000.0))",
+        session.id.ToString(), user, pqxx::binarystring(refresh_hash), session.expires_at_ms);
     return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<SessionRow> PostgresStore::FindSession(const std::string& refresh_hash) {
+  return pool_.Query<SessionRow>("find session", [&](pqxx::work& tx) -> absl::StatusOr<SessionRow> {
+    const auto rows = tx.exec_params(
+        "SELECT id, user_id, " + MsOf("expires_at") + " FROM session WHERE refresh_hash = $1 AND expires_at > now()",
+        pqxx::binarystring(refresh_hash));
+    if (rows.empty()) return NotFound("session");
+    return SessionRow{ReadUuid(rows[0][0]), ReadUuid(rows[0][1]), rows[0][2].as<std::int64_t>()};
   });
 }
 
@@ -77,7 +97,8 @@ absl::StatusOr<SessionRow> PostgresStore::RotateSession(const std::string& refre
             "UPDATE session SET previous_hash = refresh_hash, refresh_hash = $2, expires_at = to_timestamp($3 / 1000.0)"
             " WHERE refresh_hash = $1 AND expires_at > now() RETURNING id, user_id",
             pqxx::binarystring(refresh_hash), pqxx::binarystring(new_hash), new_expires_at_ms);
-        if (!rows.empty()) return std::optional(SessionRow{ReadUuid(rows[0][0]), ReadUuid(rows[0][1]), new_expires_at_ms});
+        if (!rows.empty())
+          return std::optional(SessionRow{ReadUuid(rows[0][0]), ReadUuid(rows[0][1]), new_expires_at_ms});
         tx.exec_params("DELETE FROM session WHERE previous_hash = $1", pqxx::binarystring(refresh_hash));
         return std::optional<SessionRow>();
       });
@@ -88,24 +109,35 @@ absl::StatusOr<SessionRow> PostgresStore::RotateSession(const std::string& refre
 
 absl::Status PostgresStore::DeleteSession(const Uuid& id, const Uuid& user) {
   return pool_.Transact("delete session", [&](pqxx::work& tx) {
-    const auto deleted = tx.exec_params("DELETE FROM session WHERE id = $1 AND user_id = $2", id.ToString(), user.ToString());
+    const auto deleted =
+        tx.exec_params("DELETE FROM session WHERE id = $1 AND user_id = $2", id.ToString(), user.ToString());
     return deleted.affected_rows() == 1 ? absl::OkStatus() : NotFound("session");
   });
 }
 
 absl::StatusOr<Failures> PostgresStore::GetFailures(const std::string& login) {
   return pool_.Query<Failures>("get failures", [&](pqxx::work& tx) -> absl::StatusOr<Failures> {
-    const auto rows = tx.exec_params("SELECT failures, " + MsOf("last_at") + " FROM login_failure WHERE login = $1", login);
+    const auto rows =
+        tx.exec_params("SELECT failures, " + MsOf("(now() - last_at)") + " FROM login_failure WHERE login = $1", login);
     if (rows.empty()) return Failures{};
     return Failures{rows[0][0].as<int>(), rows[0][1].as<std::int64_t>()};
   });
 }
 
-absl::Status PostgresStore::AddFailure(const std::string& login) {
-  return pool_.Transact("add failure", [&](pqxx::work& tx) {
+absl::StatusOr<bool> PostgresStore::AddFailure(const std::string& login, int expected) {
+  return pool_.Query<bool>("add failure", [&](pqxx::work& tx) -> absl::StatusOr<bool> {
     tx.exec("DELETE FROM login_failure WHERE last_at < now() - interval '1 day'");
-    tx.exec_params("INSERT INTO login_failure (login, failures) VALUES ($1, 1)"
-                   " ON CONFLICT (login) DO UPDATE SET failures = login_failure.failures + 1, last_at = now()", login);
+    const auto counted = tx.exec_params(
+        "INSERT INTO login_failure AS f (login, failures) VALUES ($1, 1)"
+        " ON CONFLICT (login) DO UPDATE SET failures = f.failures + 1, last_at = now() WHERE f.failures = $2",
+        login, expected);
+    return counted.affected_rows() == 1;
+  });
+}
+
+absl::Status PostgresStore::ForgiveFailure(const std::string& login) {
+  return pool_.Transact("forgive failure", [&](pqxx::work& tx) {
+    tx.exec_params("UPDATE login_failure SET failures = failures - 1 WHERE login = $1 AND failures > 0", login);
     return absl::OkStatus();
   });
 }
@@ -119,7 +151,9 @@ absl::Status PostgresStore::ClearFailures(const std::string& login) {
 
 absl::StatusOr<NodeFacts> PostgresStore::GetFacts(const Uuid& id) {
   return pool_.Query<NodeFacts>("get facts", [&](pqxx::work& tx) -> absl::StatusOr<NodeFacts> {
-    const auto rows = tx.exec_params(std::string("SELECT ") + kFactColumns + " FROM node n LEFT JOIN node p ON p.id = n.parent_id WHERE n.id = $1", id.ToString());
+    const auto rows = tx.exec_params(
+        std::string("SELECT ") + kFactColumns + " FROM node n LEFT JOIN node p ON p.id = n.parent_id WHERE n.id = $1",
+        id.ToString());
     if (rows.empty()) return NotFound("node");
     return ReadFacts(rows[0], 0);
   });

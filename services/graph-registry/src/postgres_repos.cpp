@@ -11,7 +11,7 @@ using google::protobuf::util::TimeUtil;
 
 std::string RepoColumns() {
   return "n.id, n.name, n.owner_id, r.url, n.level, r.default_branch, r.private, r.sync_period_s, r.sync, " +
-         MsOf("n.created_at") + ", " + MsOf("n.updated_at") + ", n.version";
+         MsOf("n.created_at") + ", " + MsOf("n.updated_at") + ", n.version, r.sync_time_ms";
 }
 
 graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
@@ -36,13 +36,15 @@ graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
   sync->set_remote_head(synced.remote_head());
   ReadTime(row[9], repo.mutable_created_at());
   ReadTime(row[10], repo.mutable_updated_at());
-  repo.set_etag(row[11].c_str());
+  // What is shown of the sync changes without a new version: the second part tells caches, If-Match minds the first.
+  repo.set_etag(std::string(row[11].c_str()) + '-' + row[12].c_str());
   return repo;
 }
 
 // Tells repo-sync what to keep; written in the same transaction as the change.
 void AppendChanged(pqxx::work& tx, const std::string& id) {
-  const auto row = tx.exec_params1("SELECT url, sync_period_s, sync_requests, sealed_credentials FROM repo_unit WHERE id = $1", id);
+  const auto row =
+      tx.exec_params1("SELECT url, sync_period_s, sync_requests, sealed_credentials FROM repo_unit WHERE id = $1", id);
   bus::v1::Event event;
   auto* changed = event.mutable_repo_unit_changed();
   changed->set_repo_unit_id(id);
@@ -58,8 +60,9 @@ void AppendChanged(pqxx::work& tx, const std::string& id) {
 absl::Status PostgresStore::CreateRepoUnit(const graph::v1::RepoUnit& repo, const std::string& sealed_credentials) {
   return Change("create repo_unit", [&](pqxx::work& tx) {
     InsertNode(tx, repo.id(), graph::v1::NODE_TYPE_REPO_UNIT, "", repo.owner_id(), repo.name(), repo.level());
-    tx.exec_params("INSERT INTO repo_unit (id, url, private, sealed_credentials, sync_period_s) VALUES ($1, $2, $3, $4, $5)",
-                   repo.id(), repo.url(), repo.private_(), pqxx::binarystring(sealed_credentials), repo.sync_period().seconds());
+    tx.exec_params(
+        "INSERT INTO repo_unit (id, url, private, sealed_credentials, sync_period_s) VALUES ($1, $2, $3, $4, $5)",
+        repo.id(), repo.url(), repo.private_(), pqxx::binarystring(sealed_credentials), repo.sync_period().seconds());
     AppendChanged(tx, repo.id());
     return absl::OkStatus();
   });
@@ -67,32 +70,37 @@ absl::Status PostgresStore::CreateRepoUnit(const graph::v1::RepoUnit& repo, cons
 
 absl::StatusOr<graph::v1::RepoUnit> PostgresStore::GetRepoUnit(const Uuid& id) {
   return pool_.Query<graph::v1::RepoUnit>("get repo_unit", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::RepoUnit> {
-    const auto rows = tx.exec_params("SELECT " + RepoColumns() + " FROM repo_unit r JOIN node n USING (id) WHERE r.id = $1", id.ToString());
+    const auto rows = tx.exec_params(
+        "SELECT " + RepoColumns() + " FROM repo_unit r JOIN node n USING (id) WHERE r.id = $1", id.ToString());
     if (rows.empty()) return NotFound("repository");
     return ReadRepo(rows[0]);
   });
 }
 
-absl::StatusOr<std::vector<graph::v1::RepoUnit>> PostgresStore::ListRepoUnits(const Viewer& viewer, const Page& page) {
+absl::StatusOr<std::vector<graph::v1::RepoUnit>> PostgresStore::ListRepoUnits(const access::Subject& viewer,
+                                                                              const Page& page) {
   using Rows = std::vector<graph::v1::RepoUnit>;
   return pool_.Query<Rows>("list repo_units", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    const auto result = tx.exec_params("SELECT " + RepoColumns() + " FROM repo_unit r JOIN node n USING (id) WHERE n.id > $1 AND " +
-                                           VisibleTo(tx, viewer, "n.owner_id", "n.level") + " ORDER BY n.id LIMIT $2",
-                                       page.after.ToString(), page.limit + 1);
+    const auto result =
+        tx.exec("SELECT " + RepoColumns() + " FROM (" + VisibleIds(tx, viewer, graph::v1::NODE_TYPE_REPO_UNIT, page) +
+                ") page JOIN repo_unit r USING (id) JOIN node n USING (id) ORDER BY n.id");
     Rows rows;
     for (const auto& row : result) rows.push_back(ReadRepo(row));
     return rows;
   });
 }
 
-absl::Status PostgresStore::UpdateRepoUnit(const graph::v1::RepoUnit& repo, const std::optional<std::string>& sealed_credentials,
+absl::Status PostgresStore::UpdateRepoUnit(const graph::v1::RepoUnit& repo,
+                                           const std::optional<std::string>& sealed_credentials,
                                            std::int64_t expected_version) {
   return Change("update repo_unit", [&](pqxx::work& tx) -> absl::Status {
-    PEPEUNIT_RETURN_IF_ERROR(Touch(tx, *Uuid::Parse(repo.id()), repo.name(), repo.level(), expected_version, "repository"));
-    tx.exec_params("UPDATE repo_unit SET default_branch = $2, sync_period_s = $3 WHERE id = $1", repo.id(), repo.default_branch(),
-                   repo.sync_period().seconds());
+    PEPEUNIT_RETURN_IF_ERROR(
+        Touch(tx, *Uuid::Parse(repo.id()), repo.name(), repo.level(), expected_version, "repository"));
+    tx.exec_params("UPDATE repo_unit SET default_branch = $2, sync_period_s = $3 WHERE id = $1", repo.id(),
+                   repo.default_branch(), repo.sync_period().seconds());
     if (sealed_credentials) {
-      tx.exec_params("UPDATE repo_unit SET sealed_credentials = $2 WHERE id = $1", repo.id(), pqxx::binarystring(*sealed_credentials));
+      tx.exec_params("UPDATE repo_unit SET sealed_credentials = $2 WHERE id = $1", repo.id(),
+                     pqxx::binarystring(*sealed_credentials));
     }
     AppendChanged(tx, repo.id());
     return absl::OkStatus();
@@ -120,7 +128,8 @@ absl::Status PostgresStore::DeleteRepoUnit(const Uuid& id) {
 
 absl::Status PostgresStore::RequestSync(const Uuid& id) {
   return Change("request sync", [&](pqxx::work& tx) -> absl::Status {
-    const auto updated = tx.exec_params("UPDATE repo_unit SET sync_requests = sync_requests + 1 WHERE id = $1", id.ToString());
+    const auto updated =
+        tx.exec_params("UPDATE repo_unit SET sync_requests = sync_requests + 1 WHERE id = $1", id.ToString());
     if (updated.affected_rows() == 0) return NotFound("repository");
     AppendChanged(tx, id.ToString());
     return absl::OkStatus();
@@ -129,8 +138,12 @@ absl::Status PostgresStore::RequestSync(const Uuid& id) {
 
 absl::Status PostgresStore::ApplyRepoSynced(const bus::v1::RepoSynced& synced) {
   return pool_.Transact("apply repo_synced", [&](pqxx::work& tx) {
-    tx.exec_params("UPDATE repo_unit SET sync = $2, sync_time_ms = $3 WHERE id = $1 AND sync_time_ms <= $3", synced.repo_unit_id(),
-                   pqxx::binarystring(synced.SerializeAsString()), synced.time_ms());
+    // Of two states in the same millisecond the later in a sync wins: running, then ready or failed.
+    tx.exec_params(
+        "UPDATE repo_unit SET sync = $2, sync_time_ms = $3, sync_state = $4"
+        " WHERE id = $1 AND (sync_time_ms, sync_state) <= ($3, $4::smallint)",
+        synced.repo_unit_id(), pqxx::binarystring(synced.SerializeAsString()), synced.time_ms(),
+        static_cast<int>(synced.state()));
     return absl::OkStatus();
   });
 }
@@ -139,7 +152,8 @@ absl::StatusOr<std::vector<graph::v1::RepositoryToKeep>> PostgresStore::ListRepo
   using Rows = std::vector<graph::v1::RepositoryToKeep>;
   return pool_.Query<Rows>("list repositories", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
     const auto result = tx.exec_params(
-        "SELECT id, url, sync_period_s, sync_requests, sealed_credentials FROM repo_unit WHERE id > $1 ORDER BY id LIMIT $2",
+        "SELECT id, url, sync_period_s, sync_requests, sealed_credentials FROM repo_unit WHERE id > $1 ORDER BY id "
+        "LIMIT $2",
         page.after.ToString(), page.limit + 1);
     Rows rows;
     for (const auto& row : result) {

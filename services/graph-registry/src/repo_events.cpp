@@ -29,7 +29,7 @@ void RepoEvents::Loop() {
       backoff.Reset();
       continue;
     }
-    log::Debug("events of repo-sync wait", {{"status", status}});
+    if (backoff.tries() == 0) log::Warning("events of repo-sync wait", {{"status", status}});
     // In short steps, so that a stop is not held up.
     for (auto left = backoff.Next(); left.count() > 0 && !stop_; left -= std::chrono::milliseconds(100)) {
       std::this_thread::sleep_for(std::min(left, std::chrono::milliseconds(100)));
@@ -40,7 +40,8 @@ void RepoEvents::Loop() {
 absl::Status RepoEvents::Apply(const bus::Message& message) {
   const TraceScope scope(TraceContext::Parse(message.traceparent).value_or(TraceContext::New()));
   bus::v1::Event event;
-  if (!event.ParseFromString(message.payload) || !event.has_repo_synced() || !Uuid::Parse(event.repo_synced().repo_unit_id())) {
+  if (!event.ParseFromString(message.payload) || !event.has_repo_synced() ||
+      !Uuid::Parse(event.repo_synced().repo_unit_id())) {
     log::Error("an event cannot be read; it is passed over", {{"subject", message.subject}});
     return absl::OkStatus();
   }

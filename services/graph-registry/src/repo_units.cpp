@@ -2,8 +2,6 @@
 
 #include <google/protobuf/util/time_util.h>
 
-#include <nlohmann/json.hpp>
-
 #include "fields.h"
 #include "pepeunit/base/clock.h"
 #include "rights.h"
@@ -25,11 +23,13 @@ void CheckUrl(const std::string& url, Fields* fields) {
   if (scheme == 0) return fields->Fail("url", "must begin with https:// or http://");
   if (url.size() > 2048) return fields->Fail("url", "must have at most 2048 characters");
   for (unsigned char c : url) {
-    if (c <= 0x20 || c >= 0x7F) return fields->Fail("url", "must not contain spaces, control characters or characters beyond ASCII");
+    if (c <= 0x20 || c >= 0x7F || c == '\\')
+      return fields->Fail("url", "must not contain spaces, backslashes, control characters or characters beyond ASCII");
   }
   const std::string authority = url.substr(scheme, url.find_first_of("/?#", scheme) - scheme);
   if (authority.empty() || authority[0] == ':') return fields->Fail("url", "names no host");
-  if (authority.find('@') != std::string::npos) fields->Fail("url", "must not contain credentials; use `credentials` for them");
+  if (authority.find('@') != std::string::npos)
+    fields->Fail("url", "must not contain credentials; use `credentials` for them");
 }
 
 void CheckCredentials(const graph::v1::RepoCredentials& credentials, Fields* fields) {
@@ -40,7 +40,8 @@ void CheckCredentials(const graph::v1::RepoCredentials& credentials, Fields* fie
 }
 
 // 0 when the schedule is off.
-std::int64_t ReadPeriod(bool off, bool said, const google::protobuf::Duration& period, std::int64_t fallback, Fields* fields) {
+std::int64_t ReadPeriod(bool off, bool said, const google::protobuf::Duration& period, std::int64_t fallback,
+                        Fields* fields) {
   if (off) return 0;
   if (!said) return fallback;
   if (period.seconds() < kLeastPeriod || period.seconds() > kMostPeriod) {
@@ -49,9 +50,32 @@ std::int64_t ReadPeriod(bool off, bool said, const google::protobuf::Duration& p
   return period.seconds();
 }
 
+// Checks all fields of the request at once and sets them, but for the branch, which has to be asked for.
+absl::Status ApplyFields(const graph::v1::UpdateRepoUnitRequest& request, graph::v1::RepoUnit* repo) {
+  Fields fields;
+  if (request.has_name()) repo->set_name(fields.Name("name", request.name()));
+  if (request.has_level()) repo->set_level(fields.Level("level", request.level(), repo->level()));
+  if (request.has_credentials()) {
+    if (!repo->private_()) fields.Fail("credentials", "belong to private repositories only");
+    CheckCredentials(request.credentials(), &fields);
+  }
+  if (request.has_sync_period() || request.has_no_automatic_sync()) {
+    const std::int64_t fallback = repo->has_sync_period() ? repo->sync_period().seconds() : kDay;
+    const std::int64_t period =
+        ReadPeriod(request.no_automatic_sync(), request.has_sync_period(), request.sync_period(), fallback, &fields);
+    repo->clear_sync_period();
+    if (period > 0) repo->mutable_sync_period()->set_seconds(period);
+  }
+  if (request.has_default_branch() && (request.default_branch().empty() || request.default_branch().size() > 255)) {
+    fields.Fail("default_branch", "must have 1 to 255 characters");
+  }
+  return fields.Finish();
+}
+
 }  // namespace
 
-absl::Status RepoUnits::Create(const rpc::Caller& caller, const graph::v1::CreateRepoUnitRequest& request, graph::v1::RepoUnit& out) {
+absl::Status RepoUnits::Create(const rpc::Caller& caller, const graph::v1::CreateRepoUnitRequest& request,
+                               graph::v1::RepoUnit& out) {
   PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
   Fields fields;
   graph::v1::RepoUnit repo;
@@ -63,10 +87,13 @@ absl::Status RepoUnits::Create(const rpc::Caller& caller, const graph::v1::Creat
   CheckUrl(request.url(), &fields);
   repo.set_level(fields.Level("level", request.level(), common::v1::ACCESS_LEVEL_PUBLIC));
   repo.set_private_(request.private_());
-  if (request.private_() && !request.has_credentials()) fields.Fail("credentials", "are needed for a private repository");
-  if (!request.private_() && request.has_credentials()) fields.Fail("private", "must be true when credentials are given");
+  if (request.private_() && !request.has_credentials())
+    fields.Fail("credentials", "are needed for a private repository");
+  if (!request.private_() && request.has_credentials())
+    fields.Fail("private", "must be true when credentials are given");
   if (request.has_credentials()) CheckCredentials(request.credentials(), &fields);
-  const std::int64_t period = ReadPeriod(request.no_automatic_sync(), request.has_sync_period(), request.sync_period(), kDay, &fields);
+  const std::int64_t period =
+      ReadPeriod(request.no_automatic_sync(), request.has_sync_period(), request.sync_period(), kDay, &fields);
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
   if (period > 0) repo.mutable_sync_period()->set_seconds(period);
   repo.mutable_sync()->set_state(bus::v1::SYNC_STATE_PENDING);
@@ -74,16 +101,11 @@ absl::Status RepoUnits::Create(const rpc::Caller& caller, const graph::v1::Creat
 
   std::string sealed;
   if (request.has_credentials()) {
-    PEPEUNIT_ASSIGN_OR_RETURN(sealed, SealCredentials(id, request.credentials()));
+    PEPEUNIT_ASSIGN_OR_RETURN(sealed, secrets_.SealCredentials(id, request.credentials()));
   }
   PEPEUNIT_RETURN_IF_ERROR(store_.CreateRepoUnit(repo, sealed));
   PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetRepoUnit(id));
   return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> RepoUnits::SealCredentials(const Uuid& id, const graph::v1::RepoCredentials& credentials) {
-  const nlohmann::json json = {{"username", credentials.username()}, {"password", credentials.password()}};
-  return secrets_.Seal(json.dump(), "graph.repo_unit.credentials:" + id.ToString());
 }
 
 absl::Status RepoUnits::Get(const rpc::Caller& caller, const std::string& id, graph::v1::RepoUnit& out) {
@@ -97,46 +119,37 @@ absl::Status RepoUnits::Get(const rpc::Caller& caller, const std::string& id, gr
   return absl::OkStatus();
 }
 
-absl::Status RepoUnits::List(const rpc::Caller& caller, const graph::v1::ListRepoUnitsRequest& request, graph::v1::ListRepoUnitsResponse& out) {
+absl::Status RepoUnits::List(const rpc::Caller& caller, const graph::v1::ListRepoUnitsRequest& request,
+                             graph::v1::ListRepoUnitsResponse& out) {
   PEPEUNIT_ASSIGN_OR_RETURN(const Page page, ReadPage(kList, request.page_size(), request.cursor()));
-  PEPEUNIT_ASSIGN_OR_RETURN(auto rows, store_.ListRepoUnits(ViewerOf(caller), page));
+  PEPEUNIT_ASSIGN_OR_RETURN(auto rows, store_.ListRepoUnits(SubjectOf(caller), page));
   out.set_next_cursor(CutPage(kList, page, &rows));
   for (auto& row : rows) *out.add_repo_units() = std::move(row);
   return absl::OkStatus();
 }
 
-absl::Status RepoUnits::Update(const rpc::Caller& caller, const graph::v1::UpdateRepoUnitRequest& request, graph::v1::RepoUnit& out) {
+absl::Status RepoUnits::Update(const rpc::Caller& caller, const graph::v1::UpdateRepoUnitRequest& request,
+                               graph::v1::RepoUnit& out) {
+  return ReadAndUpdate(caller, [&] { return UpdateOnce(caller, request, out); });
+}
+
+absl::Status RepoUnits::UpdateOnce(const rpc::Caller& caller, const graph::v1::UpdateRepoUnitRequest& request,
+                                   graph::v1::RepoUnit& out) {
   graph::v1::RepoUnit repo;
   PEPEUNIT_RETURN_IF_ERROR(Get(caller, request.id(), repo));
   const Uuid id = *Uuid::Parse(repo.id());
   PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(id));
-  PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kMaintainer, kWhat));
-  PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller));
-
-  Fields fields;
-  if (request.has_name()) repo.set_name(fields.Name("name", request.name()));
-  if (request.has_level()) repo.set_level(fields.Level("level", request.level(), repo.level()));
-  if (request.has_credentials()) {
-    if (!repo.private_()) fields.Fail("credentials", "belong to private repositories only");
-    CheckCredentials(request.credentials(), &fields);
-  }
-  if (request.has_sync_period() || request.has_no_automatic_sync()) {
-    const std::int64_t period = ReadPeriod(request.no_automatic_sync(), request.has_sync_period(), request.sync_period(),
-                                           repo.has_sync_period() ? repo.sync_period().seconds() : kDay, &fields);
-    if (period == 0) repo.clear_sync_period();
-    else repo.mutable_sync_period()->set_seconds(period);
-  }
-  if (request.has_default_branch() && (request.default_branch().empty() || request.default_branch().size() > 255)) {
-    fields.Fail("default_branch", "must be the name of a branch");
-  }
-  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+  const auto needed = request.has_level() ? access::Role::kOwner : access::Role::kMaintainer;
+  PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, needed, kWhat));
+  PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller, repo.etag()));
+  PEPEUNIT_RETURN_IF_ERROR(ApplyFields(request, &repo));
   if (request.has_default_branch()) {
     PEPEUNIT_RETURN_IF_ERROR(CheckBranch(repo.id(), request.default_branch()));
     repo.set_default_branch(request.default_branch());
   }
   std::optional<std::string> sealed;
   if (request.has_credentials()) {
-    PEPEUNIT_ASSIGN_OR_RETURN(sealed, SealCredentials(id, request.credentials()));
+    PEPEUNIT_ASSIGN_OR_RETURN(sealed, secrets_.SealCredentials(id, request.credentials()));
   }
   PEPEUNIT_RETURN_IF_ERROR(store_.UpdateRepoUnit(repo, sealed, expected));
   PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetRepoUnit(id));
@@ -149,7 +162,8 @@ absl::Status RepoUnits::CheckBranch(const std::string& repo, const std::string& 
   request.set_repo_unit_id(repo);
   request.set_branch(branch);
   const auto version = versions_.Resolve(request);
-  if (absl::IsNotFound(version.status())) return InvalidField("default_branch", "the local copy has no such branch; see /branches, or sync first");
+  if (absl::IsNotFound(version.status()))
+    return InvalidField("default_branch", "the local copy has no such branch; see /branches, or sync first");
   if (!version.ok()) return version.status();
   return ReadVersionFiles(*version).status();
 }

@@ -3,8 +3,25 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "pepeunit/base/errors.h"
+#include "rights.h"
 
 namespace pepeunit::graph_registry {
+namespace {
+
+constexpr int kMostOpen = static_cast<int>(access::Level::kPublic);
+
+// The lowest level of other people's nodes that the viewer may see.
+int LowestVisible(const access::Subject& viewer) {
+  int lowest = kMostOpen;
+  for (int level = kMostOpen; level >= static_cast<int>(access::Level::kPrivate); --level) {
+    const access::Node node{.owner_id = {}, .level = static_cast<access::Level>(level)};
+    if (access::RoleOf(viewer, node) < access::Role::kReader) break;
+    lowest = level;
+  }
+  return lowest;
+}
+
+}  // namespace
 
 Uuid ReadUuid(const pqxx::field& field) {
   return field.is_null() ? Uuid{} : Uuid::Parse(field.c_str()).value_or(Uuid{});
@@ -22,11 +39,28 @@ void ReadTime(const pqxx::field& milliseconds, google::protobuf::Timestamp* out)
 
 std::string MsOf(const std::string& column) { return "(extract(epoch FROM " + column + ") * 1000)::bigint"; }
 
-std::string VisibleTo(pqxx::work& tx, const Viewer& viewer, const std::string& owner, const std::string& level) {
-  if (viewer.administrator) return "true";
-  if (viewer.user_id.IsNil()) return level + " >= " + std::to_string(static_cast<int>(access::Level::kPublic));
-  return "(" + owner + " = " + tx.quote(viewer.user_id.ToString()) + "::uuid OR " + level +
-         " >= " + std::to_string(static_cast<int>(access::Level::kInstance)) + ")";
+std::string VisibleTo(pqxx::work& tx, const access::Subject& viewer, const std::string& owner,
+                      const std::string& level) {
+  std::string condition = level + " >= " + std::to_string(LowestVisible(viewer));
+  if (viewer.kind == access::Subject::Kind::kUser) {
+    condition = "(" + condition + " OR " + owner + " = " + tx.quote(viewer.id.ToString()) + "::uuid)";
+  }
+  return condition;
+}
+
+std::string VisibleIds(pqxx::work& tx, const access::Subject& viewer, graph::v1::NodeType type, const Page& page) {
+  const std::string after =
+      " AND id > " + tx.quote(page.after.ToString()) + "::uuid ORDER BY id LIMIT " + std::to_string(page.limit + 1);
+  const std::string from = "(SELECT id FROM node WHERE type = " + std::to_string(static_cast<int>(type)) + " AND ";
+  std::string ranges;
+  for (int level = LowestVisible(viewer); level <= kMostOpen; ++level) {
+    ranges += from + "level = " + std::to_string(level) + after + ") UNION ";
+  }
+  if (viewer.kind == access::Subject::Kind::kUser) {
+    ranges += from + "owner_id = " + tx.quote(viewer.id.ToString()) + "::uuid" + after + ") UNION ";
+  }
+  ranges.resize(ranges.size() - std::string(" UNION ").size());
+  return "SELECT id FROM (" + ranges + ") visible ORDER BY id LIMIT " + std::to_string(page.limit + 1);
 }
 
 NodeFacts ReadFacts(const pqxx::row& row, int first) {
@@ -46,12 +80,11 @@ absl::Status Touch(pqxx::work& tx, const Uuid& id, const std::string& name, int 
                    const std::string& what) {
   const auto updated = tx.exec_params(
       "UPDATE node SET name = $2, level = $3, version = version + 1, updated_at = now()"
-      " WHERE id = $1 AND ($4 = 0 OR version = $4)",
+      " WHERE id = $1 AND version = $4",
       id.ToString(), name, level, expected_version);
   if (updated.affected_rows() == 1) return absl::OkStatus();
   if (tx.exec_params("SELECT 1 FROM node WHERE id = $1", id.ToString()).empty()) return NotFound(what);
-  return Error(absl::StatusCode::kFailedPrecondition, "VERSION_MISMATCH",
-               "The node has changed since it was read; read it again and repeat the change.");
+  return VersionMismatch();
 }
 
 void InsertNode(pqxx::work& tx, const std::string& id, graph::v1::NodeType type, const std::string& parent,

@@ -7,17 +7,36 @@
 namespace pepeunit::graph_registry {
 namespace {
 
-std::vector<graph::v1::StandardRepository> ReadStandard(const std::string& text) {
+constexpr char kStandard[] = "PEPEUNIT_STANDARD_REPOSITORIES";
+
+std::vector<graph::v1::StandardRepository> ReadStandard(const std::string& text, absl::Status* problem) {
   std::vector<graph::v1::StandardRepository> list;
   std::istringstream words(text);
   for (std::string word; words >> word;) {
     const auto equals = word.find('=');
-    if (equals == std::string::npos) continue;
+    if (equals == std::string::npos || equals == 0) {
+      *problem = absl::InvalidArgumentError(std::string(kStandard) + ": '" + word + "' is not `name=url`");
+      continue;
+    }
     auto& repository = list.emplace_back();
     repository.set_name(word.substr(0, equals));
     repository.set_url(word.substr(equals + 1));
   }
   return list;
+}
+
+// What the service says of itself when a value is of the right type and still none it can use.
+absl::Status CheckValues(const Settings& s, const std::string& registration) {
+  if (!s.device_url.starts_with("http://") && !s.device_url.starts_with("https://")) {
+    return absl::InvalidArgumentError("PEPEUNIT_DEVICE_URL must begin with http:// or https://");
+  }
+  if (registration != "open" && registration != "closed") {
+    return absl::InvalidArgumentError("PEPEUNIT_REGISTRATION must be open or closed");
+  }
+  if (s.accounts.access_lifetime_s < 1 || s.accounts.access_lifetime_s > 3600) {
+    return absl::InvalidArgumentError("PEPEUNIT_ACCESS_TOKEN_LIFETIME must be from 1s to 1h");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -30,18 +49,36 @@ Settings Settings::From(Config& config) {
   s.bus = bus::BusOptionsFrom(config, "graph-registry");
   s.crypto_target = rpc::TargetFrom(config, "PEPEUNIT_CRYPTO_TARGET", 7001, "crypto");
   s.repo_target = rpc::TargetFrom(config, "PEPEUNIT_REPO_TARGET", 7003, "repo-sync");
-  s.device_url = config.Required("PEPEUNIT_DEVICE_URL", "base URL of unit-ingest as devices reach it; goes into env.json as PEPEUNIT_URL");
-  s.partitions = static_cast<std::uint32_t>(config.Integer("PEPEUNIT_PARTITIONS", 1, 1, 256, "partitions of the stream VALUES; the same in unit-ingest and state-logger"));
-  s.values_max_bytes = config.Integer("PEPEUNIT_VALUES_MAX_BYTES", 1LL << 30, 1 << 20, 1LL << 50, "bound of the stream VALUES; when it is full, values are refused");
-  s.stream_replicas = static_cast<int>(config.Integer("PEPEUNIT_STREAM_REPLICAS", 1, 1, 5, "replicas of the JetStream streams"));
-  const std::string registration = config.String("PEPEUNIT_REGISTRATION", "open", "open or closed: whether people may sign up themselves");
+  s.device_url = config.Required("PEPEUNIT_DEVICE_URL",
+                                 "base URL of unit-ingest as devices reach it; goes into env.json as PEPEUNIT_URL");
+  while (s.device_url.ends_with('/')) s.device_url.pop_back();
+  s.partitions = static_cast<std::uint32_t>(config.Integer(
+      "PEPEUNIT_PARTITIONS", 1, 1, 256, "partitions of the stream VALUES; the same in unit-ingest and state-logger"));
+  s.values_max_bytes = config.Integer("PEPEUNIT_VALUES_MAX_BYTES", 1LL << 30, 1 << 20, 1LL << 50,
+                                      "bound of the stream VALUES; when it is full, values are refused");
+  s.stream_replicas =
+      static_cast<int>(config.Integer("PEPEUNIT_STREAM_REPLICAS", 1, 1, 5, "replicas of the JetStream streams"));
+  const std::string registration =
+      config.String("PEPEUNIT_REGISTRATION", "open", "open or closed: whether people may sign up themselves");
   s.accounts.open_registration = registration == "open";
   s.accounts.access_lifetime_s = static_cast<std::int32_t>(
-      std::min<std::int64_t>(3600, config.Duration("PEPEUNIT_ACCESS_TOKEN_LIFETIME", std::chrono::minutes(15), "life of an access token, at most 1h").count() / 1000));
-  s.accounts.refresh_lifetime_ms = config.Duration("PEPEUNIT_REFRESH_TOKEN_LIFETIME", std::chrono::hours(24 * 30), "life of a session without a refresh").count();
+      config.Duration("PEPEUNIT_ACCESS_TOKEN_LIFETIME", std::chrono::minutes(15), "life of an access token, 1s to 1h")
+          .count() /
+      1000);
+  s.accounts.refresh_lifetime_ms = config
+                                       .Duration("PEPEUNIT_REFRESH_TOKEN_LIFETIME", std::chrono::hours(24 * 30),
+                                                 "life of a session without a refresh")
+                                       .count();
+  s.links_per_unit = config.Integer("PEPEUNIT_LINKS_PER_UNIT", 1000, 1, 10'000,
+                                    "links that may leave the outputs of one unit; one more is RESOURCE_EXHAUSTED");
   s.admin_login = config.String("PEPEUNIT_ADMIN_LOGIN", "admin", "login of the first administrator");
-  s.admin_password = config.Secret("PEPEUNIT_ADMIN_PASSWORD", "its password; with it the administrator is made at start when there is none", true);
-  s.standard = ReadStandard(config.String("PEPEUNIT_STANDARD_REPOSITORIES", "", "repositories that are offered ready to add: `name=url`, separated by spaces"));
+  s.admin_password = config.Secret("PEPEUNIT_ADMIN_PASSWORD",
+                                   "its password; with it the administrator is made at start when there is none", true);
+  s.problem = CheckValues(s, registration);
+  s.standard = ReadStandard(
+      config.String(kStandard, "",
+                    "repositories that are offered ready to add: `name=url`, separated by spaces or new lines"),
+      &s.problem);
   return s;
 }
 

@@ -25,6 +25,10 @@ struct Settings {
   std::string admin_login, admin_password;
   std::vector<graph::v1::StandardRepository> standard;
 
+  std::int64_t links_per_unit = 1000;
+  // What is wrong with values that were read well; the service does not start with it.
+  absl::Status problem;
+
   static Settings From(Config& config);
 };
 

@@ -30,9 +30,10 @@ struct SessionRow {
   std::int64_t expires_at_ms = 0;
 };
 
+// Wrong passwords for one login since the last right one.
 struct Failures {
   int count = 0;
-  std::int64_t last_ms = 0;
+  std::int64_t age_ms = 0;  // since the last of them
 };
 
 // What an access decision needs to know of a node.
@@ -53,12 +54,6 @@ struct VariableRow {
 struct Page {
   Uuid after;
   int limit = 50;
-};
-
-// Whose eyes a list is for.
-struct Viewer {
-  Uuid user_id;  // nil for an anonymous one
-  bool administrator = false;
 };
 
 struct NewUnit {
@@ -88,7 +83,10 @@ class GraphStore {
   virtual absl::StatusOr<graph::v1::User> GetUser(const Uuid& id) = 0;
   virtual absl::StatusOr<bool> HasAdministrator() = 0;
 
+  // Ends the oldest sessions of the user beyond the bound.
   virtual absl::Status CreateSession(const SessionRow& session, const std::string& refresh_hash) = 0;
+  // The living session of a refresh token that was not used yet.
+  virtual absl::StatusOr<SessionRow> FindSession(const std::string& refresh_hash) = 0;
   // Replaces the refresh token and returns the session. A hash that was replaced before ends the session and is
   // NOT_FOUND, as an unknown or expired one is.
   virtual absl::StatusOr<SessionRow> RotateSession(const std::string& refresh_hash, const std::string& new_hash,
@@ -96,7 +94,11 @@ class GraphStore {
   virtual absl::Status DeleteSession(const Uuid& id, const Uuid& user) = 0;
 
   virtual absl::StatusOr<Failures> GetFailures(const std::string& login) = 0;
-  virtual absl::Status AddFailure(const std::string& login) = 0;
+  // Counts one more, unless the count is not `expected` any more: then false, and nothing changes. So guesses that come
+  // at once are counted one by one.
+  virtual absl::StatusOr<bool> AddFailure(const std::string& login, int expected) = 0;
+  // Takes one back: the password could not be checked at all.
+  virtual absl::Status ForgiveFailure(const std::string& login) = 0;
   virtual absl::Status ClearFailures(const std::string& login) = 0;
 
   // Of any node. A variable's ceiling is its unit's level.
@@ -104,9 +106,12 @@ class GraphStore {
 
   virtual absl::Status CreateRepoUnit(const graph::v1::RepoUnit& repo, const std::string& sealed_credentials) = 0;
   virtual absl::StatusOr<graph::v1::RepoUnit> GetRepoUnit(const Uuid& id) = 0;
-  virtual absl::StatusOr<std::vector<graph::v1::RepoUnit>> ListRepoUnits(const Viewer& viewer, const Page& page) = 0;
-  // Writes name, level, default branch and period; credentials when given. `expected_version` 0: whatever it is.
-  virtual absl::Status UpdateRepoUnit(const graph::v1::RepoUnit& repo, const std::optional<std::string>& sealed_credentials,
+  virtual absl::StatusOr<std::vector<graph::v1::RepoUnit>> ListRepoUnits(const access::Subject& viewer,
+                                                                         const Page& page) = 0;
+  // Writes name, level, default branch and period; credentials when given. FAILED_PRECONDITION
+  // (VERSION_MISMATCH) unless the node's version is `expected_version`.
+  virtual absl::Status UpdateRepoUnit(const graph::v1::RepoUnit& repo,
+                                      const std::optional<std::string>& sealed_credentials,
                                       std::int64_t expected_version) = 0;
   virtual absl::Status DeleteRepoUnit(const Uuid& id) = 0;  // FAILED_PRECONDITION while units are made from it
   virtual absl::Status RequestSync(const Uuid& id) = 0;
@@ -118,17 +123,20 @@ class GraphStore {
   virtual absl::StatusOr<graph::v1::Unit> GetUnit(const Uuid& id) = 0;
   virtual absl::StatusOr<UnitSecrets> GetUnitSecrets(const Uuid& id) = 0;
   // `repo_unit` nil: of all repositories.
-  virtual absl::StatusOr<std::vector<graph::v1::Unit>> ListUnits(const Viewer& viewer, const Uuid& repo_unit, const Page& page) = 0;
+  virtual absl::StatusOr<std::vector<graph::v1::Unit>> ListUnits(const access::Subject& viewer, const Uuid& repo_unit,
+                                                                 const Page& page) = 0;
   virtual absl::Status UpdateUnit(const graph::v1::Unit& unit, std::int64_t expected_version) = 0;  // name and level
   virtual absl::Status DeleteUnit(const Uuid& id) = 0;
 
   virtual absl::StatusOr<VariableRow> GetVariable(const Uuid& id) = 0;
   virtual absl::StatusOr<std::vector<graph::v1::Variable>> ListVariables(const Uuid& unit) = 0;
 
-  virtual absl::Status CreateLink(const graph::v1::Link& link) = 0;
+  // RESOURCE_EXHAUSTED when `most` links leave the outputs of that unit already.
+  virtual absl::Status CreateLink(const graph::v1::Link& link, std::int64_t most) = 0;
   virtual absl::StatusOr<graph::v1::Link> GetLink(const Uuid& id) = 0;
   // Of a unit or variable; `node` nil: all. Only those whose both ends the viewer may see.
-  virtual absl::StatusOr<std::vector<graph::v1::Link>> ListLinks(const Viewer& viewer, const Uuid& node, const Page& page) = 0;
+  virtual absl::StatusOr<std::vector<graph::v1::Link>> ListLinks(const access::Subject& viewer, const Uuid& node,
+                                                                 const Page& page) = 0;
   virtual absl::Status DeleteLink(const Uuid& id) = 0;
   // From the outputs of a unit.
   virtual absl::StatusOr<std::vector<LinkRow>> LinksFrom(const Uuid& unit) = 0;

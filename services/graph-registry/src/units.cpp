@@ -25,12 +25,15 @@ void CheckPin(const graph::v1::VersionChoice& pin, Fields* fields) {
     if (value.empty() || value.size() > 255) fields->Fail(field, "must have 1 to 255 characters");
   };
   switch (pin.choice_case()) {
-    case graph::v1::VersionChoice::kBranch: return name("pin.branch", pin.branch());
-    case graph::v1::VersionChoice::kTag: return name("pin.tag", pin.tag());
+    case graph::v1::VersionChoice::kBranch:
+      return name("pin.branch", pin.branch());
+    case graph::v1::VersionChoice::kTag:
+      return name("pin.tag", pin.tag());
     case graph::v1::VersionChoice::kCommit:
       if (!IsCommit(pin.commit())) fields->Fail("pin.commit", "must have 40 lower-case hex digits");
       return;
-    case graph::v1::VersionChoice::CHOICE_NOT_SET: fields->Fail("pin", "must name a branch, a tag or a commit");
+    case graph::v1::VersionChoice::CHOICE_NOT_SET:
+      fields->Fail("pin", "must name a branch, a tag or a commit");
   }
 }
 
@@ -46,7 +49,8 @@ void AddVariables(const std::vector<schema::Variable>& definitions, graph::v1::V
 
 }  // namespace
 
-absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUnitRequest& request, graph::v1::Unit& out) {
+absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUnitRequest& request,
+                           graph::v1::Unit& out) {
   PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
   Fields fields;
   const Uuid repo_id = fields.Id("repo_unit_id", request.repo_unit_id());
@@ -64,7 +68,8 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kReader, "repository"));
   if (repo.default_branch().empty()) {
     return Error(absl::StatusCode::kFailedPrecondition, "NOT_CONFIGURED",
-                 "The repository has no default branch yet: PATCH /api/v1/repo-units/" + repo.id() + " with default_branch first.");
+                 "The repository has no default branch yet: PATCH /api/v1/repo-units/" + repo.id() +
+                     " with default_branch first.");
   }
   PEPEUNIT_ASSIGN_OR_RETURN(const auto version, ChooseVersion(repo, request));
   PEPEUNIT_ASSIGN_OR_RETURN(const VersionFiles files, ReadVersionFiles(version));
@@ -82,19 +87,32 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
   return absl::OkStatus();
 }
 
-absl::StatusOr<repo::v1::ResolveVersionResponse> Units::ChooseVersion(const graph::v1::RepoUnit& repo, const graph::v1::CreateUnitRequest& request) {
+absl::StatusOr<repo::v1::ResolveVersionResponse> Units::ChooseVersion(const graph::v1::RepoUnit& repo,
+                                                                      const graph::v1::CreateUnitRequest& request) {
   repo::v1::ResolveVersionRequest ask;
   ask.set_repo_unit_id(repo.id());
   std::string field;
   switch (request.pin().choice_case()) {
-    case graph::v1::VersionChoice::kBranch: ask.set_branch(request.pin().branch()); field = "pin.branch"; break;
-    case graph::v1::VersionChoice::kTag: ask.set_tag(request.pin().tag()); field = "pin.tag"; break;
-    case graph::v1::VersionChoice::kCommit: ask.set_commit(request.pin().commit()); field = "pin.commit"; break;
-    case graph::v1::VersionChoice::CHOICE_NOT_SET: ask.set_branch(repo.default_branch()); break;
+    case graph::v1::VersionChoice::kBranch:
+      ask.set_branch(request.pin().branch());
+      field = "pin.branch";
+      break;
+    case graph::v1::VersionChoice::kTag:
+      ask.set_tag(request.pin().tag());
+      field = "pin.tag";
+      break;
+    case graph::v1::VersionChoice::kCommit:
+      ask.set_commit(request.pin().commit());
+      field = "pin.commit";
+      break;
+    case graph::v1::VersionChoice::CHOICE_NOT_SET:
+      ask.set_branch(repo.default_branch());
+      break;
   }
   auto version = versions_.Resolve(ask);
   if (!absl::IsNotFound(version.status())) return version;
-  if (!field.empty()) return InvalidField(field, "the local copy of the repository has no such version; sync it, or choose another");
+  if (!field.empty())
+    return InvalidField(field, "the local copy of the repository has no such version; sync it, or choose another");
   return Error(absl::StatusCode::kFailedPrecondition, "NOT_CONFIGURED",
                "The default branch '" + repo.default_branch() + "' is gone from the repository; choose another.");
 }
@@ -112,54 +130,62 @@ absl::Status Units::MakeEnv(const Uuid& unit, nlohmann::ordered_json env, NewUni
   return absl::OkStatus();
 }
 
-absl::StatusOr<NodeFacts> Units::CheckUnit(const rpc::Caller& caller, const std::string& id, access::Role needed) {
+absl::StatusOr<NodeFacts> Units::CheckUnit(const rpc::Caller& caller, const std::string& field, const std::string& id,
+                                           access::Role needed) {
   const auto uuid = Uuid::Parse(id);
-  if (!uuid) return InvalidField("id", "is not a UUID");
+  if (!uuid) return InvalidField(field, "is not a UUID");
   const auto facts = store_.GetFacts(*uuid);
-  if (absl::IsNotFound(facts.status()) || (facts.ok() && facts->type != graph::v1::NODE_TYPE_UNIT)) return NotFound(kUnit);
+  if (absl::IsNotFound(facts.status()) || (facts.ok() && facts->type != graph::v1::NODE_TYPE_UNIT))
+    return NotFound(kUnit);
   if (!facts.ok()) return facts.status();
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, *facts, needed, kUnit));
   return *facts;
 }
 
 absl::Status Units::Get(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, id, access::Role::kReader));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "id", id, access::Role::kReader));
   PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUnit(facts.id));
   return absl::OkStatus();
 }
 
-absl::Status Units::List(const rpc::Caller& caller, const graph::v1::ListUnitsRequest& request, graph::v1::ListUnitsResponse& out) {
+absl::Status Units::List(const rpc::Caller& caller, const graph::v1::ListUnitsRequest& request,
+                         graph::v1::ListUnitsResponse& out) {
   Fields fields;
   const Uuid repo = request.repo_unit_id().empty() ? Uuid{} : fields.Id("repo_unit_id", request.repo_unit_id());
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
-  const std::string list = "units " + request.repo_unit_id();
+  const std::string list = "units " + repo.ToString();
   PEPEUNIT_ASSIGN_OR_RETURN(const Page page, ReadPage(list, request.page_size(), request.cursor()));
-  PEPEUNIT_ASSIGN_OR_RETURN(auto rows, store_.ListUnits(ViewerOf(caller), repo, page));
+  PEPEUNIT_ASSIGN_OR_RETURN(auto rows, store_.ListUnits(SubjectOf(caller), repo, page));
   out.set_next_cursor(CutPage(list, page, &rows));
   for (auto& row : rows) *out.add_units() = std::move(row);
   return absl::OkStatus();
 }
 
-absl::Status Units::Update(const rpc::Caller& caller, const graph::v1::UpdateUnitRequest& request, graph::v1::Unit& out) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, request.id(), access::Role::kMaintainer));
-  PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller));
-  PEPEUNIT_ASSIGN_OR_RETURN(graph::v1::Unit unit, store_.GetUnit(facts.id));
-  Fields fields;
-  if (request.has_name()) unit.set_name(fields.Name("name", request.name()));
-  if (request.has_level()) unit.set_level(fields.Level("level", request.level(), unit.level()));
-  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
-  PEPEUNIT_RETURN_IF_ERROR(store_.UpdateUnit(unit, expected));
-  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUnit(facts.id));
-  return absl::OkStatus();
+absl::Status Units::Update(const rpc::Caller& caller, const graph::v1::UpdateUnitRequest& request,
+                           graph::v1::Unit& out) {
+  return ReadAndUpdate(caller, [&]() -> absl::Status {
+    const auto needed = request.has_level() ? access::Role::kOwner : access::Role::kMaintainer;
+    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "id", request.id(), needed));
+    PEPEUNIT_ASSIGN_OR_RETURN(graph::v1::Unit unit, store_.GetUnit(facts.id));
+    PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller, unit.etag()));
+    Fields fields;
+    if (request.has_name()) unit.set_name(fields.Name("name", request.name()));
+    if (request.has_level()) unit.set_level(fields.Level("level", request.level(), unit.level()));
+    PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+    PEPEUNIT_RETURN_IF_ERROR(store_.UpdateUnit(unit, expected));
+    PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUnit(facts.id));
+    return absl::OkStatus();
+  });
 }
 
 absl::Status Units::Delete(const rpc::Caller& caller, const std::string& id) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, id, access::Role::kOwner));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "id", id, access::Role::kOwner));
   return store_.DeleteUnit(facts.id);
 }
 
-absl::Status Units::ListVariables(const rpc::Caller& caller, const std::string& unit, graph::v1::ListUnitVariablesResponse& out) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, unit, access::Role::kReader));
+absl::Status Units::ListVariables(const rpc::Caller& caller, const std::string& unit,
+                                  graph::v1::ListUnitVariablesResponse& out) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "unit_id", unit, access::Role::kReader));
   PEPEUNIT_ASSIGN_OR_RETURN(auto variables, store_.ListVariables(facts.id));
   for (auto& variable : variables) {
     // A variable may be less open than its unit.
@@ -180,7 +206,8 @@ absl::Status Units::GetVariable(const rpc::Caller& caller, const std::string& id
   return absl::OkStatus();
 }
 
-absl::Status Units::SetValue(const rpc::Caller& caller, const graph::v1::SetVariableValueRequest& request, graph::v1::SetVariableValueResponse& out) {
+absl::Status Units::SetValue(const rpc::Caller& caller, const graph::v1::SetVariableValueRequest& request,
+                             graph::v1::SetVariableValueResponse& out) {
   const auto id = Uuid::Parse(request.id());
   if (!id) return InvalidField("id", "is not a UUID");
   PEPEUNIT_ASSIGN_OR_RETURN(const VariableRow row, store_.GetVariable(*id));
@@ -188,10 +215,12 @@ absl::Status Units::SetValue(const rpc::Caller& caller, const graph::v1::SetVari
   PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, row.facts, access::Role::kWriter, kVariable));
   if (row.variable.kind() != graph::v1::VARIABLE_KIND_INPUT) {
-    return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE", "This is an output: only its device writes it.");
+    return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE",
+                 "This is an output: only its device writes it.");
   }
   if (!row.variable.writable_by_people()) {
-    return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE", "The device's schema does not let people write this input.");
+    return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE",
+                 "The device's schema does not let people write this input.");
   }
   if (!request.has_value()) return InvalidField("value", "is missing");
   const schema::Variable definition = values::ToDefinition(row.variable);

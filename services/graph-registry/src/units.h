@@ -18,17 +18,22 @@ class Units {
 
   absl::Status Create(const rpc::Caller& caller, const graph::v1::CreateUnitRequest& request, graph::v1::Unit& out);
   absl::Status Get(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out);
-  absl::Status List(const rpc::Caller& caller, const graph::v1::ListUnitsRequest& request, graph::v1::ListUnitsResponse& out);
+  absl::Status List(const rpc::Caller& caller, const graph::v1::ListUnitsRequest& request,
+                    graph::v1::ListUnitsResponse& out);
   absl::Status Update(const rpc::Caller& caller, const graph::v1::UpdateUnitRequest& request, graph::v1::Unit& out);
   absl::Status Delete(const rpc::Caller& caller, const std::string& id);
 
-  absl::Status ListVariables(const rpc::Caller& caller, const std::string& unit, graph::v1::ListUnitVariablesResponse& out);
+  absl::Status ListVariables(const rpc::Caller& caller, const std::string& unit,
+                             graph::v1::ListUnitVariablesResponse& out);
   absl::Status GetVariable(const rpc::Caller& caller, const std::string& id, graph::v1::Variable& out);
-  absl::Status SetValue(const rpc::Caller& caller, const graph::v1::SetVariableValueRequest& request, graph::v1::SetVariableValueResponse& out);
+  absl::Status SetValue(const rpc::Caller& caller, const graph::v1::SetVariableValueRequest& request,
+                        graph::v1::SetVariableValueResponse& out);
 
  private:
-  absl::StatusOr<NodeFacts> CheckUnit(const rpc::Caller& caller, const std::string& id, access::Role needed);
-  absl::StatusOr<repo::v1::ResolveVersionResponse> ChooseVersion(const graph::v1::RepoUnit& repo, const graph::v1::CreateUnitRequest& request);
+  absl::StatusOr<NodeFacts> CheckUnit(const rpc::Caller& caller, const std::string& field, const std::string& id,
+                                      access::Role needed);
+  absl::StatusOr<repo::v1::ResolveVersionResponse> ChooseVersion(const graph::v1::RepoUnit& repo,
+                                                                 const graph::v1::CreateUnitRequest& request);
   absl::Status MakeEnv(const Uuid& unit, nlohmann::ordered_json env, NewUnit* out);
 
   GraphStore& store_;

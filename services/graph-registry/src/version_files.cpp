@@ -7,14 +7,37 @@
 namespace pepeunit::graph_registry {
 namespace {
 
+// Errors travel in headers, which gRPC bounds to 8 KiB: the first problems are enough to begin mending.
+constexpr std::size_t kMostProblems = 12;
+constexpr std::size_t kMostMessage = 160;
+
+// Cut before a character, not in it.
+std::string Shorten(const std::string& text, std::size_t most) {
+  if (text.size() <= most) return text;
+  std::size_t end = most;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + "...";
+}
+
 void Add(const std::vector<schema::Problem>& problems, std::vector<FieldViolation>* out) {
   for (const auto& p : problems) {
     if (p.warning) continue;
     std::string where = p.file;
     if (p.line > 0) where += ":" + std::to_string(p.line);
     if (!p.field.empty()) where += " " + p.field;
-    out->push_back({where, p.message});
+    out->push_back({Shorten(where, kMostMessage), Shorten(p.message, kMostMessage)});
   }
+}
+
+absl::Status Refuse(const std::string& commit, std::vector<FieldViolation> violations) {
+  const std::size_t count = violations.size();
+  const FieldViolation& first = violations.front();
+  std::string message =
+      "No unit can be made from commit " + commit.substr(0, 12) + ": " + first.field + ": " + first.description;
+  if (count > 1) message += " (and " + std::to_string(count - 1) + " more)";
+  if (count > kMostProblems) violations.resize(kMostProblems);
+  return WithViolations(Error(absl::StatusCode::kFailedPrecondition, "INVALID_REPOSITORY", message),
+                        std::move(violations));
 }
 
 }  // namespace
@@ -37,10 +60,7 @@ absl::StatusOr<VersionFiles> ReadVersionFiles(const repo::v1::ResolveVersionResp
     files.env = std::move(parsed.env);
   }
   if (violations.empty()) return files;
-  std::string message = "The repository cannot be used at commit " + version.commit().substr(0, 12) + ":";
-  for (const auto& v : violations) message += " " + v.field + " " + v.description + ";";
-  message.pop_back();
-  return WithViolations(Error(absl::StatusCode::kFailedPrecondition, "INVALID_REPOSITORY", message), std::move(violations));
+  return Refuse(version.commit(), std::move(violations));
 }
 
 }  // namespace pepeunit::graph_registry

@@ -6,7 +6,7 @@
 
 namespace pepeunit::graph_registry {
 
-// The two files of a version, read. FAILED_PRECONDITION (INVALID_REPOSITORY) with every problem as a violation
+// The two files of a version, read. FAILED_PRECONDITION (INVALID_REPOSITORY) with the first problems as violations
 // (`schema.json:12 output_variables.temperature.type`) when a unit cannot be made from them (R3).
 struct VersionFiles {
   schema::Schema schema;

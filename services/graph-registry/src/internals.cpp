@@ -1,0 +1,114 @@
+#include "internals.h"
+
+#include "fields.h"
+#include "pepeunit/base/log.h"
+#include "rights.h"
+
+namespace pepeunit::graph_registry {
+namespace {
+
+constexpr std::size_t kMostProfileBytes = 2u << 20;  // half of what one message may hold
+
+static_assert(static_cast<int>(access::Role::kReader) == graph::v1::PERMISSION_READ &&
+              static_cast<int>(access::Role::kWriter) == graph::v1::PERMISSION_WRITE &&
+              static_cast<int>(access::Role::kMaintainer) == graph::v1::PERMISSION_MAINTAIN &&
+              static_cast<int>(access::Role::kOwner) == graph::v1::PERMISSION_OWN);
+
+// A link lives as long as its creator's rights do.
+bool Holds(const LinkRow& row) {
+  const access::Subject creator{.kind = access::Subject::Kind::kUser,
+                                .id = *Uuid::Parse(row.link.creator_id()),
+                                .owner_id = {},
+                                .administrator = row.creator_administrator};
+  return CheckLink(creator, row.link.type(), row.output, row.input).ok();
+}
+
+// With what a value is checked against, and without what is for people only.
+void AddLink(const LinkRow& row, graph::v1::UnitProfile* out) {
+  auto* link = out->add_links();
+  link->set_link_id(row.link.id());
+  link->set_output_id(row.link.output_id());
+  *link->mutable_input() = row.input.variable;
+  link->mutable_input()->clear_description();
+  link->mutable_input()->clear_unit_of_measure();
+}
+
+}  // namespace
+
+absl::Status Internals::Authorize(const rpc::Caller& caller, const graph::v1::AuthorizeRequest& request,
+                                  graph::v1::AuthorizeResponse& out) {
+  const auto id = Uuid::Parse(request.node_id());
+  if (!id) return InvalidField("node_id", "is not a UUID");
+  if (request.permission() == graph::v1::PERMISSION_UNSPECIFIED ||
+      !graph::v1::Permission_IsValid(request.permission())) {
+    return InvalidField("permission", "must be READ, WRITE, MAINTAIN or OWN");
+  }
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*id));
+  PEPEUNIT_RETURN_IF_ERROR(Check(SubjectOf(caller), facts, static_cast<access::Role>(request.permission()), "node"));
+  out.set_node_type(facts.type);
+  if (facts.type == graph::v1::NODE_TYPE_INPUT_VARIABLE || facts.type == graph::v1::NODE_TYPE_OUTPUT_VARIABLE) {
+    PEPEUNIT_ASSIGN_OR_RETURN(VariableRow row, store_.GetVariable(*id));
+    out.set_unit_id(facts.parent_id.ToString());
+    *out.mutable_variable() = std::move(row.variable);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Internals::UnitProfile(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitProfile& out) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireService(caller));
+  const auto id = Uuid::Parse(unit);
+  if (!id) return InvalidField("unit_id", "is not a UUID");
+  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit node, store_.GetUnit(*id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const UnitSecrets secrets, store_.GetUnitSecrets(*id));
+  PEPEUNIT_ASSIGN_OR_RETURN(auto variables, store_.ListVariables(*id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto links, store_.LinksFrom(*id));
+  out.set_unit_id(node.id());
+  out.set_token_generation(secrets.token_generation);
+  out.set_sealed_sync_key(secrets.sealed_sync_key);
+  out.set_target_commit(node.version().commit());
+  for (auto& variable : variables) *out.add_variables() = std::move(variable);
+  for (const LinkRow& row : links) {
+    if (!Holds(row)) continue;
+    if (out.ByteSizeLong() > kMostProfileBytes) {
+      log::Warning("a unit's profile is full; the links that do not fit carry nothing", {{"unit", unit}});
+      break;
+    }
+    AddLink(row, &out);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Internals::UnitPackage(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitPackage& out) {
+  const auto id = Uuid::Parse(unit);
+  if (!id) return InvalidField("unit_id", "is not a UUID");
+  const auto facts = store_.GetFacts(*id);
+  if (absl::IsNotFound(facts.status()) || (facts.ok() && facts->type != graph::v1::NODE_TYPE_UNIT))
+    return NotFound("unit");
+  if (!facts.ok()) return facts.status();
+  PEPEUNIT_RETURN_IF_ERROR(Check(caller, *facts, access::Role::kMaintainer, "unit"));
+  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit node, store_.GetUnit(*id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const UnitSecrets secrets, store_.GetUnitSecrets(*id));
+  out.set_unit_id(node.id());
+  out.set_unit_name(node.name());
+  out.set_repo_unit_id(node.version().repo_unit_id());
+  out.set_commit(node.version().commit());
+  out.set_sealed_env(secrets.sealed_env);
+  return absl::OkStatus();
+}
+
+absl::Status Internals::RepositoriesToKeep(const rpc::Caller& caller, const std::string& cursor,
+                                           graph::v1::ListRepositoriesToKeepResponse& out) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireService(caller));
+  constexpr char kList[] = "repositories-to-keep";
+  PEPEUNIT_ASSIGN_OR_RETURN(Page page, ReadPage(kList, 0, cursor));
+  page.limit = 1000;
+  PEPEUNIT_ASSIGN_OR_RETURN(auto rows, store_.ListRepositoriesToKeep(page));
+  if (rows.size() > static_cast<std::size_t>(page.limit)) {
+    rows.pop_back();
+    out.set_next_cursor(MakeCursor(kList, *Uuid::Parse(rows.back().repo_unit_id())));
+  }
+  for (auto& row : rows) *out.add_repositories() = std::move(row);
+  return absl::OkStatus();
+}
+
+}  // namespace pepeunit::graph_registry

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+#include "pepeunit/rpc/caller.h"
+#include "store.h"
+
+namespace pepeunit::graph_registry {
+
+// What other services ask of the graph. Thread-safe.
+class Internals {
+ public:
+  explicit Internals(GraphStore& store) : store_(store) {}
+
+  absl::Status Authorize(const rpc::Caller& caller, const graph::v1::AuthorizeRequest& request,
+                         graph::v1::AuthorizeResponse& out);
+  absl::Status UnitProfile(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitProfile& out);
+  absl::Status UnitPackage(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitPackage& out);
+  absl::Status RepositoriesToKeep(const rpc::Caller& caller, const std::string& cursor,
+                                  graph::v1::ListRepositoriesToKeepResponse& out);
+
+ private:
+  GraphStore& store_;
+};
+
+}  // namespace pepeunit::graph_registry

@@ -1,0 +1,128 @@
+#include "world.h"
+
+#include <catch2/catch.hpp>
+
+namespace pepeunit::graph_registry {
+
+postgres::PrivatePostgres& Database() {
+  static postgres::PrivatePostgres database;
+  return database;
+}
+
+const char kSchema[] = R"({
+  "world_state": ["utc"],
+  "unit_state": ["commit"],
+  "input_variables": {
+    "wanted": {"type": "number", "minimum": 5, "maximum": 30, "default": 20},
+    "by_links_only": {"type": "number", "writable_by": ["links"]},
+    "by_people_only": {"type": "number", "writable_by": ["people"]},
+    "label": {"type": "string"}
+  },
+  "output_variables": {
+    "measured": {"type": "number", "unit": "°C"},
+    "text": {"type": "string", "logging": "off"}
+  }
+})";
+
+absl::StatusOr<repo::v1::ResolveVersionResponse> MemoryVersions::Resolve(
+    const repo::v1::ResolveVersionRequest& request) {
+  if (!status.ok()) return status;
+  const std::string key = request.has_branch() ? "branch:" + request.branch()
+                          : request.has_tag()  ? "tag:" + request.tag()
+                                               : "commit:" + request.commit();
+  const auto found = versions.find(key);
+  if (found == versions.end()) return NotFound("version");
+  return found->second;
+}
+
+void MemoryVersions::Add(const std::string& branch, char digit, const std::string& schema, const std::string& env) {
+  repo::v1::ResolveVersionResponse version;
+  version.set_commit(std::string(40, digit));
+  version.set_branch(branch);
+  version.set_schema_json(schema);
+  version.set_env_example_json(env);
+  versions["branch:" + branch] = version;
+  versions["commit:" + version.commit()] = version;
+}
+
+World::World() {
+  REQUIRE(postgres::ApplyMigrations(pool, schema, kMigrations).ok());
+  versions.Add("main", 'a', kSchema, R"({"WIFI_SSID": "", "PEPEUNIT_URL": "sample", "LED": 2})");
+}
+
+rpc::Caller World::User(const std::string& login, bool administrator) {
+  Account account;
+  const Uuid id = Uuid::New();
+  account.user.set_id(id.ToString());
+  account.user.set_login(login);
+  account.user.set_administrator(administrator);
+  account.password_hash = "hash of password of " + login;
+  REQUIRE(store.CreateAccount(account).ok());
+  return {.kind = rpc::Caller::Kind::kUser, .user_id = id, .session_id = Uuid::New(), .administrator = administrator};
+}
+
+graph::v1::RepoUnit World::Repo(const rpc::Caller& owner, common::v1::AccessLevel level, bool configured) {
+  graph::v1::CreateRepoUnitRequest request;
+  request.set_name("firmware");
+  request.set_url("https://example.org/firmware.git");
+  request.set_level(level);
+  graph::v1::RepoUnit repo;
+  REQUIRE(repo_units.Create(owner, request, repo) == absl::OkStatus());
+  if (!configured) return repo;
+  graph::v1::UpdateRepoUnitRequest update;
+  update.set_id(repo.id());
+  update.set_default_branch("main");
+  REQUIRE(repo_units.Update(owner, update, repo) == absl::OkStatus());
+  return repo;
+}
+
+graph::v1::Unit World::Unit(const rpc::Caller& owner, const graph::v1::RepoUnit& repo, common::v1::AccessLevel level) {
+  graph::v1::CreateUnitRequest request;
+  request.set_repo_unit_id(repo.id());
+  request.set_name("unit");
+  request.set_level(level);
+  graph::v1::Unit unit;
+  REQUIRE(units.Create(owner, request, unit) == absl::OkStatus());
+  return unit;
+}
+
+std::string World::Variable(const graph::v1::Unit& unit, const std::string& name) {
+  const auto variables = store.ListVariables(*Uuid::Parse(unit.id()));
+  REQUIRE(variables.ok());
+  for (const auto& variable : *variables) {
+    if (variable.name() == name) return variable.id();
+  }
+  FAIL("no variable " << name);
+  return "";
+}
+
+std::vector<bus::v1::Event> World::Events() {
+  std::vector<bus::v1::Event> events;
+  REQUIRE(pool.Transact("events", [&](pqxx::work& tx) {
+    for (const auto& row : tx.exec("SELECT payload FROM outbox ORDER BY id")) {
+      const pqxx::binarystring raw(row[0]);
+      events.emplace_back().ParseFromArray(raw.data(), static_cast<int>(raw.size()));
+    }
+    tx.exec("DELETE FROM outbox");
+    return absl::OkStatus();
+  }) == absl::OkStatus());
+  return events;
+}
+
+std::int64_t World::Count(const std::string& table) {
+  const auto count = pool.Query<std::int64_t>("count", [&](pqxx::work& tx) -> absl::StatusOr<std::int64_t> {
+    return tx.exec1("SELECT count(*) FROM " + table)[0].as<std::int64_t>();
+  });
+  REQUIRE(count.ok());
+  return *count;
+}
+
+std::string Violations(const absl::Status& status) {
+  std::string fields;
+  for (const auto& violation : InfoOf(status).violations) {
+    fields += (fields.empty() ? "" : " ") + violation.field;
+  }
+  return fields;
+}
+
+}  // namespace pepeunit::graph_registry

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "accounts.h"
+#include "internals.h"
+#include "links.h"
+#include "migrations.h"
+#include "pepeunit/base/bytes.h"
+#include "pepeunit/base/clock.h"
+#include "pepeunit/base/errors.h"
+#include "postgres_store.h"
+#include "private_postgres.h"
+#include "repo_units.h"
+#include "units.h"
+
+// What the tests of the domain stand on: the real storage on a private PostgreSQL, and the other services in memory.
+namespace pepeunit::graph_registry {
+
+postgres::PrivatePostgres& Database();
+
+// The crypto service. Seals legibly, so that a test sees what was sealed and for where.
+class MemorySecrets final : public SecretBox {
+ public:
+  bool down = false;
+  int hashes = 0, verified = 0, tokens = 0;
+
+  absl::StatusOr<std::string> Seal(const std::string& plaintext, const std::string& context) override {
+    if (down) return Unavailable("down");
+    return context + '|' + plaintext;
+  }
+  absl::StatusOr<std::string> SealCredentials(const Uuid& id, const graph::v1::RepoCredentials& c) override {
+    return Seal(c.username() + ':' + c.password(), "graph.repo_unit.credentials:" + id.ToString());
+  }
+  absl::StatusOr<std::string> HashPassword(const std::string& password) override {
+    ++hashes;
+    return "hash of " + password;
+  }
+  absl::StatusOr<bool> VerifyPassword(const std::string& password, const std::string& hash) override {
+    if (down) return Unavailable("down");
+    ++verified;
+    return hash == "hash of " + password;
+  }
+  absl::StatusOr<IssuedAccess> IssueAccessToken(const Uuid& user, const Uuid&, bool administrator,
+                                                std::int32_t lifetime_s) override {
+    if (down) return Unavailable("down");
+    ++tokens;
+    return IssuedAccess{user.ToString() + (administrator ? " admin" : ""), NowMs() / 1000 + lifetime_s};
+  }
+  absl::StatusOr<std::string> IssueUnitToken(const Uuid& unit, std::uint32_t generation) override {
+    return "token of " + unit.ToString() + " " + std::to_string(generation);
+  }
+};
+
+// repo-sync: versions by `branch:x`, `tag:x` and `commit:x`.
+class MemoryVersions final : public Versions {
+ public:
+  absl::Status status;
+  std::map<std::string, repo::v1::ResolveVersionResponse> versions;
+
+  absl::StatusOr<repo::v1::ResolveVersionResponse> Resolve(const repo::v1::ResolveVersionRequest& request) override;
+  // `branch` at a commit of 40 times `digit`.
+  void Add(const std::string& branch, char digit, const std::string& schema, const std::string& env);
+};
+
+class MemoryValues final : public ValueStream {
+ public:
+  absl::Status status;
+  std::vector<bus::v1::InputWrite> writes;
+
+  absl::Status Write(const bus::v1::InputWrite& write) override {
+    if (status.ok()) writes.push_back(write);
+    return status;
+  }
+};
+
+extern const char kSchema[];  // an input of each kind of permission, and outputs
+
+struct World {
+  std::string schema = Database().NewSchema();
+  postgres::Pool pool{{.dsn = Database().dsn(), .schema = schema, .max_connections = 8}};
+  PostgresStore store{pool, nullptr};
+  MemorySecrets secrets;
+  MemoryVersions versions;
+  MemoryValues values;
+  Accounts accounts{store, secrets, {}};
+  RepoUnits repo_units{store, secrets, versions, {}};
+  Units units{store, secrets, versions, values, "http://device:8081"};
+  Links links{store, 3};
+  Internals internals{store};
+
+  World();
+
+  // A new user who is signed in.
+  rpc::Caller User(const std::string& login, bool administrator = false);
+  graph::v1::RepoUnit Repo(const rpc::Caller& owner, common::v1::AccessLevel level = common::v1::ACCESS_LEVEL_PUBLIC,
+                           bool configured = true);
+  graph::v1::Unit Unit(const rpc::Caller& owner, const graph::v1::RepoUnit& repo,
+                       common::v1::AccessLevel level = common::v1::ACCESS_LEVEL_PRIVATE);
+  std::string Variable(const graph::v1::Unit& unit, const std::string& name);
+  // What waits in the outbox, oldest first, which is emptied.
+  std::vector<bus::v1::Event> Events();
+  std::int64_t Count(const std::string& table);
+};
+
+inline std::string Reason(const absl::Status& status) { return InfoOf(status).reason; }
+std::string Violations(const absl::Status& status);  // the fields, separated by spaces
+
+}  // namespace pepeunit::graph_registry
