@@ -1,0 +1,134 @@
+"""A device of the tests' own, after libs/envelope/PROTOCOL.md, that shares nothing with the client: it can also misbehave."""
+import base64
+import hashlib
+import hmac
+import http.client
+import io
+import json
+import os
+import struct
+import time
+import urllib.parse
+import uuid
+import zipfile
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+
+def expand(key, info):
+    return hmac.new(key, b"pepeunit v1 " + info + b"\x01", hashlib.sha256).digest()
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+        self.sealed = headers.get("content-type", "").startswith("application/octet-stream")
+        self.json = None
+
+    def problem(self):
+        return json.loads(self.body)
+
+
+class Device:
+    def __init__(self, archive=None, env=None, unit=None, url=None):
+        if archive is not None:
+            with zipfile.ZipFile(io.BytesIO(archive)) as z:
+                env = json.loads(z.read("env.json"))
+                unit = json.loads(z.read("schema.json"))["pepeunit"]["unit"]
+        self.env, self.unit = env, uuid.UUID(unit)
+        self.url = url or env["PEPEUNIT_URL"]
+        self.token = env["PEPEUNIT_TOKEN"]
+        self.set_key(base64.b64decode(env["SYNC_ENCRYPT_KEY"]))
+        self.next = None
+        self.inputs, self.world = {}, {}
+        self.last_body = None
+        self._connection = None
+
+    def set_key(self, key):
+        self.key = key
+        self.keys = {name: expand(key, name.encode()) for name in
+                     ("request encrypt", "request authenticate", "answer encrypt", "answer authenticate")}
+
+    def seal(self, sequence, plaintext, version=1, kind=1):
+        if not isinstance(plaintext, bytes):
+            plaintext = json.dumps(plaintext).encode()
+        pad = 16 - len(plaintext) % 16
+        iv = os.urandom(16)
+        encryptor = Cipher(algorithms.AES(self.keys["request encrypt"]), modes.CBC(iv)).encryptor()
+        before = (b"PU" + bytes([version, kind]) + self.unit.bytes + struct.pack(">Q", sequence) + iv +
+                  encryptor.update(plaintext + bytes([pad]) * pad) + encryptor.finalize())
+        return before + hmac.new(self.keys["request authenticate"], before, hashlib.sha256).digest()
+
+    def open(self, request, answer):
+        """The answer's plaintext; AssertionError when it is not the answer to this request."""
+        expected = hmac.new(self.keys["answer authenticate"], answer[:-32] + request[-32:], hashlib.sha256).digest()
+        assert hmac.compare_digest(expected, answer[-32:]), "the answer does not verify"
+        assert answer[:4] == b"PU\x01\x02" and answer[4:20] == self.unit.bytes and answer[20:28] == request[20:28]
+        decryptor = Cipher(algorithms.AES(self.keys["answer encrypt"]), modes.CBC(answer[28:44])).decryptor()
+        plain = decryptor.update(answer[44:-32]) + decryptor.finalize()
+        return json.loads(plain[:-plain[-1]])
+
+    def post(self, body, token=None, url=None, headers=None, timeout=15):
+        """Sends bytes as they are, once."""
+        parts = urllib.parse.urlsplit(url or self.url)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+        try:
+            connection.request("POST", "/v1/exchange", body, dict({"Authorization": "Bearer " + (self.token if token is None else token),
+                                                                   "Content-Type": "application/octet-stream"}, **(headers or {})))
+            response = connection.getresponse()
+            answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+        if answer.sealed:
+            answer.json = self.open(body, answer.body)
+        return answer
+
+    def hello(self):
+        answer = self.post(self.seal(0, {}))
+        if answer.status == 200:
+            self.next = answer.json["next"]
+            self._take(answer.json)
+        return answer
+
+    def _take(self, content):
+        self.inputs, self.world = content["input_variables"], content["world_state"]
+
+    def send(self, values=None, state=None, age_ms=0, raw=None):
+        """One exchange without retries."""
+        if self.next is None:
+            assert self.hello().status == 200
+        content = {} if raw is None else raw
+        if values is not None:
+            content["output_variables"] = [{"age_ms": age_ms, "values": values}]
+        if state is not None:
+            content["unit_state"] = state
+        self.last_body = self.seal(self.next, content)
+        answer = self.post(self.last_body)
+        if answer.status == 200:
+            self.next += 1
+            self._take(answer.json)
+        return answer
+
+    def deliver(self, values, give_up):
+        """As a device does it: the same bytes until the instance says that it has them. False after `give_up`."""
+        body = None
+        while time.monotonic() < give_up:
+            try:
+                if self.next is None:
+                    if self.hello().status != 200:
+                        time.sleep(0.1)
+                        continue
+                if body is None:
+                    body = self.seal(self.next, {"output_variables": [{"age_ms": 0, "values": values}]})
+                answer = self.post(body, timeout=10)
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.1)
+                continue
+            if answer.status == 200 or (answer.status == 409 and answer.sealed and answer.json["accepted"]):
+                self.next += 1
+                return True
+            if answer.status == 409 and answer.sealed:
+                self.next, body = answer.json["next"], None
+                continue
+            time.sleep(0.1)
+        return False
