@@ -61,9 +61,10 @@ absl::Status Links::List(const rpc::Caller& caller, const graph::v1::ListLinksRe
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
   const std::string list = "links " + node.ToString();
   PEPEUNIT_ASSIGN_OR_RETURN(const Page page, ReadPage(list, request.page_size(), request.cursor()));
-  PEPEUNIT_ASSIGN_OR_RETURN(auto rows, store_.ListLinks(SubjectOf(caller), node, page));
-  out.set_next_cursor(CutPage(list, page, &rows));
-  for (auto& row : rows) *out.add_links() = std::move(row);
+  PEPEUNIT_ASSIGN_OR_RETURN(LinkPage read, store_.ListLinks(SubjectOf(caller), node, page));
+  out.set_next_cursor(CutPage(list, page, &read.links));
+  if (out.next_cursor().empty() && !read.read_to.IsNil()) out.set_next_cursor(MakeCursor(list, read.read_to));
+  for (auto& link : read.links) *out.add_links() = std::move(link);
   return absl::OkStatus();
 }
 

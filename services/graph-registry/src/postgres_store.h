@@ -50,8 +50,7 @@ class PostgresStore final : public GraphStore {
 
   absl::Status CreateLink(const graph::v1::Link& link, std::int64_t most) override;
   absl::StatusOr<graph::v1::Link> GetLink(const Uuid& id) override;
-  absl::StatusOr<std::vector<graph::v1::Link>> ListLinks(const access::Subject& viewer, const Uuid& node,
-                                                         const Page& page) override;
+  absl::StatusOr<LinkPage> ListLinks(const access::Subject& viewer, const Uuid& node, const Page& page) override;
   absl::Status DeleteLink(const Uuid& id) override;
   absl::StatusOr<std::vector<LinkRow>> LinksFrom(const Uuid& unit) override;
 

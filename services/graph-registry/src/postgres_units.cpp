@@ -247,28 +247,31 @@ absl::StatusOr<graph::v1::Link> PostgresStore::GetLink(const Uuid& id) {
   });
 }
 
-absl::StatusOr<std::vector<graph::v1::Link>> PostgresStore::ListLinks(const access::Subject& viewer, const Uuid& node,
-                                                                      const Page& page) {
-  using Rows = std::vector<graph::v1::Link>;
-  return pool_.Query<Rows>("list links", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+absl::StatusOr<LinkPage> PostgresStore::ListLinks(const access::Subject& viewer, const Uuid& node, const Page& page) {
+  return pool_.Query<LinkPage>("list links", [&](pqxx::work& tx) -> absl::StatusOr<LinkPage> {
     std::string from = "link";
     if (!node.IsNil()) {
       const std::string id = tx.quote(node.ToString()) + "::uuid";
       const std::string ends = "(SELECT v.id FROM variable v WHERE v.id = " + id + " OR v.unit_id = " + id + ")";
       from = "(SELECT * FROM link WHERE output_id IN " + ends + " UNION SELECT * FROM link WHERE input_id IN " + ends +
-             ")";
+             ") linked";
     }
-    const auto result =
-        tx.exec_params("SELECT " + LinkColumns() + " FROM " + from +
-                           " l JOIN node o ON o.id = l.output_id JOIN node ou ON ou.id = o.parent_id"
-                           " JOIN node i ON i.id = l.input_id JOIN node iu ON iu.id = i.parent_id"
-                           " WHERE l.id > $1 AND " +
-                           VisibleTo(tx, viewer, "o.owner_id", "least(o.level, ou.level)") + " AND " +
-                           VisibleTo(tx, viewer, "i.owner_id", "least(i.level, iu.level)") + " ORDER BY l.id LIMIT $2",
-                       page.after.ToString(), page.limit + 1);
-    Rows rows;
-    for (const auto& row : result) rows.push_back(ReadLink(row));
-    return rows;
+    const std::string after = " WHERE id > " + tx.quote(page.after.ToString()) + "::uuid ORDER BY id ";
+    const auto result = tx.exec("SELECT " + LinkColumns() + " FROM (SELECT * FROM " + from + after + "LIMIT " +
+                                std::to_string(kMostLinksRead) +
+                                ") l JOIN node o ON o.id = l.output_id JOIN node ou ON ou.id = o.parent_id"
+                                " JOIN node i ON i.id = l.input_id JOIN node iu ON iu.id = i.parent_id WHERE " +
+                                VisibleTo(tx, viewer, "o.owner_id", "least(o.level, ou.level)") + " AND " +
+                                VisibleTo(tx, viewer, "i.owner_id", "least(i.level, iu.level)") +
+                                " ORDER BY l.id LIMIT " + std::to_string(page.limit + 1));
+    LinkPage links;
+    for (const auto& row : result) links.links.push_back(ReadLink(row));
+    if (links.links.size() <= static_cast<std::size_t>(page.limit)) {
+      const auto last =
+          tx.exec("SELECT id FROM " + from + after + "OFFSET " + std::to_string(kMostLinksRead - 1) + " LIMIT 1");
+      if (!last.empty()) links.read_to = ReadUuid(last[0][0]);
+    }
+    return links;
   });
 }
 

@@ -74,6 +74,13 @@ struct LinkRow {
   VariableRow output, input;
 };
 
+// Links that a viewer may see can lie far apart: reading stops after so many.
+inline constexpr int kMostLinksRead = 20'000;
+struct LinkPage {
+  std::vector<graph::v1::Link> links;  // one more than the page when there is a next one
+  Uuid read_to;                        // where reading stopped before the end; nil when it did not
+};
+
 class GraphStore {
  public:
   virtual ~GraphStore() = default;
@@ -134,9 +141,9 @@ class GraphStore {
   // RESOURCE_EXHAUSTED when `most` links leave the outputs of that unit already.
   virtual absl::Status CreateLink(const graph::v1::Link& link, std::int64_t most) = 0;
   virtual absl::StatusOr<graph::v1::Link> GetLink(const Uuid& id) = 0;
-  // Of a unit or variable; `node` nil: all. Only those whose both ends the viewer may see.
-  virtual absl::StatusOr<std::vector<graph::v1::Link>> ListLinks(const access::Subject& viewer, const Uuid& node,
-                                                                 const Page& page) = 0;
+  // Of a unit or variable; `node` nil: all. Only those whose both ends the viewer may see. Reads at most
+  // kMostLinksRead for a page.
+  virtual absl::StatusOr<LinkPage> ListLinks(const access::Subject& viewer, const Uuid& node, const Page& page) = 0;
   virtual absl::Status DeleteLink(const Uuid& id) = 0;
   // From the outputs of a unit.
   virtual absl::StatusOr<std::vector<LinkRow>> LinksFrom(const Uuid& unit) = 0;

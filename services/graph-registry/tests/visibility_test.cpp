@@ -144,6 +144,42 @@ TEST_CASE("a cursor goes with its filter") {
   CHECK(Reason(w.links.List(anna, links, none)) == "INVALID_CURSOR");
 }
 
+TEST_CASE("links that a viewer may see among very many that he may not are found page by page", "[A4]") {
+  World w;
+  const rpc::Caller anna = w.User("anna"), berta = w.User("berta");
+  const auto unit = w.Unit(anna, w.Repo(anna)), open = w.Unit(berta, w.Repo(berta), common::v1::ACCESS_LEVEL_INSTANCE);
+  // As many inputs as there are links, for two ends are linked once.
+  REQUIRE(w.pool.Transact("many", [&](pqxx::work& tx) {
+    tx.exec("WITH n AS (INSERT INTO node (id, type, parent_id, owner_id, name, level) SELECT gen_random_uuid(), 4, " +
+            tx.quote(unit.id()) + "::uuid, " + tx.quote(unit.owner_id()) +
+            "::uuid, 'many', 1 FROM generate_series(1, 20050) RETURNING id),"
+            " v AS (INSERT INTO variable (id, unit_id, kind, name, position, definition) SELECT id, " +
+            tx.quote(unit.id()) +
+            "::uuid, 1, id::text, 9, '' FROM n RETURNING id)"
+            " INSERT INTO link (id, type, output_id, input_id, creator_id)"
+            " SELECT ('00000000' || substr(gen_random_uuid()::text, 9))::uuid, 1, " +
+            tx.quote(w.Variable(unit, "measured")) + "::uuid, id, " + tx.quote(unit.owner_id()) + "::uuid FROM v");
+    return absl::OkStatus();
+  }) == absl::OkStatus());
+  graph::v1::CreateLinkRequest join;
+  join.set_type(graph::v1::LINK_TYPE_WRITE);
+  join.set_output_id(w.Variable(open, "measured"));
+  join.set_input_id(w.Variable(open, "wanted"));
+  graph::v1::Link link;
+  REQUIRE(w.links.Create(berta, join, link) == absl::OkStatus());
+  graph::v1::ListLinksRequest request;
+  graph::v1::ListLinksResponse page;
+  REQUIRE(w.links.List(berta, request, page) == absl::OkStatus());
+  CHECK(page.links_size() == 0);
+  REQUIRE_FALSE(page.next_cursor().empty());
+  request.set_cursor(page.next_cursor());
+  page.Clear();
+  REQUIRE(w.links.List(berta, request, page) == absl::OkStatus());
+  REQUIRE(page.links_size() == 1);
+  CHECK(page.links(0).id() == link.id());
+  CHECK(page.next_cursor().empty());
+}
+
 TEST_CASE("repo-sync reads every repository in pages") {
   World w;
   const rpc::Caller anna = w.User("anna");
