@@ -1,0 +1,253 @@
+#include "copies.h"
+
+#include <algorithm>
+
+#include "pepeunit/base/errors.h"
+#include "pepeunit/base/log.h"
+#include "version_files.h"
+
+namespace pepeunit::repo_sync {
+namespace {
+
+constexpr char kHeads[] = "refs/heads/", kTags[] = "refs/tags/";
+constexpr std::size_t kMostSummary = 200;      // characters
+constexpr std::size_t kMostBlob = 64u << 20;   // one file is held in memory while it is sent
+constexpr std::size_t kPiece = 64u << 10;
+constexpr int kMostDepth = 64;
+constexpr std::size_t kMostFiles = 100'000;
+constexpr std::size_t kMostBranchesAsked = 200;
+
+// The text is for people; the details go into the log.
+absl::Status Damaged(const char* what) {
+  log::Error("a copy cannot be read", {{"what", what}, {"git", git::LastMessage()}});
+  return Internal("a copy cannot be read");
+}
+
+// Text from outside as UTF-8, at most `most` characters.
+std::string Clean(const char* text, std::size_t most) {
+  std::string out;
+  std::size_t count = 0;
+  for (const char* p = text == nullptr ? "" : text; *p != 0 && count < most; ++count) {
+    const auto lead = static_cast<unsigned char>(*p);
+    std::size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+    for (std::size_t i = 1; i < length; ++i) {
+      if ((static_cast<unsigned char>(p[i]) & 0xC0) != 0x80) length = 0;
+    }
+    const auto second = static_cast<unsigned char>(length > 1 ? p[1] : 0);
+    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) length = 0;
+    if (length == 0) {
+      out += "\xEF\xBF\xBD";
+      ++p;
+    } else {
+      out.append(p, length);
+      p += length;
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<std::vector<Tip>> List(git_repository* repository, const std::string& prefix) {
+  git::References list;
+  if (git::Take(list, git_reference_iterator_glob_new, repository, (prefix + "*").c_str()) != 0) return Damaged("references");
+  std::vector<Tip> tips;
+  git_reference* raw = nullptr;
+  while (git_reference_next(&raw, list.get()) == 0) {
+    const git::Reference reference(raw);
+    // A tag may name a file or a tree; that is no version.
+    if (const git::Commit commit = git::PeelToCommit(reference.get())) {
+      tips.push_back({std::string(git_reference_name(reference.get())).substr(prefix.size()), git::Hex(git_commit_id(commit.get()))});
+    }
+  }
+  std::sort(tips.begin(), tips.end(), [](const Tip& a, const Tip& b) { return a.name < b.name; });
+  return tips;
+}
+
+git::Commit Find(git_repository* repository, const std::string& full_name) {
+  git::Reference reference;
+  if (git::Take(reference, git_reference_lookup, repository, full_name.c_str()) != 0) return nullptr;
+  return git::PeelToCommit(reference.get());
+}
+
+git::Commit FindCommit(git_repository* repository, const std::string& hex) {
+  git_oid id;
+  git::Commit commit;
+  if (hex.size() != GIT_OID_HEXSZ || git_oid_fromstr(&id, hex.c_str()) != 0) return nullptr;
+  git::Take(commit, git_commit_lookup, repository, &id);
+  return commit;
+}
+
+std::string HeadOf(git_repository* repository) {
+  git::Reference head;
+  if (git::Take(head, git_reference_lookup, repository, "HEAD") != 0) return "";
+  const char* target = git_reference_symbolic_target(head.get());
+  const std::string name = target == nullptr ? "" : target;
+  return name.starts_with(kHeads) ? name.substr(sizeof kHeads - 1) : "";
+}
+
+std::string TagOf(const std::vector<Tip>& tags, const std::string& commit) {
+  const auto found = std::find_if(tags.begin(), tags.end(), [&](const Tip& tag) { return tag.commit == commit; });
+  return found == tags.end() ? "" : found->name;
+}
+
+// A branch that contains the commit: the default one if it does, else the first by name.
+std::string BranchWith(git_repository* repository, std::vector<Tip> branches, const git_oid* commit) {
+  const std::string head = HeadOf(repository);
+  std::stable_partition(branches.begin(), branches.end(), [&](const Tip& branch) { return branch.name == head; });
+  if (branches.size() > kMostBranchesAsked) branches.resize(kMostBranchesAsked);
+  for (const Tip& branch : branches) {
+    git_oid tip;
+    git_oid_fromstr(&tip, branch.commit.c_str());
+    if (git_oid_equal(&tip, commit) != 0 || git_graph_descendant_of(repository, &tip, commit) == 1) return branch.name;
+  }
+  return "";
+}
+
+class TreeReader {
+ public:
+  TreeReader(git_repository* repository, git_odb* database, const std::function<absl::Status(const FilePiece&)>& take)
+      : repository_(repository), database_(database), take_(take) {}
+
+  // Git keeps a tree's entries in the order of their paths.
+  absl::Status Read(const git_tree* tree, const std::string& prefix, int depth) {
+    if (depth > kMostDepth) return Limit("The commit has folders deeper than 64 levels.");
+    for (std::size_t i = 0; i < git_tree_entrycount(tree); ++i) {
+      const git_tree_entry* entry = git_tree_entry_byindex(tree, i);
+      const std::string path = prefix + git_tree_entry_name(entry);
+      const git_filemode_t mode = git_tree_entry_filemode(entry);
+      if (++count_ > kMostFiles) return Limit("The commit has more than 100000 files.");
+      if (mode == GIT_FILEMODE_TREE) {
+        git::Tree below;
+        if (git::Take(below, git_tree_lookup, repository_, git_tree_entry_id(entry)) != 0) return Damaged("tree");
+        PEPEUNIT_RETURN_IF_ERROR(Read(below.get(), path + "/", depth + 1));
+      } else if (mode == GIT_FILEMODE_BLOB || mode == GIT_FILEMODE_BLOB_EXECUTABLE) {
+        PEPEUNIT_RETURN_IF_ERROR(ReadFile(git_tree_entry_id(entry), path, mode == GIT_FILEMODE_BLOB_EXECUTABLE));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status ReadFile(const git_oid* id, const std::string& path, bool executable) {
+    std::size_t size = 0;
+    git_object_t type = GIT_OBJECT_INVALID;
+    if (git_odb_read_header(&size, &type, database_, id) != 0) return Damaged("file");
+    if (size > kMostBlob) return Limit("The file " + path + " is larger than 64 MiB.");
+    git::Blob blob;
+    if (git::Take(blob, git_blob_lookup, repository_, id) != 0) return Damaged("file");
+    const std::string_view content(static_cast<const char*>(git_blob_rawcontent(blob.get())), size);
+    FilePiece piece{.path = path, .executable = executable, .size = static_cast<std::int64_t>(size), .data = content.substr(0, kPiece)};
+    PEPEUNIT_RETURN_IF_ERROR(take_(piece));
+    for (std::size_t at = kPiece; at < size; at += kPiece) {
+      PEPEUNIT_RETURN_IF_ERROR(take_({.path = {}, .executable = false, .size = 0, .data = content.substr(at, kPiece)}));
+    }
+    return absl::OkStatus();
+  }
+
+  git_repository* repository_;
+  git_odb* database_;
+  const std::function<absl::Status(const FilePiece&)>& take_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<git::Repository> Copies::Open(const Uuid& id) const {
+  git::Repository repository;
+  if (git::Take(repository, git_repository_open_bare, (folder_ + "/" + id.ToString()).c_str()) != 0) {
+    return absl::FailedPreconditionError("There is no local copy.");
+  }
+  return repository;
+}
+
+absl::StatusOr<std::vector<Tip>> Copies::Branches(const Uuid& id) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const git::Repository repository, Open(id));
+  return List(repository.get(), kHeads);
+}
+
+absl::StatusOr<std::vector<Tip>> Copies::Tags(const Uuid& id) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const git::Repository repository, Open(id));
+  return List(repository.get(), kTags);
+}
+
+absl::StatusOr<std::string> Copies::DefaultBranch(const Uuid& id) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const git::Repository repository, Open(id));
+  return HeadOf(repository.get());
+}
+
+absl::StatusOr<std::string> Copies::TipOf(const Uuid& id, const std::string& branch) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const git::Repository repository, Open(id));
+  const git::Commit commit = Find(repository.get(), kHeads + branch);
+  if (!commit) return NotFound("branch");
+  return git::Hex(git_commit_id(commit.get()));
+}
+
+absl::StatusOr<std::vector<CommitInfo>> Copies::Commits(const Uuid& id, const std::string& tip, std::size_t skip, std::size_t count) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const git::Repository repository, Open(id));
+  const git::Commit first = FindCommit(repository.get(), tip);
+  if (!first) return NotFound("commit");
+  git::Walk walk;
+  if (git::Take(walk, git_revwalk_new, repository.get()) != 0) return Damaged("history");
+  git_revwalk_sorting(walk.get(), GIT_SORT_TIME);
+  if (git_revwalk_push(walk.get(), git_commit_id(first.get())) != 0) return Damaged("history");
+  std::vector<CommitInfo> commits;
+  git_oid next;
+  while (commits.size() < count && git_revwalk_next(&next, walk.get()) == 0) {
+    if (skip > 0) {
+      --skip;
+      continue;
+    }
+    git::Commit commit;
+    if (git::Take(commit, git_commit_lookup, repository.get(), &next) != 0) return Damaged("commit");
+    const git_signature* author = git_commit_author(commit.get());
+    commits.push_back({.id = git::Hex(&next),
+                       .summary = Clean(git_commit_summary(commit.get()), kMostSummary),
+                       .author = Clean(author == nullptr ? "" : author->name, kMostSummary),
+                       .time_s = git_commit_time(commit.get())});
+  }
+  return commits;
+}
+
+absl::StatusOr<ResolvedVersion> Copies::Resolve(const Uuid& id, const Version& version) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const git::Repository repository, Open(id));
+  const bool of_branch = version.kind == Version::Kind::kDefault || version.kind == Version::Kind::kBranch;
+  ResolvedVersion found;
+  git::Commit commit;
+  if (of_branch) {
+    found.branch = version.kind == Version::Kind::kDefault ? HeadOf(repository.get()) : version.name;
+    commit = Find(repository.get(), kHeads + found.branch);
+    if (!commit) return NotFound("branch");
+  } else if (version.kind == Version::Kind::kTag) {
+    found.tag = version.name;
+    commit = Find(repository.get(), kTags + found.tag);
+    if (!commit) return NotFound("tag");
+  } else {
+    commit = FindCommit(repository.get(), version.name);
+    if (!commit) return NotFound("commit");
+  }
+  found.commit = git::Hex(git_commit_id(commit.get()));
+  if (found.tag.empty()) {
+    PEPEUNIT_ASSIGN_OR_RETURN(const auto tags, List(repository.get(), kTags));
+    found.tag = TagOf(tags, found.commit);
+  }
+  if (found.branch.empty()) {
+    PEPEUNIT_ASSIGN_OR_RETURN(auto branches, List(repository.get(), kHeads));
+    found.branch = BranchWith(repository.get(), std::move(branches), git_commit_id(commit.get()));
+  }
+  found.schema_json = ReadVersionFile(repository.get(), commit.get(), kSchemaFile).text;
+  found.env_example_json = ReadVersionFile(repository.get(), commit.get(), kEnvExampleFile).text;
+  return found;
+}
+
+absl::Status Copies::ReadTree(const Uuid& id, const std::string& commit,
+                              const std::function<absl::Status(const FilePiece&)>& take) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const git::Repository repository, Open(id));
+  const git::Commit found = FindCommit(repository.get(), commit);
+  if (!found) return NotFound("commit");
+  git::Tree tree;
+  git::Database database;
+  if (git::Take(tree, git_commit_tree, found.get()) != 0) return Damaged("tree");
+  if (git::Take(database, git_repository_odb, repository.get()) != 0) return Damaged("objects");
+  return TreeReader(repository.get(), database.get(), take).Read(tree.get(), "", 0);
+}
+
+}  // namespace pepeunit::repo_sync

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "guarded_stream.h"
+#include "sync_job.h"
+
+namespace pepeunit::repo_sync {
+
+// Brings `job.folder/job.name` to the state of the remote: all branches and tags, and HEAD on the remote's own default
+// branch. It works in `job.folder/.tmp-<name>-<random>` and puts that in the copy's place in one step, so a reader sees
+// the old state or the new one, and a failure leaves the old one. Blocks; runs in a worker process only.
+SyncResult Fetch(const SyncJob& job, ConnectionGuard* guard);
+
+}  // namespace pepeunit::repo_sync

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+namespace pepeunit::repo_sync {
+
+// The TCP connections of libgit2 in a worker: made here, so that the address that was checked is the one that is
+// connected to (a name may resolve to another address the next time), redirects included.
+struct ConnectionGuard {
+  bool allow_private = false;
+  std::string problem;    // why the last connection failed, for people; empty when it did not
+  std::string last_host;  // whom the last connection is with
+  std::string last_port;
+};
+
+// Makes libgit2 connect through the guard, under TLS too. Once in a process; the guard must outlive all connections.
+void InstallGuard(ConnectionGuard* guard);
+
+}  // namespace pepeunit::repo_sync

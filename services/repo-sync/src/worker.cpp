@@ -1,0 +1,101 @@
+#include "worker.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "fetch.h"
+#include "git.h"
+
+namespace pepeunit::repo_sync {
+namespace {
+
+using Json = nlohmann::json;
+constexpr rlim_t kMemoryBytes = 1u << 30;  // address space, of which libraries take the most
+
+void Bound(int resource, rlim_t most) {
+  const rlimit limit{.rlim_cur = most, .rlim_max = most};
+  ::setrlimit(static_cast<__rlimit_resource>(resource), &limit);
+}
+
+std::string ReadAll(int fd, std::size_t most) {
+  std::string text;
+  char piece[4096];
+  for (ssize_t got; text.size() < most && (got = ::read(fd, piece, sizeof piece)) > 0;) text.append(piece, static_cast<std::size_t>(got));
+  return text;
+}
+
+}  // namespace
+
+std::string WriteJob(const SyncJob& job) {
+  return Json{{"url", job.url},         {"username", job.username},   {"password", job.password},
+              {"folder", job.folder},   {"name", job.name},           {"max_bytes", job.max_bytes},
+              {"allow_private_addresses", job.allow_private_addresses}}
+      .dump();
+}
+
+std::optional<SyncJob> ReadJob(const std::string& text) try {
+  const Json json = Json::parse(text);
+  return SyncJob{.url = json.at("url"),
+                 .username = json.at("username"),
+                 .password = json.at("password"),
+                 .folder = json.at("folder"),
+                 .name = json.at("name"),
+                 .max_bytes = json.at("max_bytes"),
+                 .allow_private_addresses = json.at("allow_private_addresses")};
+} catch (const Json::exception&) {
+  return std::nullopt;
+}
+
+std::string WriteResult(const SyncResult& result) {
+  Json json = {{"error", result.error}, {"remote_head", result.remote_head}, {"size_bytes", result.size_bytes},
+               {"branches", Json::array()}, {"problems", Json::array()}};
+  for (const Tip& tip : result.branches) json["branches"].push_back({tip.name, tip.commit});
+  for (const auto& p : result.problems) json["problems"].push_back({p.file, p.line, p.field, p.message, p.warning});
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);  // names come from outside
+}
+
+std::optional<SyncResult> ReadResult(const std::string& text) try {
+  const Json json = Json::parse(text);
+  SyncResult result;
+  result.error = json.at("error");
+  result.remote_head = json.at("remote_head");
+  result.size_bytes = json.at("size_bytes");
+  for (const Json& tip : json.at("branches")) result.branches.push_back({tip.at(0), tip.at(1)});
+  for (const Json& p : json.at("problems")) result.problems.push_back({p.at(0), p.at(1), p.at(2), p.at(3), p.at(4)});
+  return result;
+} catch (const Json::exception&) {
+  return std::nullopt;
+}
+
+int RunWorker() {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_DUMPABLE, 0);  // a core or /proc/<pid>/mem would show the credentials
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // then a write fails instead, with words
+  const auto job = ReadJob(ReadAll(STDIN_FILENO, 1u << 20));
+  if (!job) return 2;
+  Bound(RLIMIT_CORE, 0);
+  Bound(RLIMIT_FSIZE, static_cast<rlim_t>(job->max_bytes) * 2 + (1u << 20));
+#ifndef __SANITIZE_ADDRESS__
+  Bound(RLIMIT_AS, kMemoryBytes);
+#endif
+  const git::Library library;
+  if (const char* file = std::getenv("SSL_CERT_FILE")) git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, file, nullptr);
+  ConnectionGuard guard;
+  guard.allow_private = job->allow_private_addresses;
+  InstallGuard(&guard);
+  const std::string line = WriteResult(Fetch(*job, &guard)) + "\n";
+  for (std::size_t sent = 0; sent < line.size();) {
+    const ssize_t wrote = ::write(STDOUT_FILENO, line.data() + sent, line.size() - sent);
+    if (wrote <= 0) return 1;
+    sent += static_cast<std::size_t>(wrote);
+  }
+  return 0;
+}
+
+}  // namespace pepeunit::repo_sync
