@@ -187,7 +187,8 @@ absl::StatusOr<std::vector<CommitInfo>> Copies::Commits(const Uuid& id, const st
   if (!first) return NotFound("commit");
   git::Walk walk;
   if (git::Take(walk, git_revwalk_new, repository.get()) != 0) return Damaged("history");
-  git_revwalk_sorting(walk.get(), GIT_SORT_TIME);
+  // Times of commits may be equal or wrong; a commit still comes before its parents.
+  git_revwalk_sorting(walk.get(), GIT_SORT_TOPOLOGICAL | GIT_SORT_TIME);
   if (git_revwalk_push(walk.get(), git_commit_id(first.get())) != 0) return Damaged("history");
   std::vector<CommitInfo> commits;
   git_oid next;

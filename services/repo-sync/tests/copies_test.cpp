@@ -1,0 +1,184 @@
+#include <catch2/catch.hpp>
+
+#include "pepeunit/base/errors.h"
+#include "remote.h"
+#include "repositories.h"
+
+using namespace pepeunit;
+using namespace pepeunit::repo_sync;
+
+namespace {
+
+const Uuid kId = *Uuid::Parse(Remote::kName);
+const std::string kOther = "0190a5d6-0000-7000-8000-000000000002";
+
+struct NoStore final : RepositoryStore {
+  absl::Status Upsert(const Wanted&) override { return {}; }
+  absl::Status Delete(const Uuid&) override { return {}; }
+  absl::StatusOr<std::vector<Uuid>> ListIds() override { return std::vector<Uuid>(); }
+  absl::StatusOr<std::vector<Uuid>> ListSynced() override { return std::vector<Uuid>(); }
+  absl::Status MarkMissing(const Uuid&) override { return {}; }
+  absl::StatusOr<std::optional<CopyState>> Get(const Uuid&) override {
+    return CopyState{.failed = true, .running = false, .error = "The host x is not known.", .remote_head = ""};
+  }
+  absl::StatusOr<std::optional<Taken>> TakeDue(std::chrono::seconds) override { return std::nullopt; }
+  absl::StatusOr<bool> Renew(const Taken&, std::chrono::seconds) override { return true; }
+  absl::StatusOr<bool> Finish(const Taken&, const SyncResult&) override { return true; }
+  absl::Status Release(const Taken&) override { return {}; }
+};
+
+struct UsersOnly final : Rights {
+  absl::Status MayRead(const rpc::Caller& caller, const Uuid&) override {
+    return caller.signed_in() ? absl::OkStatus() : NotFound("repo_unit");
+  }
+};
+
+struct Fixture {
+  Remote remote;
+  NoStore store;
+  UsersOnly rights;
+  Copies copies{remote.copies()};
+  Repositories repositories{copies, store, rights};
+  std::string first, second, third;
+  rpc::Context user, service;
+
+  Fixture() {
+    user.caller.kind = rpc::Caller::Kind::kUser;
+    service.caller = rpc::Caller::Service();
+    remote.Write("schema.json", "{}");
+    remote.Write("src/main.py", "print(1)\n");
+    remote.Write("src-x", "");
+    remote.Write("run.sh", "#!/bin/sh\n");
+    Output("chmod +x " + remote.work() + "/run.sh; ln -s run.sh " + remote.work() + "/link");
+    first = remote.Commit("first");
+    remote.Git("tag v1");
+    remote.Git("tag -a alpha -m x");
+    remote.Git("branch old");
+    remote.Write("big.bin", std::string(150'000, 'x'));
+    second = remote.Commit("second");
+    third = remote.Commit("third");
+    remote.Push();
+    if (RunJob(remote.Job()).error != "") throw std::runtime_error("no copy");
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "branches and tags by name, with the commits they name", "[R2]") {
+  repo::v1::ListBranchesRequest request;
+  repo::v1::ListBranchesResponse out;
+  request.set_repo_unit_id(Remote::kName);
+  REQUIRE(repositories.Branches(user, request, out).ok());
+  REQUIRE(out.branches_size() == 2);
+  CHECK(out.branches(0).name() == "main");
+  CHECK(out.branches(0).commit() == third);
+  CHECK(out.branches(0).remote_head());
+  CHECK_FALSE(out.branches(1).remote_head());
+  repo::v1::ListTagsRequest tags_request;
+  repo::v1::ListTagsResponse tags;
+  tags_request.set_repo_unit_id(Remote::kName);
+  REQUIRE(repositories.Tags(user, tags_request, tags).ok());
+  REQUIRE(tags.tags_size() == 2);
+  CHECK(tags.tags(0).name() == "alpha");
+  CHECK(tags.tags(0).commit() == first);
+  CHECK(absl::IsNotFound(repositories.Branches(rpc::Context(), request, out)));
+  request.set_repo_unit_id("x");
+  CHECK(InfoOf(repositories.Branches(user, request, out)).reason == "INVALID_FIELD");
+  request.set_repo_unit_id(kOther);
+  const auto missing = repositories.Branches(user, request, out);
+  CHECK(InfoOf(missing).reason == "REPOSITORY_NOT_READY");
+  CHECK(std::string(missing.message()).find("The host x is not known.") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "commits come in pages that belong to one list", "[R2]") {
+  repo::v1::ListCommitsRequest request;
+  request.set_repo_unit_id(Remote::kName);
+  request.set_page_size(2);
+  repo::v1::ListCommitsResponse page;
+  REQUIRE(repositories.Commits(user, request, page).ok());
+  REQUIRE(page.commits_size() == 2);
+  CHECK(page.commits(0).id() == third);
+  CHECK(page.commits(0).summary() == "third");
+  CHECK(page.commits(0).author() == "Ada");
+  CHECK(page.commits(0).committed_at().seconds() > 1'000'000'000);
+  REQUIRE(page.next_cursor() != "");
+  remote.Commit("fourth");  // what is new does not shift the pages
+  remote.Push();
+  REQUIRE(RunJob(remote.Job()).error == "");
+  request.set_cursor(page.next_cursor());
+  repo::v1::ListCommitsResponse last;
+  REQUIRE(repositories.Commits(user, request, last).ok());
+  REQUIRE(last.commits_size() == 1);
+  CHECK(last.commits(0).id() == first);
+  CHECK(last.next_cursor() == "");
+  request.set_branch("old");
+  CHECK(InfoOf(repositories.Commits(user, request, last)).reason == "INVALID_CURSOR");
+  request.set_cursor("nonsense");
+  CHECK(InfoOf(repositories.Commits(user, request, last)).reason == "INVALID_CURSOR");
+  request.clear_cursor();
+  request.set_branch("nope");
+  CHECK(absl::IsNotFound(repositories.Commits(user, request, last)));
+  request.set_page_size(201);
+  CHECK(InfoOf(repositories.Commits(user, request, last)).reason == "INVALID_FIELD");
+}
+
+TEST_CASE_METHOD(Fixture, "a version is a branch, a tag or a commit, and has the two files", "[R3]") {
+  repo::v1::ResolveVersionRequest request;
+  request.set_repo_unit_id(Remote::kName);
+  const auto resolve = [&] {
+    repo::v1::ResolveVersionResponse out;
+    const auto status = repositories.Resolve(service, request, out);
+    return status.ok() ? absl::StatusOr<repo::v1::ResolveVersionResponse>(out) : status;
+  };
+  auto found = resolve();
+  REQUIRE(found.ok());
+  CHECK(found->commit() == third);
+  CHECK(found->branch() == "main");
+  CHECK(found->tag() == "");
+  CHECK(found->schema_json() == "{}");
+  CHECK_FALSE(found->has_env_example_json());
+  request.set_tag("v1");
+  CHECK(resolve()->commit() == first);
+  CHECK(resolve()->tag() == "v1");
+  CHECK(resolve()->branch() == "main");
+  request.set_branch("old");
+  CHECK(resolve()->commit() == first);
+  CHECK(resolve()->tag() == "alpha");
+  request.set_commit(second);
+  CHECK(resolve()->branch() == "main");
+  request.set_commit(remote.Git("rev-parse HEAD:src"));  // a tree
+  CHECK(absl::IsNotFound(resolve().status()));
+  request.set_commit(std::string(40, '0'));
+  CHECK(absl::IsNotFound(resolve().status()));
+  request.set_commit("main");
+  CHECK(InfoOf(resolve().status()).reason == "INVALID_FIELD");
+  request.set_branch("../tags/v1");
+  CHECK(absl::IsNotFound(resolve().status()));
+  repo::v1::ResolveVersionResponse out;
+  CHECK(absl::IsPermissionDenied(repositories.Resolve(user, request, out)));
+}
+
+TEST_CASE_METHOD(Fixture, "a tree comes in the order of its paths, in pieces, without links", "[U6]") {
+  repo::v1::ReadTreeRequest request;
+  request.set_repo_unit_id(Remote::kName);
+  request.set_commit(third);
+  std::vector<std::string> paths;
+  std::string big;
+  bool executable = false;
+  const auto take = [&](const repo::v1::TreePiece& piece) {
+    if (!piece.path().empty()) paths.push_back(piece.path());
+    if (piece.path() == "run.sh") executable = piece.executable();
+    if (piece.path() == "big.bin") CHECK(piece.size() == 150'000);
+    if (paths.back() == "big.bin") big += piece.data();
+    CHECK(piece.data().size() <= 65536);
+    return true;
+  };
+  REQUIRE(repositories.ReadTree(service, request, take).ok());
+  CHECK(paths == std::vector<std::string>{"big.bin", "run.sh", "schema.json", "src-x", "src/main.py"});
+  CHECK(big == std::string(150'000, 'x'));
+  CHECK(executable);
+  CHECK(absl::IsCancelled(repositories.ReadTree(service, request, [](const auto&) { return false; })));
+  CHECK(absl::IsPermissionDenied(repositories.ReadTree(user, request, take)));
+  request.set_repo_unit_id(kOther);
+  CHECK(InfoOf(repositories.ReadTree(service, request, take)).reason == "REPOSITORY_NOT_READY");
+}

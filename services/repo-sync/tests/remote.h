@@ -1,0 +1,102 @@
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+
+#include "worker_process.h"
+
+// A remote for tests: a repository made with git's own program, served by tools/git-http on loopback.
+namespace pepeunit::repo_sync {
+
+inline std::string Output(const std::string& command) {
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  std::string text;
+  char piece[256];
+  while (pipe != nullptr && std::fgets(piece, sizeof piece, pipe) != nullptr) text += piece;
+  if (pipe == nullptr || ::pclose(pipe) != 0) throw std::runtime_error("failed: " + command);
+  while (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
+class Remote {
+ public:
+  // `user` is name:password, or empty for an open one.
+  explicit Remote(const std::string& user = "") {
+    char name[] = "/tmp/pepeunit-repo-sync-XXXXXX";
+    folder_ = ::mkdtemp(name);
+    std::filesystem::create_directories(folder_ + "/copies");
+    Output("git init -q -b main " + work());
+    Output("git init -q -b main --bare " + folder_ + "/root/r.git");
+    Serve(user);
+  }
+  ~Remote() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    std::filesystem::remove_all(folder_);
+  }
+  Remote(const Remote&) = delete;
+  Remote& operator=(const Remote&) = delete;
+
+  std::string work() const { return folder_ + "/work"; }
+  std::string copies() const { return folder_ + "/copies"; }
+  std::string url(const std::string& name = "r.git") const { return "http://127.0.0.1:" + port_ + "/" + name; }
+
+  std::string Git(const std::string& arguments) const {
+    return Output("git -C " + work() + " -c user.name=Ada -c user.email=ada@example.org " + arguments + " 2>/dev/null");
+  }
+  void Write(const std::string& path, const std::string& text) const {
+    std::filesystem::create_directories(std::filesystem::path(work() + "/" + path).parent_path());
+    std::ofstream(work() + "/" + path, std::ios::binary) << text;
+  }
+  // The commit's id.
+  std::string Commit(const std::string& message) const {
+    Git("add -A");
+    Git("commit -q --allow-empty -m '" + message + "'");
+    return Git("rev-parse HEAD");
+  }
+  void Push() const { Git("push -q --prune --force " + folder_ + "/root/r.git '+refs/heads/*' '+refs/tags/*'"); }
+
+  SyncJob Job() const {
+    return {.url = url(), .username = {}, .password = {}, .folder = copies(), .name = kName, .max_bytes = 10 << 20, .allow_private_addresses = true};
+  }
+  static constexpr char kName[] = "0190a5d6-0000-7000-8000-000000000001";
+
+ private:
+  void Serve(const std::string& user) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
+    std::string program = PEPEUNIT_SOURCE_DIR "/tools/git-http", root = folder_ + "/root", account = user;
+    char* arguments[] = {program.data(), const_cast<char*>("--root"), root.data(),
+                         user.empty() ? nullptr : const_cast<char*>("--user"), account.data(), nullptr};
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
+    if (::posix_spawn(&pid_, program.c_str(), &files, nullptr, arguments, environ) != 0) throw std::runtime_error("git-http");
+    posix_spawn_file_actions_destroy(&files);
+    ::close(ends[1]);
+    std::string text;
+    for (char c; ::read(ends[0], &c, 1) == 1 && c != '\n';) text += c;
+    ::close(ends[0]);
+    port_ = text.substr(text.find(':') + 2);
+    port_ = port_.substr(0, port_.find('}'));
+  }
+
+  std::string folder_, port_;
+  pid_t pid_ = -1;
+};
+
+inline SyncResult RunJob(const SyncJob& job, std::chrono::milliseconds timeout = std::chrono::seconds(30)) {
+  return RunInProcess({.program = PEPEUNIT_WORKER, .timeout = timeout}, job, [] { return true; });
+}
+
+}  // namespace pepeunit::repo_sync
