@@ -102,7 +102,7 @@ def dispose(instance):
 
 @pytest.fixture(scope="session")
 def instance():
-    made = make_instance()
+    made = make_instance({"PEPEUNIT_LOG_LEVEL": os.environ.get("PEPEUNIT_TEST_LOG_LEVEL", "info")})
     try:
         made.start()
         yield made

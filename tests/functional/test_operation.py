@@ -45,7 +45,7 @@ def test_health_tells_the_truth_when_postgres_and_nats_are_away(instance, admin,
     try:
         eventually(lambda: instance.readiness("unit-ingest")[0] == 503)
         answer = device.send({"count": 3})
-        assert answer.status == 503
+        assert answer.status == 503, (answer.status, answer.body)
     finally:
         instance.restart("nats")
     instance.wait_ready()
