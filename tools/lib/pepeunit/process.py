@@ -116,7 +116,8 @@ class Daemon:
 
     @property
     def exit_code(self):
-        return None if self._child is None else self._child.poll()
+        """Of a process that this tool started and that has ended; None for one that another started."""
+        return None if self._child is None else self._child.wait(10)
 
     def last_lines(self, count=15):
         try:
