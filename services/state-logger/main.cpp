@@ -2,6 +2,7 @@
 #include "handlers.h"
 #include "migrations.h"
 #include "partitions.h"
+#include "postgres_locks.h"
 #include "postgres_store.h"
 #include "settings.h"
 
@@ -18,7 +19,8 @@ int main(int argc, char** argv) {
   postgres::Pool pool(settings.pool);
   const rpc::Channel graph(settings.graph_target, settings.server.instance_key);
   PostgresStore store(pool);
-  Partitions partitions(pool, store, bus, WriterMetrics::In(service.metrics()), settings.partitions);
+  PostgresLocks locks(pool);
+  Partitions partitions(store, locks, bus, WriterMetrics::In(service.metrics()), settings.partitions);
   Forgetting forgetting(bus, store);
   GraphRights rights(graph);
   Values values(store, rights);

@@ -86,4 +86,10 @@ void PrivateNats::Kill() {
   pid_ = -1;
 }
 
+void PrivateNats::Wipe() {
+  Kill();
+  std::filesystem::remove_all(folder_ + "/jetstream");
+  Start();
+}
+
 }  // namespace pepeunit::bus

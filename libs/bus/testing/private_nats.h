@@ -19,6 +19,8 @@ class PrivateNats {
   // SIGKILL, and a new start on the same port and folder.
   void Kill();
   void Start();
+  // Loses all streams, as a machine does whose disk was replaced.
+  void Wipe();
 
  private:
   std::string folder_;

@@ -3,24 +3,30 @@
 #include <algorithm>
 
 namespace pepeunit::state_logger {
+namespace {
+
+// Each month of readings is a table, so no message may make them without end. Writers of the stream keep closer bounds.
+std::int64_t Bounded(std::int64_t time_ms) {
+  constexpr std::int64_t kYear2100 = 4'102'444'800'000;
+  return std::clamp<std::int64_t>(time_ms, 0, kYear2100 - 1);
+}
+
+}  // namespace
+
+void Batch::PassOver(const bus::Message& message) {
+  last_sequence_ = message.stream_sequence;
+  ++unreadable_;
+}
 
 void Batch::Add(const bus::Message& message) {
+  auto* value = google::protobuf::Arena::CreateMessage<bus::v1::ValueMessage>(arena_.get());
+  if (!value->ParseFromString(message.payload)) return PassOver(message);
   last_sequence_ = message.stream_sequence;
-  bus::v1::ValueMessage value;
-  if (!value.ParseFromString(message.payload)) {
-    ++unreadable_;
-    return;
-  }
-  if (value.has_report()) {
-    AddReport(value.report(), message.stream_sequence);
-    return;
-  }
-  const auto input = Uuid::FromBytes(value.input().input_id()), unit = Uuid::FromBytes(value.input().unit_id());
-  if (!value.has_input() || !input || !unit) {
-    ++unreadable_;
-    return;
-  }
-  AddCurrent({*input, *unit, true, value.input().value(), value.input().time_ms(), message.stream_sequence});
+  if (value->has_report()) return AddReport(value->report(), message.stream_sequence);
+  const bus::v1::InputWrite& write = value->input();
+  const auto input = Uuid::FromBytes(write.input_id()), unit = Uuid::FromBytes(write.unit_id());
+  if (!value->has_input() || !input || !unit) return PassOver(message);
+  AddCurrent({*input, *unit, true, &write.value(), Bounded(write.time_ms()), message.stream_sequence});
 }
 
 void Batch::AddReport(const bus::v1::Report& report, std::uint64_t seq) {
@@ -32,7 +38,7 @@ void Batch::AddReport(const bus::v1::Report& report, std::uint64_t seq) {
   UnitRow& row = units_[*unit];
   row.unit = *unit;
   if (!report.unit_state().empty()) row.state = report.unit_state();
-  row.last_seen_ms = report.received_ms();
+  row.last_seen_ms = Bounded(report.received_ms());
   row.sequence = report.sequence();
   row.request_tag = report.request_tag();
   row.stream_seq = seq;
@@ -43,8 +49,9 @@ void Batch::AddReport(const bus::v1::Report& report, std::uint64_t seq) {
       ++unreadable_;
       continue;
     }
-    if (!reading.unlogged()) readings_.push_back({*variable, reading.time_ms(), seq, ord++, reading.value()});
-    AddCurrent({*variable, *unit, false, reading.value(), reading.time_ms(), seq});
+    const std::int64_t time_ms = Bounded(reading.time_ms());
+    if (!reading.unlogged()) readings_.push_back({*variable, time_ms, seq, ord++, &reading.value()});
+    AddCurrent({*variable, *unit, false, &reading.value(), time_ms, seq});
   }
   for (const auto& delivery : report.deliveries()) {
     const auto input = Uuid::FromBytes(delivery.input_id()), target = Uuid::FromBytes(delivery.unit_id());
@@ -52,22 +59,22 @@ void Batch::AddReport(const bus::v1::Report& report, std::uint64_t seq) {
       ++unreadable_;
       continue;
     }
-    AddCurrent({*input, *target, true, delivery.value(), delivery.time_ms(), seq});
+    AddCurrent({*input, *target, true, &delivery.value(), Bounded(delivery.time_ms()), seq});
   }
 }
 
-// Within a report, older readings may come after newer ones: the newest time wins; between messages, the later one.
-void Batch::AddCurrent(CurrentRow row) {
-  auto [at, fresh] = current_.try_emplace(row.variable, row);
-  if (fresh) return;
-  if (row.stream_seq > at->second.stream_seq || row.time_ms >= at->second.time_ms) at->second = std::move(row);
+// The same rule as in UpsertCurrent, so that it makes no difference where one batch ends and the next begins.
+void Batch::AddCurrent(const CurrentRow& row) {
+  const auto [at, fresh] = current_.try_emplace(row.variable, row);
+  if (!fresh && (row.input || row.time_ms >= at->second.time_ms)) at->second = row;
 }
 
-void Batch::Remove(const std::set<Uuid>& gone) {
-  if (gone.empty()) return;
-  std::erase_if(readings_, [&](const ReadingRow& r) { return gone.count(r.variable) != 0; });
-  std::erase_if(current_, [&](const auto& c) { return gone.count(c.first) != 0 || gone.count(c.second.unit) != 0; });
-  std::erase_if(units_, [&](const auto& u) { return gone.count(u.first) != 0; });
+Batch Batch::Without(const std::set<Uuid>& gone) const {
+  Batch kept = *this;
+  std::erase_if(kept.readings_, [&](const ReadingRow& r) { return gone.count(r.variable) != 0; });
+  std::erase_if(kept.current_, [&](const auto& c) { return gone.count(c.first) != 0 || gone.count(c.second.unit) != 0; });
+  std::erase_if(kept.units_, [&](const auto& u) { return gone.count(u.first) != 0; });
+  return kept;
 }
 
 }  // namespace pepeunit::state_logger

@@ -19,6 +19,7 @@ class Forgetting {
  private:
   void Loop();
   absl::Status Apply(const bus::Message& message);
+  absl::Status DeleteHistory(const Uuid& variable);
 
   bus::Bus& bus_;
   ValueStore& store_;

@@ -1,15 +1,12 @@
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <pqxx/pqxx>
 #include <thread>
 
 #include "pepeunit/bus/bus.h"
-#include "pepeunit/postgres/pool.h"
 #include "store.h"
 #include "writer.h"
 
@@ -20,35 +17,36 @@ struct PartitionSettings {
   std::int64_t values_max_bytes = 1LL << 30;
 };
 
-// Shares the partitions among the replicas: each holds an advisory lock of PostgreSQL for each of its partitions, on a
-// session of its own, and takes its share of what is free. A lost session gives all of them up. The locks only keep
-// replicas from working against each other; what keeps values exactly once is the position (see ValueStore::Apply).
+// Shares the partitions among the replicas: each takes its share of what is free, and hands over what is more than its
+// share when another joins. A lost session gives all of them up. Looks once a second, on a thread of its own.
 class Partitions {
  public:
-  Partitions(postgres::Pool& pool, ValueStore& store, bus::Bus& bus, WriterMetrics metrics, PartitionSettings settings);
+  Partitions(ValueStore& store, PartitionLocks& locks, bus::Bus& bus, WriterMetrics metrics, PartitionSettings settings)
+      : store_(store), locks_(locks), bus_(bus), metrics_(metrics), settings_(settings) {}
   ~Partitions() { Stop(); }
   void Start();
   // Finishes the batches in flight.
   void Stop();
+  // For tests and metrics. Thread-safe.
   std::size_t owned() const;
 
  private:
   void Loop();
   absl::Status Balance();
+  absl::Status HandOver(std::uint32_t partition);
   void ReleaseAll();
+  void MeasureLag();
   void PurgeApplied();
 
-  postgres::Pool& pool_;
   ValueStore& store_;
+  PartitionLocks& locks_;
   bus::Bus& bus_;
   WriterMetrics metrics_;
   PartitionSettings settings_;
-  const Uuid member_ = Uuid::New();
-  std::unique_ptr<pqxx::connection> locks_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;
-  std::map<std::uint32_t, std::unique_ptr<Writer>> writers_;
+  std::map<std::uint32_t, std::unique_ptr<Writer>> writers_;  // changed by the thread only, under the mutex
   std::thread thread_;
 };
 

@@ -1,5 +1,6 @@
 #include "postgres_store.h"
 
+#include <cstdio>
 #include <ctime>
 
 #include "pepeunit/base/errors.h"
@@ -38,77 +39,145 @@ Uuid ReadUuid(const pqxx::field& field) { return Uuid::Parse(field.c_str()).valu
 
 constexpr char kTimeMs[] = "(extract(epoch FROM time) * 1000)::bigint";
 
+// Held shared by whoever stores a batch, alone by whoever forgets: so a batch either sees the tombstones, or is
+// committed before they are set and its rows are deleted with the others.
+const std::string kForgetLock = "hashtext('pepeunit forget ' || current_schema())";
+
+// What of the batch was removed from the graph.
+std::set<Uuid> Gone(pqxx::work& tx, const Batch& batch) {
+  tx.exec("SELECT pg_advisory_xact_lock_shared(" + kForgetLock + ")");
+  std::vector<Uuid> ids;
+  ids.reserve(batch.rows());
+  for (const auto& [id, row] : batch.current()) ids.push_back(id);  // each reading's variable is among them
+  for (const auto& [id, row] : batch.units()) ids.push_back(id);
+  std::set<Uuid> gone;
+  for (const auto& row : tx.exec_params("SELECT id FROM removed WHERE id = ANY($1::uuid[])", UuidArray(ids))) {
+    gone.insert(ReadUuid(row[0]));
+  }
+  return gone;
+}
+
+void Stage(pqxx::work& tx, const Batch& batch) {
+  CopyReadings(tx, batch.readings());
+  UpsertCurrent(tx, batch.current());
+  UpsertUnits(tx, batch.units());
+}
+
+// The stream was made anew: all that was stored came from another one.
+void BeginAnew(pqxx::work& tx, std::int64_t created_ns) {
+  tx.exec_params("UPDATE stream SET created_ns = $1", created_ns);
+  tx.exec("UPDATE partition_position SET applied = 0");
+  tx.exec("UPDATE current_value SET stream_seq = 0");
+  tx.exec("UPDATE unit_state SET stream_seq = 0");
+}
+
+// The stream lost its newest messages after they were stored: their positions will be given again.
+void GoBack(pqxx::work& tx, std::uint64_t last) {
+  tx.exec_params("UPDATE partition_position SET applied = $1 WHERE applied > $1", last);
+  tx.exec_params("UPDATE current_value SET stream_seq = $1 WHERE stream_seq > $1", last);
+  tx.exec_params("UPDATE unit_state SET stream_seq = $1 WHERE stream_seq > $1", last);
+}
+
 }  // namespace
 
 absl::StatusOr<std::uint64_t> PostgresStore::Applied(std::uint32_t partition) {
   return pool_.Query<std::uint64_t>("applied", [&](pqxx::work& tx) -> absl::StatusOr<std::uint64_t> {
+    const auto rows = tx.exec_params("SELECT applied FROM partition_position WHERE partition = $1", partition);
+    return rows.empty() ? 0 : rows[0][0].as<std::uint64_t>();
+  });
+}
+
+absl::StatusOr<std::uint64_t> PostgresStore::Resume(std::uint32_t partition, const bus::StreamState& stream) {
+  return pool_.Query<std::uint64_t>("resume", [&](pqxx::work& tx) -> absl::StatusOr<std::uint64_t> {
+    tx.exec_params("INSERT INTO stream (created_ns) VALUES ($1) ON CONFLICT DO NOTHING", stream.created_ns);
     tx.exec_params("INSERT INTO partition_position (partition) VALUES ($1) ON CONFLICT DO NOTHING", partition);
+    // One writer at a time looks; the others find it done.
+    const auto known = tx.exec1("SELECT created_ns FROM stream FOR UPDATE")[0].as<std::int64_t>();
+    const auto highest = tx.exec1("SELECT max(applied) FROM partition_position")[0].as<std::uint64_t>();
+    if (known != stream.created_ns) {
+      log::Error("the stream VALUES is another one than before; its values are stored from its beginning");
+      BeginAnew(tx, stream.created_ns);
+    } else if (highest > stream.last_sequence) {
+      log::Error("the stream VALUES lost messages that are stored here; positions are set back",
+                 {{"stored", highest}, {"stream", stream.last_sequence}});
+      GoBack(tx, stream.last_sequence);
+    }
     return tx.exec_params1("SELECT applied FROM partition_position WHERE partition = $1", partition)[0].as<std::uint64_t>();
   });
 }
 
-absl::Status PostgresStore::Apply(std::uint32_t partition, std::uint64_t expected, Batch batch,
+absl::Status PostgresStore::Apply(std::uint32_t partition, std::uint64_t expected, const Batch& batch,
                                   const std::function<absl::Status(const Batch&)>& before_commit) {
+  PEPEUNIT_RETURN_IF_ERROR(EnsureMonths(batch));
+  Batch without;
   const absl::Status status = pool_.Transact("apply", [&](pqxx::work& tx) -> absl::Status {
     // First, so that a second writer waits here and then sees that it is one too many.
     const auto moved = tx.exec_params("UPDATE partition_position SET applied = $3 WHERE partition = $1 AND applied = $2",
                                       partition, expected, batch.last_sequence());
     if (moved.affected_rows() != 1) return absl::AbortedError("another writer has this partition");
-    Batch kept = batch;
-    kept.Remove(Gone(tx, kept));
-    EnsureMonths(tx, kept);
-    CopyReadings(tx, kept.readings());
-    UpsertCurrent(tx, kept.current());
-    UpsertUnits(tx, kept.units());
+    const std::set<Uuid> gone = Gone(tx, batch);
+    if (!gone.empty()) without = batch.Without(gone);
+    const Batch& kept = gone.empty() ? batch : without;
+    try {
+      Stage(tx, kept);
+    } catch (const pqxx::data_exception& e) {
+      log::Error("a value is refused", {{"sqlstate", e.sqlstate()}});
+      return absl::InvalidArgumentError("a value cannot be stored");
+    }
     return before_commit(kept);
   });
   if (!status.ok()) {
-    // A month that was made in a transaction that failed is not there.
+    // Perhaps because somebody dropped the table of a month.
     std::lock_guard lock(mutex_);
     months_.clear();
   }
   return status;
 }
 
-void PostgresStore::EnsureMonths(pqxx::work& tx, const Batch& batch) {
-  std::set<int> needed;
-  for (const auto& reading : batch.readings()) needed.insert(MonthOf(reading.time_ms));
-  for (const int month : needed) {
-    {
-      std::lock_guard lock(mutex_);
-      if (!months_.insert(month).second) continue;
+// Apart from the transaction that fills them: making a table keeps readers of `reading` out until the commit.
+absl::Status PostgresStore::EnsureMonths(const Batch& batch) {
+  std::set<int> missing;
+  {
+    std::lock_guard lock(mutex_);
+    int last = -1;
+    for (const auto& reading : batch.readings()) {
+      const int month = MonthOf(reading.time_ms);
+      if (month == last) continue;
+      last = month;
+      if (months_.count(month) == 0) missing.insert(month);
     }
-    const std::string name = "reading_" + std::to_string(month / 12) + (month % 12 < 9 ? "_0" : "_") + std::to_string(month % 12 + 1);
-    tx.exec("SELECT pg_advisory_xact_lock(hashtext('pepeunit months'))");
-    tx.exec("CREATE TABLE IF NOT EXISTS " + name + " PARTITION OF reading FOR VALUES FROM ('" + FirstOf(month) + "') TO ('" +
-            FirstOf(month + 1) + "')");
   }
-}
-
-std::set<Uuid> PostgresStore::Gone(pqxx::work& tx, const Batch& batch) {
-  std::set<Uuid> gone;
-  // Nearly always empty: asked whole when small, else by the ids of the batch.
-  std::string ids = "{";
-  const auto add = [&](const Uuid& id) { ids += (ids.size() > 1 ? "," : "") + id.ToString(); };
-  for (const auto& [id, row] : batch.current()) add(id);
-  for (const auto& [id, row] : batch.units()) add(id);
-  for (const auto& row : tx.exec_params("SELECT id FROM removed WHERE id = ANY($1::uuid[])", ids + "}")) gone.insert(ReadUuid(row[0]));
-  return gone;
+  if (missing.empty()) return absl::OkStatus();
+  PEPEUNIT_RETURN_IF_ERROR(pool_.Transact("make months", [&](pqxx::work& tx) {
+    tx.exec("SELECT pg_advisory_xact_lock(hashtext('pepeunit months ' || current_schema()))");
+    for (const int month : missing) {
+      tx.exec("CREATE TABLE IF NOT EXISTS reading_" + FirstOf(month).substr(0, 4) + "_" + FirstOf(month).substr(5, 2) +
+              " PARTITION OF reading FOR VALUES FROM ('" + FirstOf(month) + "') TO ('" + FirstOf(month + 1) + "')");
+    }
+    return absl::OkStatus();
+  }));
+  std::lock_guard lock(mutex_);
+  months_.merge(missing);
+  return absl::OkStatus();
 }
 
 absl::Status PostgresStore::Forget(const std::vector<Uuid>& variables, const std::vector<Uuid>& units) {
-  const auto array = [](const std::vector<Uuid>& list) {
-    std::string ids = "{";
-    for (const Uuid& id : list) ids += (ids.size() > 1 ? "," : "") + id.ToString();
-    return ids + "}";
-  };
   return pool_.Transact("forget", [&](pqxx::work& tx) {
-    tx.exec("SET LOCAL statement_timeout TO '5min'");
-    tx.exec_params("INSERT INTO removed (id) SELECT unnest($1::uuid[] || $2::uuid[]) ON CONFLICT DO NOTHING", array(variables), array(units));
-    tx.exec_params("DELETE FROM current_value WHERE variable_id = ANY($1::uuid[]) OR unit_id = ANY($2::uuid[])", array(variables), array(units));
-    tx.exec_params("DELETE FROM unit_state WHERE unit_id = ANY($1::uuid[])", array(units));
-    tx.exec_params("DELETE FROM reading WHERE variable_id = ANY($1::uuid[])", array(variables));
+    tx.exec("SELECT pg_advisory_xact_lock(" + kForgetLock + ")");
+    tx.exec_params("INSERT INTO removed (id) SELECT unnest($1::uuid[] || $2::uuid[]) ON CONFLICT DO NOTHING", UuidArray(variables), UuidArray(units));
+    tx.exec_params("DELETE FROM current_value WHERE variable_id = ANY($1::uuid[]) OR unit_id = ANY($2::uuid[])", UuidArray(variables), UuidArray(units));
+    tx.exec_params("DELETE FROM unit_state WHERE unit_id = ANY($1::uuid[])", UuidArray(units));
     return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<bool> PostgresStore::DeleteReadings(const Uuid& variable, int most) {
+  return pool_.Query<bool>("delete readings", [&](pqxx::work& tx) -> absl::StatusOr<bool> {
+    const auto deleted = tx.exec_params(
+        "DELETE FROM reading WHERE variable_id = $1 AND time <= (SELECT max(time) FROM"
+        " (SELECT time FROM reading WHERE variable_id = $1 ORDER BY time LIMIT $2) AS oldest)",
+        variable.ToString(), most);
+    return deleted.affected_rows() >= static_cast<pqxx::result::size_type>(most);
   });
 }
 
@@ -164,26 +233,18 @@ absl::StatusOr<Mark> PostgresStore::GetMark(const Uuid& unit) {
       const pqxx::binarystring tag(rows[0][1]);
       mark.request_tag.assign(tag.get(), tag.size());
     }
-    const auto inputs = tx.exec_params(std::string("SELECT variable_id, kind, number, text, ") + kTimeMs + ", stream_seq FROM current_value WHERE unit_id = $1 AND input", unit.ToString());
+    const auto inputs = tx.exec_params(std::string("SELECT variable_id, kind, number, text, ") + kTimeMs +
+                                           ", stream_seq FROM current_value WHERE unit_id = $1 AND input",
+                                       unit.ToString());
     for (const auto& row : inputs) {
-      mark.inputs.push_back({ReadUuid(row[0]), unit, true, ReadScalar(row[1], row[2], row[3]), row[4].as<std::int64_t>(), row[5].as<std::uint64_t>()});
+      bus::v1::InputChanged& input = mark.inputs.emplace_back();
+      input.set_unit_id(unit.ToBytes());
+      input.set_input_id(ReadUuid(row[0]).ToBytes());
+      *input.mutable_value() = ReadScalar(row[1], row[2], row[3]);
+      input.set_time_ms(row[4].as<std::int64_t>());
+      input.set_stream_sequence(row[5].as<std::uint64_t>());
     }
     return mark;
-  });
-}
-
-absl::StatusOr<int> PostgresStore::Heartbeat(const Uuid& member) {
-  return pool_.Query<int>("heartbeat", [&](pqxx::work& tx) -> absl::StatusOr<int> {
-    tx.exec_params("INSERT INTO member (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = now()", member.ToString());
-    tx.exec("DELETE FROM member WHERE seen_at < now() - interval '1 hour'");
-    return tx.exec1("SELECT count(*) FROM member WHERE seen_at > now() - interval '10 seconds'")[0].as<int>();
-  });
-}
-
-absl::Status PostgresStore::Leave(const Uuid& member) {
-  return pool_.Transact("leave", [&](pqxx::work& tx) {
-    tx.exec_params("DELETE FROM member WHERE id = $1", member.ToString());
-    return absl::OkStatus();
   });
 }
 

@@ -14,20 +14,19 @@ class PostgresStore final : public ValueStore {
   explicit PostgresStore(postgres::Pool& pool) : pool_(pool) {}
 
   absl::StatusOr<std::uint64_t> Applied(std::uint32_t partition) override;
-  absl::Status Apply(std::uint32_t partition, std::uint64_t expected, Batch batch,
+  absl::StatusOr<std::uint64_t> Resume(std::uint32_t partition, const bus::StreamState& stream) override;
+  absl::Status Apply(std::uint32_t partition, std::uint64_t expected, const Batch& batch,
                      const std::function<absl::Status(const Batch&)>& before_commit) override;
   absl::Status Forget(const std::vector<Uuid>& variables, const std::vector<Uuid>& units) override;
+  absl::StatusOr<bool> DeleteReadings(const Uuid& variable, int most) override;
   absl::Status ForgetOldTombstones() override;
   absl::StatusOr<std::optional<StoredValue>> CurrentValue(const Uuid& variable) override;
   absl::StatusOr<std::vector<StoredReading>> Readings(const Uuid& variable, const ReadingKey& after, std::int64_t to_us, int limit) override;
   absl::StatusOr<std::optional<StoredState>> UnitState(const Uuid& unit) override;
   absl::StatusOr<Mark> GetMark(const Uuid& unit) override;
-  absl::StatusOr<int> Heartbeat(const Uuid& member) override;
-  absl::Status Leave(const Uuid& member) override;
 
  private:
-  void EnsureMonths(pqxx::work& tx, const Batch& batch);
-  std::set<Uuid> Gone(pqxx::work& tx, const Batch& batch);
+  absl::Status EnsureMonths(const Batch& batch);
 
   postgres::Pool& pool_;
   std::mutex mutex_;

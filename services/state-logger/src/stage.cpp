@@ -63,11 +63,17 @@ class Array {
 
 }  // namespace
 
+std::string UuidArray(const std::vector<Uuid>& ids) {
+  Array array;
+  for (const Uuid& id : ids) array.Add(id.ToString());
+  return array.Finish();
+}
+
 void CopyReadings(pqxx::work& tx, const std::vector<ReadingRow>& readings) {
   if (readings.empty()) return;
   pqxx::stream_to copy(tx, "reading", std::vector<std::string>{"variable_id", "time", "stream_seq", "ord", "kind", "number", "text"});
   for (const ReadingRow& row : readings) {
-    Columns columns = ToColumns(row.value);
+    Columns columns = ToColumns(*row.value);
     if (columns.text) columns.text = WithoutNul(*std::move(columns.text));
     copy << std::make_tuple(row.variable.ToString(), FormatTime(row.time_ms), row.stream_seq, row.ord, columns.kind,
                             columns.number, columns.text);
@@ -79,7 +85,7 @@ void UpsertCurrent(pqxx::work& tx, const std::map<Uuid, CurrentRow>& current) {
   if (current.empty()) return;
   Array variable, unit, input, kind, number, text, time, seq;
   for (const auto& [id, row] : current) {
-    const Columns columns = ToColumns(row.value);
+    const Columns columns = ToColumns(*row.value);
     variable.Add(id.ToString());
     unit.Add(row.unit.ToString());
     input.Add(std::string(row.input ? "t" : "f"));

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <pqxx/pqxx>
+#include <string>
 #include <vector>
 
 #include "batch.h"
@@ -9,6 +10,9 @@
 // The three writes of a batch, as bulk as PostgreSQL takes them: COPY for the history, one statement over arrays for
 // each kind of newest row.
 namespace pepeunit::state_logger {
+
+// For a parameter of the type uuid[].
+std::string UuidArray(const std::vector<Uuid>& ids);
 
 void CopyReadings(pqxx::work& tx, const std::vector<ReadingRow>& readings);
 void UpsertCurrent(pqxx::work& tx, const std::map<Uuid, CurrentRow>& current);

@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "batch.h"
 
-// Where values are kept. Thread-safe.
+// Where values are kept, and who may write them. Ports: src/postgres_*.h implement them.
 namespace pepeunit::state_logger {
 
 struct StoredValue {
@@ -37,32 +37,54 @@ struct StoredState {
 struct Mark {
   std::uint64_t sequence = 0;
   std::string request_tag;
-  std::vector<CurrentRow> inputs;
+  std::vector<bus::v1::InputChanged> inputs;
 };
 
+// Thread-safe.
 class ValueStore {
  public:
   virtual ~ValueStore() = default;
 
+  // Position up to and with which the partition is stored; 0 before the first message.
   virtual absl::StatusOr<std::uint64_t> Applied(std::uint32_t partition) = 0;
+  // The same for a writer that is about to go on from there. Positions that the stream has not (it was made anew, or
+  // its newest messages were lost with the machine's power) are set back, so that what comes now is not taken for
+  // stored.
+  virtual absl::StatusOr<std::uint64_t> Resume(std::uint32_t partition, const bus::StreamState& stream) = 0;
   // Stores the batch and moves the partition's position from `expected` to the batch's end, in one transaction.
-  // ABORTED, and nothing is stored, when the position is another: somebody else writes this partition. `before_commit`
-  // runs when all is staged; its error rolls back.
-  virtual absl::Status Apply(std::uint32_t partition, std::uint64_t expected, Batch batch,
+  // ABORTED, and nothing is stored, when the position is another: somebody else writes this partition. INVALID_ARGUMENT
+  // when a value in it can never be stored. `before_commit` runs when all is staged, perhaps more than once; its error
+  // rolls back.
+  virtual absl::Status Apply(std::uint32_t partition, std::uint64_t expected, const Batch& batch,
                              const std::function<absl::Status(const Batch&)>& before_commit) = 0;
-  // Forgets variables and units, and what would still come for them.
+
+  // Forgets the current values and states of variables and units, and from its return on whatever still comes for
+  // them. Their history goes by DeleteReadings.
   virtual absl::Status Forget(const std::vector<Uuid>& variables, const std::vector<Uuid>& units) = 0;
+  // Deletes the oldest readings of a variable, about `most`; false when there are none left.
+  virtual absl::StatusOr<bool> DeleteReadings(const Uuid& variable, int most) = 0;
   virtual absl::Status ForgetOldTombstones() = 0;
 
   virtual absl::StatusOr<std::optional<StoredValue>> CurrentValue(const Uuid& variable) = 0;
-  // From `from` on and after `after`, up to but without `to_us`; oldest first.
+  // After `after`, up to but without `to_us`; oldest first.
   virtual absl::StatusOr<std::vector<StoredReading>> Readings(const Uuid& variable, const ReadingKey& after, std::int64_t to_us, int limit) = 0;
   virtual absl::StatusOr<std::optional<StoredState>> UnitState(const Uuid& unit) = 0;
   virtual absl::StatusOr<Mark> GetMark(const Uuid& unit) = 0;
+};
 
-  // Says that this replica lives, and returns how many do.
-  virtual absl::StatusOr<int> Heartbeat(const Uuid& member) = 0;
-  virtual absl::Status Leave(const Uuid& member) = 0;
+// Which replica writes which partition. They only keep replicas from working against each other; what keeps values
+// exactly once is the position (see ValueStore::Apply). After an error all of this replica's locks are gone. Used by one
+// thread.
+class PartitionLocks {
+ public:
+  virtual ~PartitionLocks() = default;
+  // How many replicas there are, this one with them. Begins to take part when it does not yet.
+  virtual absl::StatusOr<std::uint32_t> Members() = 0;
+  // False: another replica has it.
+  virtual absl::StatusOr<bool> TryLock(std::uint32_t partition) = 0;
+  virtual absl::Status Unlock(std::uint32_t partition) = 0;
+  // Gives all up at once.
+  virtual void Leave() = 0;
 };
 
 }  // namespace pepeunit::state_logger

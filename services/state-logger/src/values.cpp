@@ -18,6 +18,8 @@ namespace {
 using google::protobuf::util::TimeUtil;
 
 constexpr int kDefaultPage = 1'000, kMostPage = 10'000;
+constexpr int kChunk = 1'001;                    // rows asked for at once, so that memory stays small
+constexpr std::size_t kMostPageBytes = 2 << 20;  // half of what a gRPC answer may hold; a longer page ends early
 constexpr std::int64_t kDayUs = 86'400'000'000;
 
 // Which readings come next, and of which list: `variable:to_us:time_us:stream_seq:ord`.
@@ -37,13 +39,18 @@ bool ReadNumber(const std::string& text, Number* out) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
+// What PostgreSQL and RFC 3339 can both say.
+bool IsTime(std::int64_t us) {
+  return us >= TimeUtil::kTimestampMinSeconds * 1'000'000 - kDayUs && us <= (TimeUtil::kTimestampMaxSeconds + 1) * 1'000'000;
+}
+
 absl::StatusOr<Cursor> ReadCursor(const std::string& variable, const std::string& text) {
   const auto raw = Base64UrlDecode(text);
   if (!raw) return InvalidCursor();
   const std::vector<std::string> parts = absl::StrSplit(*raw, ':');
   Cursor c;
   if (parts.size() != 5 || parts[0] != variable || !ReadNumber(parts[1], &c.to_us) || !ReadNumber(parts[2], &c.after.time_us) ||
-      !ReadNumber(parts[3], &c.after.stream_seq) || !ReadNumber(parts[4], &c.after.ord) || c.after.stream_seq > INT64_MAX) {
+      !ReadNumber(parts[3], &c.after.stream_seq) || !ReadNumber(parts[4], &c.after.ord) || c.after.stream_seq > INT64_MAX || !IsTime(c.to_us) || !IsTime(c.after.time_us)) {
     return InvalidCursor();
   }
   return c;
@@ -105,17 +112,24 @@ absl::Status Values::List(const rpc::Caller& caller, const log::v1::ListReadings
   PEPEUNIT_ASSIGN_OR_RETURN(const auto node, rights_.MayRead(caller, request.variable_id()));
   if (!node.has_variable()) return NotFound("variable");
   if (node.variable().kind() != graph::v1::VARIABLE_KIND_OUTPUT) return InvalidField("variable_id", "is an input; only outputs have a history");
+  const Uuid variable = *Uuid::Parse(request.variable_id());
   const int limit = request.page_size() == 0 ? kDefaultPage : request.page_size();
-  PEPEUNIT_ASSIGN_OR_RETURN(auto rows, store_.Readings(*Uuid::Parse(request.variable_id()), cursor.after, cursor.to_us, limit + 1));
-  if (rows.size() > static_cast<std::size_t>(limit)) {
-    rows.resize(static_cast<std::size_t>(limit));
-    cursor.after = rows.back().key;
-    out.set_next_cursor(WriteCursor(request.variable_id(), cursor));
-  }
-  for (const StoredReading& row : rows) {
-    auto* point = out.add_readings();
-    *point->mutable_time() = TimeUtil::MicrosecondsToTimestamp(row.key.time_us);
-    values::ToValue(values::ToJson(row.value), point->mutable_value());
+  std::size_t bytes = 0;
+  for (bool more = true; more;) {
+    const int want = std::min(kChunk, limit - out.readings_size() + 1);
+    PEPEUNIT_ASSIGN_OR_RETURN(const auto rows, store_.Readings(variable, cursor.after, cursor.to_us, want));
+    more = rows.size() == static_cast<std::size_t>(want);
+    for (const StoredReading& row : rows) {
+      if (out.readings_size() == limit || bytes >= kMostPageBytes) {
+        out.set_next_cursor(WriteCursor(request.variable_id(), cursor));
+        return absl::OkStatus();
+      }
+      auto* point = out.add_readings();
+      *point->mutable_time() = TimeUtil::MicrosecondsToTimestamp(row.key.time_us);
+      values::ToValue(values::ToJson(row.value), point->mutable_value());
+      bytes += point->ByteSizeLong();
+      cursor.after = row.key;
+    }
   }
   return absl::OkStatus();
 }
@@ -168,14 +182,7 @@ absl::Status Snapshots::Get(const rpc::Caller& caller, const log::v1::GetUnitSna
     out.set_sequence(newest.report().sequence());
     out.set_request_tag(newest.report().request_tag());
   }
-  for (const CurrentRow& row : mark.inputs) {
-    auto* input = out.add_inputs();
-    input->set_unit_id(row.unit.ToBytes());
-    input->set_input_id(row.variable.ToBytes());
-    *input->mutable_value() = row.value;
-    input->set_time_ms(row.time_ms);
-    input->set_stream_sequence(row.stream_seq);
-  }
+  for (const auto& input : mark.inputs) *out.add_inputs() = input;
   return absl::OkStatus();
 }
 

@@ -37,6 +37,7 @@ struct StreamOptions {
 
 struct StreamState {
   std::uint64_t messages = 0, bytes = 0, first_sequence = 0, last_sequence = 0;
+  std::int64_t created_ns = 0;  // Unix time; another one means another stream, whose sequences begin again at 1
 };
 
 struct Message {

@@ -1,0 +1,8 @@
+-- Which stream the positions are positions in: one made anew begins again at 1.
+CREATE TABLE stream (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  created_ns bigint NOT NULL
+);
+
+-- Replicas are counted by the locks that their sessions hold.
+DROP TABLE member;

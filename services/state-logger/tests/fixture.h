@@ -1,0 +1,98 @@
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "migrations.h"
+#include "postgres_store.h"
+#include "private_postgres.h"
+
+namespace pepeunit::state_logger {
+
+inline bus::v1::Scalar Number(double value) {
+  bus::v1::Scalar scalar;
+  scalar.set_number(value);
+  return scalar;
+}
+inline bus::v1::Scalar Text(const std::string& value) {
+  bus::v1::Scalar scalar;
+  scalar.set_text(value);
+  return scalar;
+}
+
+// A report of one unit, made piece by piece.
+struct ReportMaker {
+  ReportMaker(const Uuid& unit, std::uint64_t sequence, std::int64_t received_ms = 1'700'000'000'000) {
+    report.set_unit_id(unit.ToBytes());
+    report.set_sequence(sequence);
+    report.set_request_tag("tag" + std::to_string(sequence));
+    report.set_received_ms(received_ms);
+  }
+  ReportMaker& Reading(const Uuid& variable, std::int64_t time_ms, const bus::v1::Scalar& value, bool unlogged = false) {
+    auto* reading = report.add_readings();
+    reading->set_variable_id(variable.ToBytes());
+    reading->set_time_ms(time_ms);
+    *reading->mutable_value() = value;
+    reading->set_unlogged(unlogged);
+    return *this;
+  }
+  ReportMaker& Delivery(const Uuid& input, const Uuid& unit, std::int64_t time_ms, const bus::v1::Scalar& value) {
+    auto* delivery = report.add_deliveries();
+    delivery->set_input_id(input.ToBytes());
+    delivery->set_unit_id(unit.ToBytes());
+    delivery->set_time_ms(time_ms);
+    *delivery->mutable_value() = value;
+    return *this;
+  }
+  ReportMaker& State(const std::string& json) {
+    report.set_unit_state(json);
+    return *this;
+  }
+  std::string Payload() const {
+    bus::v1::ValueMessage message;
+    *message.mutable_report() = report;
+    return message.SerializeAsString();
+  }
+  bus::Message At(std::uint64_t stream_seq) const { return {"values.0.report.x", Payload(), stream_seq, ""}; }
+
+  bus::v1::Report report;
+};
+
+inline std::string InputPayload(const Uuid& input, const Uuid& unit, std::int64_t time_ms, const bus::v1::Scalar& value) {
+  bus::v1::ValueMessage message;
+  message.mutable_input()->set_input_id(input.ToBytes());
+  message.mutable_input()->set_unit_id(unit.ToBytes());
+  message.mutable_input()->set_time_ms(time_ms);
+  *message.mutable_input()->mutable_value() = value;
+  return message.SerializeAsString();
+}
+
+inline postgres::PrivatePostgres& Database() {
+  static postgres::PrivatePostgres server;
+  return server;
+}
+
+// The tables, empty, in a schema of their own.
+struct Tables {
+  std::string schema;
+  postgres::Pool pool{{.dsn = Database().dsn(), .schema = schema}};
+  PostgresStore store{pool};
+
+  explicit Tables(std::string name = Database().NewSchema()) : schema(std::move(name)) { REQUIRE(postgres::ApplyMigrations(pool, schema, kMigrations).ok()); }
+
+  std::string One(const std::string& query) {
+    return *pool.Query<std::string>("test", [&](pqxx::work& tx) -> absl::StatusOr<std::string> {
+      const auto field = tx.exec1(query)[0];
+      return std::string(field.is_null() ? "null" : field.c_str());
+    });
+  }
+  absl::Status Exec(const std::string& query) {
+    return pool.Transact("test", [&](pqxx::work& tx) {
+      tx.exec(query);
+      return absl::OkStatus();
+    });
+  }
+};
+
+}  // namespace pepeunit::state_logger
