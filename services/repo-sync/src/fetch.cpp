@@ -94,18 +94,19 @@ class Fetcher {
     }
   }
 
+  // The folder to work in, with the remote; from the copy as it is, or empty.
   bool Renew(bool from_copy) {
     remote_.reset();
     repository_.reset();
+    names_.clear();
     fs::remove_all(work_);
     if (from_copy) {
       Duplicate(copy_, work_);
-      if (git::Take(repository_, git_repository_open_bare, work_.c_str()) != 0) return false;
-      git_remote_delete(repository_.get(), "origin");
-    } else if (git::Take(repository_, git_repository_init, work_.c_str(), 1u) != 0) {
-      return false;
+      return git::Take(repository_, git_repository_open_bare, work_.c_str()) == 0 &&
+             git::Take(remote_, git_remote_lookup, repository_.get(), "origin") == 0 && git_remote_url(remote_.get()) == job_.url;
     }
-    return git::Take(remote_, git_remote_create_with_fetchspec, repository_.get(), "origin", job_.url.c_str(),
+    return git::Take(repository_, git_repository_init, work_.c_str(), 1u) == 0 &&
+           git::Take(remote_, git_remote_create_with_fetchspec, repository_.get(), "origin", job_.url.c_str(),
                      "+refs/heads/*:refs/heads/*") == 0 &&
            git_remote_add_fetch(repository_.get(), "origin", "+refs/tags/*:refs/tags/*") == 0 &&
            git::Take(remote_, git_remote_lookup, repository_.get(), "origin") == 0;

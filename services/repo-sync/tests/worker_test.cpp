@@ -82,6 +82,9 @@ TEST_CASE("a fetch brings what is new, takes away what is gone and follows a rew
   const SyncResult rewritten = RunJob(remote.Job());
   REQUIRE(rewritten.error == "");
   CHECK(rewritten.branches[0].commit == remote.Git("rev-parse HEAD"));
+  // A pack for each: what was there was not fetched again.
+  CHECK(Output("ls " + CopyOf(remote) + "/objects/pack/*.pack | wc -l") == "3");
+  for (int i = 0; i < 3; ++i) CHECK(RunJob(remote.Job()).size_bytes == rewritten.size_bytes);
   CHECK(Output("ls -A " + remote.copies()) == Remote::kName);
 }
 
