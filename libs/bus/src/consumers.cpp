@@ -24,33 +24,17 @@ Message ToMessage(natsMsg* raw) {
   return message;
 }
 
-natsStatus PullSubscription::FetchNow(std::size_t max, std::vector<MsgPtr>* out) {
-  jsFetchRequest request;
-  jsFetchRequest_Init(&request);
-  request.Batch = static_cast<int>(max);
-  request.NoWait = true;
-  request.Expires = 2 * kNsPerS;  // how long the library waits for the server to say that there is nothing
-  MsgList list;
-  const natsStatus status = natsSubscription_FetchRequest(&list.list, subscription_.get(), &request);
-  TakeAll(&list, out);
-  return status;
-}
-
+// natsSubscription_Fetch returns at once what is there, and else as soon as the first message comes. FetchRequest does
+// not: with an expiry it waits for the whole batch, also when told not to wait.
 absl::StatusOr<std::vector<MsgPtr>> PullSubscription::Fetch(std::size_t max, std::chrono::milliseconds timeout) {
+  const int batch = static_cast<int>(std::max<std::size_t>(max, 1));
   std::vector<MsgPtr> messages;
-  natsStatus status = FetchNow(max, &messages);
-  if (!messages.empty()) return messages;
-  if (status != NATS_OK && status != NATS_NOT_FOUND && status != NATS_TIMEOUT) return ToStatus(status, "fetching");
   MsgList list;
   jsErrCode code = static_cast<jsErrCode>(0);
-  status = natsSubscription_Fetch(&list.list, subscription_.get(), 1, std::max<std::int64_t>(timeout.count(), 10), &code);
+  const natsStatus status =
+      natsSubscription_Fetch(&list.list, subscription_.get(), batch, std::max<std::int64_t>(timeout.count(), 10), &code);
   TakeAll(&list, &messages);
-  if (!messages.empty()) {
-    // The first of a burst: take the rest along.
-    if (max > 1) FetchNow(max - 1, &messages);
-    return messages;
-  }
-  if (status == NATS_OK || status == NATS_TIMEOUT || status == NATS_NOT_FOUND) return messages;
+  if (!messages.empty() || status == NATS_OK || status == NATS_TIMEOUT || status == NATS_NOT_FOUND) return messages;
   return ToStatus(status, "fetching", code);
 }
 

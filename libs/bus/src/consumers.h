@@ -19,7 +19,6 @@ class PullSubscription {
   absl::StatusOr<std::vector<MsgPtr>> Fetch(std::size_t max, std::chrono::milliseconds timeout);
 
  private:
-  natsStatus FetchNow(std::size_t max, std::vector<MsgPtr>* out);
   SubscriptionPtr subscription_;
 };
 
