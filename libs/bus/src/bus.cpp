@@ -86,6 +86,7 @@ struct Bus::Impl {
     natsOptions_SetReconnectedCB(raw, OnConnected, this);
     natsOptions_SetDisconnectedCB(raw, OnDisconnected, this);
     natsOptions_SetErrorHandler(raw, OnError, this);
+    natsOptions_SetClosedCB(raw, OnClosed, this);
     natsConnection* made = nullptr;
     const natsStatus status = natsConnection_Connect(&made, raw);
     connection.reset(made);
@@ -105,7 +106,11 @@ struct Bus::Impl {
   ~Impl() {
     if (publisher) publisher->Stop();
     js.reset();
-    if (connection) natsConnection_Close(connection.get());
+    if (!connection) return;
+    natsConnection_Close(connection.get());
+    // The library tells of the end on a thread of its own, last of all: until then its callbacks may refer to us.
+    std::unique_lock lock(mutex);
+    closed_changed.wait_for(lock, std::chrono::seconds(10), [this] { return closed; });
   }
 
   bool usable() const { return connection && publisher; }
@@ -116,6 +121,12 @@ struct Bus::Impl {
     auto* impl = static_cast<Impl*>(self);
     if (impl->publisher) impl->publisher->FailAll();
     impl->TellGap();
+  }
+  static void OnClosed(natsConnection*, void* self) {
+    auto* impl = static_cast<Impl*>(self);
+    std::lock_guard lock(impl->mutex);
+    impl->closed = true;
+    impl->closed_changed.notify_all();
   }
   static void OnError(natsConnection*, natsSubscription*, natsStatus error, void* self) {
     log::Warning("the bus", {{"cause", natsStatus_GetText(error)}});
@@ -132,6 +143,8 @@ struct Bus::Impl {
 
   BusOptions options;
   std::mutex mutex;
+  std::condition_variable closed_changed;
+  bool closed = false;
   std::vector<std::function<void()>> gap_listeners;
   ConnectionPtr connection;
   JsPtr js;
