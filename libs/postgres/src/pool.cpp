@@ -28,6 +28,8 @@ std::unique_ptr<pqxx::connection> Open(const PoolOptions& options) {
   setup.exec("SET search_path TO " + setup.quote_name(options.schema));
   setup.exec("SET statement_timeout TO " + std::to_string(options.statement_timeout.count()));
   setup.exec("SET idle_in_transaction_session_timeout TO 60000");
+  // The server too gives up a client that vanished, and with it the locks that it held.
+  setup.exec("SET tcp_keepalives_idle TO 10; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 3");
   setup.exec("SET client_encoding TO 'UTF8'");
   setup.exec("SET timezone TO 'UTC'");
   setup.exec("SET application_name TO " + setup.quote("pepeunit-" + options.schema));
@@ -42,12 +44,21 @@ bool IsDead(const pqxx::connection& connection) {
   return got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
-std::string WithConnectTimeout(const std::string& dsn) {
-  if (dsn.find("connect_timeout") != std::string::npos) return dsn;
-  if (dsn.starts_with("postgres://") || dsn.starts_with("postgresql://")) {
-    return dsn + (dsn.find('?') == std::string::npos ? "?" : "&") + "connect_timeout=3";
+// A server that vanished without a word (its machine lost power, a cable was pulled) is noticed within seconds, unless
+// the operator said otherwise. Unix sockets ignore all but the first.
+std::string WithTimeouts(std::string dsn) {
+  const bool url = dsn.starts_with("postgres://") || dsn.starts_with("postgresql://");
+  constexpr std::pair<const char*, const char*> kDefaults[] = {{"connect_timeout", "3"},
+                                                               {"keepalives_idle", "10"},
+                                                               {"keepalives_interval", "5"},
+                                                               {"keepalives_count", "3"},
+                                                               {"tcp_user_timeout", "20000"}};
+  for (const auto& [name, value] : kDefaults) {
+    if (dsn.find(name) != std::string::npos) continue;
+    dsn += url ? (dsn.find('?') == std::string::npos ? "?" : "&") : " ";
+    dsn += std::string(name) + "=" + value;
   }
-  return dsn + " connect_timeout=3";
+  return dsn;
 }
 
 }  // namespace
@@ -164,7 +175,7 @@ struct Pool::Impl {
 };
 
 Pool::Pool(PoolOptions options) : impl_(std::make_unique<Impl>()) {
-  options.dsn = WithConnectTimeout(options.dsn);
+  options.dsn = WithTimeouts(std::move(options.dsn));
   impl_->options = std::move(options);
 }
 
