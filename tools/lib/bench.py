@@ -1,0 +1,143 @@
+"""`tools/bench ingest`: accepted durable posts against a bare echo of the same bodies, in one run, on a private instance."""
+import argparse
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+from pepeunit import repos
+from pepeunit.instance import Instance, free_ports
+from pepeunit.process import pss_bytes
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.environ.get("PEPEUNIT_BIN", os.path.join(ROOT, "build", "release", "bin"))
+# The bench measures the way in, not the protection against one eager device.
+SETTINGS = {"PEPEUNIT_UNIT_RATE": "1000000", "PEPEUNIT_UNIT_BURST": "1000000", "PEPEUNIT_LOG_LEVEL": "warning"}
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def make_units(instance, folder, count):
+    """Units of a repository with one numeric output, made as a person would; the load generator's file."""
+    source = os.path.join(folder, "source")
+    os.makedirs(source)
+    for name, text in (("schema.json", '{"output_variables": {"value": {"type": "number"}}}'), ("env_example.json", "{}"), ("main.py", "\n")):
+        with open(os.path.join(source, name), "w") as f:
+            f.write(text)
+    os.makedirs(os.path.join(folder, "git"))
+    repos.publish(source, os.path.join(folder, "git", "load.git"))
+    port = free_ports(1)[0]
+    server = repos.server(os.path.join(folder, "git"), port, folder, folder)
+    server.start()
+    try:
+        api = instance.api()
+        api.sign_in("admin", instance.secret("admin-password"))
+        time.sleep(0.5)
+        repo = api.add_repository("load", f"http://127.0.0.1:{port}/load.git")
+
+        def make(index):
+            unit = api.post("/api/v1/units", {"repo_unit_id": repo["id"], "name": f"unit {index}"})
+            with zipfile.ZipFile(io.BytesIO(api.get(f"/api/v1/units/{unit['id']}/archive", raw=True))) as z:
+                env = json.loads(z.read("env.json"))
+            return {"id": unit["id"], "key": env["SYNC_ENCRYPT_KEY"], "token": env["PEPEUNIT_TOKEN"], "outputs": ["value"]}
+
+        with ThreadPoolExecutor(3) as pool:
+            units = list(pool.map(make, range(count)))
+    finally:
+        server.stop()
+    path = os.path.join(folder, "units.json")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+        json.dump(units, f)
+    return path
+
+
+def load(path, port, options, seconds, echo=False):
+    command = [os.path.join(BIN, "pepeunit-bench"), "load", "--units", path, "--port", str(port), "--connections", str(options.connections),
+               "--threads", str(options.threads), "--seconds", str(seconds)] + (["--echo"] if echo else [])
+    run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    if run.returncode != 0:
+        raise RuntimeError("the load generator failed: " + run.stderr)
+    return json.loads(run.stdout)
+
+
+def rows(instance):
+    return int(instance.postgres.psql("SELECT count(*) FROM log.reading")[0][0])
+
+
+def ingest(options):
+    folder = tempfile.mkdtemp(prefix="pub-", dir="/tmp")
+    os.chmod(folder, 0o755)
+    instance = Instance(os.path.join(folder, "i"), BIN, settings=SETTINGS)
+    echo = None
+    try:
+        say("starting a private instance")
+        instance.start()
+        say(f"making {options.units} units")
+        path = make_units(instance, folder, options.units)
+        echo = subprocess.Popen([os.path.join(BIN, "pepeunit-bench"), "echo", "--threads", "2"], stdout=subprocess.PIPE, text=True)
+        echo_port = json.loads(echo.stdout.readline())["port"]
+        ingest_port = instance.ports["unit-ingest"]
+        say("warming up")
+        warm = load(path, ingest_port, options, 2)
+        echo_seconds = max(2.0, options.seconds / 3)
+        say("echo")
+        before = load(path, echo_port, options, echo_seconds, echo=True)
+        say("ingest")
+        result = load(path, ingest_port, options, options.seconds)
+        expected = warm["readings"] + result["readings"]
+        found, end = rows(instance), time.time() + 120
+        while found < expected and time.time() < end:
+            time.sleep(0.02)
+            found = rows(instance)
+        # No reading is younger than its own 2xx, so this is how long after the last one all were there.
+        late = max(0.0, time.time() - result["last_accepted_ms"] / 1000)
+        memory = {name: round((pss_bytes(daemon.pid()) or 0) / 1e6, 1) for name, daemon in
+                  [("postgres", instance.postgres.daemon), ("nats", instance.nats)] + list(instance.services.items())}
+        say("echo again")
+        after = load(path, echo_port, options, echo_seconds, echo=True)
+        ceiling = (before["per_s"] + after["per_s"]) / 2
+        print(json.dumps({
+            "accepted_per_s": round(result["per_s"], 1), "echo_per_s": round(ceiling, 1), "ratio": round(result["per_s"] / ceiling, 4),
+            "p50_ms": round(result["p50_ms"], 3), "p95_ms": round(result["p95_ms"], 3), "p99_ms": round(result["p99_ms"], 3),
+            "errors": result["refused"], "rows_expected": expected, "rows_found": found, "last_row_after_s": round(late, 3),
+            "units": options.units, "connections": options.connections, "seconds": options.seconds, "memory_mb_pss": memory}), flush=True)
+        return 0 if found == expected else 1
+    finally:
+        if echo is not None:
+            echo.terminate()
+            echo.wait()
+        instance.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(instance.run_dir, ignore_errors=True)
+
+
+def faults(options):
+    environment = dict(os.environ, PEPEUNIT_KILL_ROUNDS=str(options.rounds), PEPEUNIT_BIN=BIN)
+    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", os.path.join(ROOT, "tests", "functional", "test_faults.py")],
+                          env=environment, cwd=ROOT).returncode
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/bench", description="Measures an instance of its own; prints one JSON line.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("ingest", help="accepted durable posts a second, as a ratio to a bare echo in the same run")
+    one.add_argument("--units", type=int, default=200)
+    one.add_argument("--connections", type=int, default=64)
+    one.add_argument("--seconds", type=float, default=10)
+    one.add_argument("--threads", type=int, default=1, help="of the load generator")
+    two = commands.add_parser("faults", help="the kill test, for longer: every process is killed in turn while units post")
+    two.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    sys.exit({"ingest": ingest, "faults": faults}[options.command](options))
+
+
+if __name__ == "__main__":
+    main()
