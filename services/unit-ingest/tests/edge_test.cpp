@@ -1,0 +1,372 @@
+#include "edge.h"
+
+#include <catch2/catch.hpp>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "pepeunit/base/errors.h"
+
+using namespace pepeunit;
+using namespace pepeunit::unit_ingest;
+using nlohmann::json;
+
+namespace {
+
+// A request as the HTTP server would hand it over, and the answer that it got.
+class FakeHttp final : public http::Exchange {
+ public:
+  FakeHttp(std::string token, std::string body) : token_(token.empty() ? "" : "Bearer " + token), body_(std::move(body)) {}
+
+  std::string_view method() const override { return method_; }
+  std::string_view target() const override { return path_; }
+  std::string_view path() const override { return path_; }
+  std::string_view query() const override { return ""; }
+  std::string_view Header(std::string_view name) const override { return name == "authorization" ? token_ : name == "content-type" ? type_ : std::string_view(); }
+  std::string_view body() const override { return body_; }
+  std::string_view remote_address() const override { return "127.0.0.1"; }
+  const TraceContext& trace() const override { return trace_; }
+  void Respond(http::Response response) override {
+    std::lock_guard lock(mutex_);
+    response_ = std::move(response);
+    done_ = true;
+    changed_.notify_all();
+  }
+  void StartStream(http::Response, std::function<void(bool)> done) override { done(false); }
+  void Write(std::string, std::function<void(bool)> done) override { done(false); }
+  void End(bool) override {}
+
+  bool answered() {
+    std::lock_guard lock(mutex_);
+    return done_;
+  }
+  http::Response Wait() {
+    std::unique_lock lock(mutex_);
+    REQUIRE(changed_.wait_for(lock, std::chrono::seconds(10), [this] { return done_; }));
+    return response_;
+  }
+
+  std::string_view method_ = "POST", path_ = "/v1/exchange", type_ = "application/octet-stream";
+
+ private:
+  std::string token_, body_;
+  TraceContext trace_ = TraceContext::New();
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  http::Response response_;
+};
+
+class FakeSource final : public Source {
+ public:
+  absl::StatusOr<TokenFacts> OpenToken(const std::string& token) override {
+    if (away) return Unavailable("away");
+    if (token == "other") return TokenFacts{Uuid::New(), 1};
+    if (token == "old") return TokenFacts{profile->unit, 0};
+    if (token != "good") return Unauthenticated("no");
+    return TokenFacts{profile->unit, 1};
+  }
+  absl::StatusOr<Loaded> Load(const Uuid& unit) override {
+    ++loads;
+    if (away) return Unavailable("away");
+    if (unit != profile->unit) return NotFound("unit");
+    if (during_load) std::exchange(during_load, nullptr)();
+    return Loaded{profile, standing, {}};
+  }
+  absl::StatusOr<Standing> LoadStanding(const Uuid&) override {
+    ++standings;
+    if (away) return Unavailable("away");
+    return standing;
+  }
+
+  std::shared_ptr<Profile> profile = std::make_shared<Profile>();
+  Standing standing;
+  std::atomic<bool> away = false;
+  std::atomic<int> loads = 0, standings = 0;
+  std::function<void()> during_load;
+};
+
+class FakeSink final : public ReportSink {
+ public:
+  struct Published {
+    bus::v1::ValueMessage message;
+    std::uint64_t expected;
+  };
+  void Publish(const Uuid&, std::string payload, std::uint64_t expected, const std::string&, std::function<void(bus::PublishResult)> done) override {
+    Published one{{}, expected};
+    REQUIRE(one.message.ParseFromString(payload));
+    published.push_back(std::move(one));
+    if (hold) {
+      held.push_back(std::move(done));
+      return;
+    }
+    bus::PublishResult result;
+    if (!results.empty()) {
+      result = results.front();
+      results.pop_front();
+    } else {
+      result.sequence = 100 + published.size();
+    }
+    done(result);
+  }
+  std::vector<Published> published;
+  std::deque<bus::PublishResult> results;
+  bool hold = false;
+  std::vector<std::function<void(bus::PublishResult)>> held;
+};
+
+struct Answer {
+  int status = 0;
+  json content;  // opened when sealed, else the problem
+  bool sealed = false;
+};
+
+struct Fixture {
+  FakeSource source;
+  FakeSink sink;
+  Executor executor{2, 16};
+  EdgeSettings settings{.unit_rate = 1000, .unit_burst = 1000, .cache_units = 100, .max_deliveries = 8};
+  std::unique_ptr<Edge> edge;
+  Uuid input = Uuid::New();
+
+  explicit Fixture(std::function<void(Fixture&)> change = {}) {
+    Profile& p = *source.profile;
+    p.unit = Uuid::New();
+    p.token_generation = 1;
+    p.keys = envelope::Keys::Derive(AsBytes(std::string_view("0123456789abcdef0123456789abcdef")));
+    p.target_commit = std::string(40, 'a');
+    schema::Variable count;
+    count.type = schema::Type::kInteger;
+    p.outputs["count"] = {Uuid::New(), count, {}};
+    p.inputs.push_back({input, "target", json(20)});
+    if (change) change(*this);
+    edge = std::make_unique<Edge>(source, sink, executor, EdgeMetrics{}, settings);
+  }
+  ~Fixture() { executor.Drain(); }
+
+  std::string Seal(std::uint64_t sequence, const std::string& plain) {
+    std::string sealed;
+    envelope::SealRequest(source.profile->keys, source.profile->unit, sequence, plain, &sealed);
+    return sealed;
+  }
+  std::shared_ptr<FakeHttp> Post(const std::string& body, const std::string& token = "good") {
+    auto http = std::make_shared<FakeHttp>(token, body);
+    edge->Handle(http);
+    return http;
+  }
+  Answer Read(const std::string& body, FakeHttp& http) {
+    const http::Response response = http.Wait();
+    Answer answer{response.status, {}, response.content_type == "application/octet-stream"};
+    if (!answer.sealed) {
+      answer.content = json::parse(response.body);
+      return answer;
+    }
+    envelope::Tag tag;
+    std::copy(body.end() - envelope::kTagBytes, body.end(), tag.begin());
+    const auto opened = envelope::OpenAnswer(source.profile->keys, tag, AsBytes(response.body));
+    REQUIRE(opened.ok());
+    answer.content = json::parse(opened->plaintext);
+    return answer;
+  }
+  Answer Send(const std::string& body, const std::string& token = "good") { return Read(body, *Post(body, token)); }
+  Answer Send(std::uint64_t sequence, const std::string& plain) { return Send(Seal(sequence, plain)); }
+};
+
+const std::string kReport = R"({"output_variables":[{"values":{"count":1}}]})";
+
+bus::PublishResult Mismatch() {
+  bus::PublishResult result;
+  result.status = absl::AbortedError("mismatch");
+  result.sequence_mismatch = true;
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("a hello tells where to go on, and changes nothing", "[U1][O5][S1]") {
+  Fixture f([](Fixture& x) { x.source.standing = {41, std::string(16, 't'), 7}; });
+  const Answer answer = f.Send(0, "{}");
+  CHECK(answer.status == 200);
+  CHECK(answer.content["next"] == 42);
+  CHECK(answer.content["input_variables"]["target"] == 20);
+  CHECK(answer.content["world_state"].contains("utc"));
+  CHECK(f.sink.published.empty());
+}
+
+TEST_CASE("a report is answered when the stream has it, not before", "[O5][S4]") {
+  Fixture f;
+  f.sink.hold = true;
+  f.Send(0, "{}");
+  const std::string body = f.Seal(1, kReport);
+  const auto http = f.Post(body);
+  REQUIRE(f.sink.held.size() == 1);
+  CHECK_FALSE(http->answered());
+  bus::PublishResult stored;
+  stored.sequence = 5;
+  f.sink.held[0](stored);
+  const Answer answer = f.Read(body, *http);
+  CHECK(answer.status == 200);
+  CHECK_FALSE(answer.content.contains("next"));
+  const auto& report = f.sink.published[0].message.report();
+  CHECK(report.sequence() == 1);
+  CHECK(report.request_tag() == body.substr(body.size() - envelope::kTagBytes, 16));
+  CHECK(f.sink.published[0].expected == 0);
+  f.sink.hold = false;
+  CHECK(f.Send(2, kReport).status == 200);
+  CHECK(f.sink.published[1].expected == 5);
+  CHECK(f.source.loads == 1);  // nobody was asked again
+}
+
+TEST_CASE("a repeated body is refused, and only the very last one is told that it is stored", "[U1]") {
+  Fixture f;
+  const std::string first = f.Seal(1, kReport), second = f.Seal(2, kReport);
+  CHECK(f.Send(first).status == 200);
+  CHECK(f.Send(second).status == 200);
+  Answer again = f.Send(second);
+  CHECK(again.status == 409);
+  CHECK(again.content == json::parse(R"({"error":"sequence","next":3,"accepted":true})"));
+  CHECK(f.Send(first).content["accepted"] == false);
+  CHECK(f.Send(2, "{}").content["accepted"] == false);  // the same sequence, another body
+  CHECK(f.sink.published.size() == 2);
+}
+
+TEST_CASE("when another replica was quicker, the unit's standing is looked up and decided again", "[U1]") {
+  Fixture f;
+  CHECK(f.Send(1, kReport).status == 200);
+  f.source.standing = {2, "other request...", 55};
+  f.sink.results.push_back(Mismatch());
+  CHECK(f.Send(2, kReport).status == 409);  // the other replica took this sequence
+  f.sink.results.push_back(Mismatch());
+  f.source.standing = {2, "other request...", 60};
+  CHECK(f.Send(3, kReport).status == 200);  // only the position was old: published again at once
+  CHECK(f.sink.published.back().expected == 60);
+  f.sink.results = {Mismatch(), Mismatch()};
+  CHECK(f.Send(4, kReport).status == 503);  // once, not for ever
+}
+
+TEST_CASE("when nobody knows whether a report is stored, the next exchange finds out", "[O5]") {
+  Fixture f;
+  f.Send(0, "{}");
+  bus::PublishResult unknown;
+  unknown.status = Unavailable("no ack");
+  f.sink.results.push_back(unknown);
+  const std::string body = f.Seal(1, kReport);
+  const Answer busy = f.Send(body);
+  CHECK(busy.status == 503);
+  CHECK(busy.content["error"] == "busy");
+  f.source.standing = {1, body.substr(body.size() - envelope::kTagBytes, 16), 9};
+  const Answer told = f.Send(body);
+  CHECK(told.status == 409);
+  CHECK(told.content["accepted"] == true);
+  CHECK(f.source.standings == 1);
+  CHECK(f.source.loads == 1);
+}
+
+TEST_CASE("a full stream is told, and uses up no sequence", "[O5]") {
+  Fixture f;
+  bus::PublishResult full;
+  full.status = Limit("full");
+  full.stream_full = true;
+  f.sink.results.push_back(full);
+  const Answer answer = f.Send(1, kReport);
+  CHECK(answer.status == 503);
+  CHECK(answer.content["retry_after_ms"] == 5000);
+  CHECK(f.Send(1, kReport).status == 200);
+  CHECK(f.source.standings == 0);
+}
+
+TEST_CASE("who is not the device is refused without an effect", "[U4][O5]") {
+  Fixture f;
+  const std::string good = f.Seal(1, kReport);
+  for (const char* token : {"", "bad", "other", "old"}) {
+    const Answer answer = f.Send(good, token);
+    CHECK(answer.status == 401);
+    CHECK_FALSE(answer.sealed);
+  }
+  CHECK(f.Send(good, std::string(2000, 'x')).status == 401);
+  CHECK(f.Send(good.substr(0, 50)).status == 400);
+  std::string changed = good;
+  changed[60] = static_cast<char>(changed[60] ^ 1);
+  CHECK(f.Send(changed).content["reason"] == "BAD_ENVELOPE");
+  const auto refused = [&](auto change, int status) {
+    auto http = std::make_shared<FakeHttp>("good", good);
+    change(*http);
+    f.edge->Handle(http);
+    CHECK(http->Wait().status == status);
+  };
+  refused([](FakeHttp& h) { h.method_ = "GET"; }, 405);
+  refused([](FakeHttp& h) { h.path_ = "/other"; }, 404);
+  refused([](FakeHttp& h) { h.type_ = "text/plain"; }, 415);
+  CHECK(f.sink.published.empty());
+  CHECK(f.Send(good).status == 200);
+}
+
+TEST_CASE("a body that is wrong inside is told, and uses up no sequence", "[S4]") {
+  Fixture f;
+  const Answer answer = f.Send(1, R"({"output_variables":[{"values":{"nothing":1}}]})");
+  CHECK(answer.status == 422);
+  CHECK(answer.sealed);
+  CHECK(answer.content["errors"][0]["field"] == "output_variables[0].values.nothing");
+  CHECK(f.Send(1, kReport).status == 200);
+}
+
+TEST_CASE("exchanges of one unit take turns; one too many is sent away") {
+  Fixture f;
+  f.Send(0, "{}");
+  f.sink.hold = true;
+  std::vector<std::string> bodies;
+  std::vector<std::shared_ptr<FakeHttp>> posts;
+  for (std::uint64_t i = 1; i <= 6; ++i) {
+    bodies.push_back(f.Seal(i, kReport));
+    posts.push_back(f.Post(bodies.back()));
+  }
+  CHECK(f.sink.published.size() == 1);
+  CHECK(posts[5]->Wait().status == 429);
+  for (std::size_t i = 0; i < 5; ++i) {
+    bus::PublishResult stored;
+    stored.sequence = i + 1;
+    f.sink.held[i](stored);
+    CHECK(f.Read(bodies[i], *posts[i]).status == 200);
+  }
+}
+
+TEST_CASE("an eager device is told to wait") {
+  Fixture f([](Fixture& x) {
+    x.settings.unit_rate = 1;
+    x.settings.unit_burst = 2;
+  });
+  CHECK(f.Send(0, "{}").status == 200);
+  CHECK(f.Send(1, kReport).status == 200);
+  const Answer answer = f.Send(2, kReport);
+  CHECK(answer.status == 429);
+  CHECK(answer.content["retry_after_ms"] > 0);
+}
+
+TEST_CASE("changes reach a unit that is known, also while it is being loaded", "[S3][G2]") {
+  Fixture f;
+  f.source.during_load = [&] { f.edge->UnitChanged(f.source.profile->unit); };
+  CHECK(f.Send(0, "{}").status == 200);
+  CHECK(f.source.loads == 2);
+  f.edge->InputChanged(f.source.profile->unit, f.input, {json(33), 4});
+  CHECK(f.Send(0, "{}").content["input_variables"]["target"] == 33);
+  f.edge->InputChanged(f.source.profile->unit, f.input, {json(5), 3});
+  CHECK(f.Send(0, "{}").content["input_variables"]["target"] == 33);
+  f.source.profile->token_generation = 2;  // the env was reset
+  f.edge->UnitChanged(f.source.profile->unit);
+  CHECK(f.Send(0, "{}").status == 401);
+  f.source.profile->token_generation = 1;
+  f.edge->DropAll();
+  f.source.away = true;
+  CHECK(f.Send(0, "{}").status == 503);
+  f.source.away = false;
+  CHECK(f.Send(0, "{}").status == 200);
+}
+
+TEST_CASE("a device that runs another version is told which to run", "[U10]") {
+  Fixture f;
+  const std::string other(40, 'b'), target(40, 'a');
+  CHECK(f.Send(1, R"({"unit_state":{"commit":")" + other + "\"}}").content["update"]["commit"] == target);
+  CHECK(f.Send(2, "{}").content["update"]["commit"] == target);  // it said so last time
+  CHECK_FALSE(f.Send(3, R"({"unit_state":{"commit":")" + target + "\"}}").content.contains("update"));
+}
