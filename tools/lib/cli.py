@@ -1,11 +1,12 @@
 """tools/up, tools/down and tools/status, once the machine has Python and the services are built."""
 import argparse
+import fcntl
 import os
 import sys
 import time
 
 from pepeunit import demo, repos
-from pepeunit.instance import Instance
+from pepeunit.instance import Instance, taken
 from pepeunit.process import pss_bytes
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -62,13 +63,18 @@ def up():
     options = arguments("up")
     if not 1 <= options.port <= 65500:
         sys.exit("--port must be from 1 to 65500")
-    before = saved_instance(options) if os.path.isdir(options.data) else None
+    os.makedirs(options.data, exist_ok=True)
+    alone(options.data)
+    before = saved_instance(options)
     if before and (before.ports["gateway"], before.listen) != (options.port, options.listen) and any(d.pid() for d in before.daemons()):
         sys.exit(f"An instance of this data runs on {before.url}: stop it with tools/down first.")
     print("Starting", flush=True)
     instance = Instance(options.data, BIN, options.port, options.listen)
     with open(os.path.join(options.data, "up.txt"), "w") as f:
         f.write(f"{options.port} {options.listen}\n")
+    busy = instance.taken_ports() + ([] if git_server(instance).pid() or not taken("127.0.0.1", instance.ports["git"]) else [instance.ports["git"]])
+    if busy:
+        sys.exit(f"Something else listens on port {', '.join(map(str, busy))}: choose another range with --port.")
     os.makedirs(os.path.join(instance.data, "git"), exist_ok=True)
     standard = publish_standard(instance)
     for extra in options.repository:
@@ -76,7 +82,10 @@ def up():
         if not url:
             sys.exit("--repository takes NAME=URL")
         standard.append({"name": name, "url": url})
-    git_server(instance).start()
+    server = git_server(instance)
+    if server.outdated():
+        server.stop()
+    server.start()
     text = " ".join(f"{entry['name']}={entry['url']}" for entry in standard)
     instance.services["graph-registry"].env["PEPEUNIT_STANDARD_REPOSITORIES"] = text
     restart_changed(instance)
@@ -92,12 +101,22 @@ def up():
 
 
 def restart_changed(instance):
-    """Stops services whose program was built anew since they started."""
+    """Stops services whose program was built anew since they started, or that would be started otherwise now."""
     for daemon in instance.services.values():
-        started = daemon.started_at()
-        if started is not None and os.path.getmtime(daemon.argv[0]) > started:
-            say(f"{daemon.name} was rebuilt: restarting it")
+        why = daemon.outdated()
+        if why:
+            say(f"{daemon.name} {why}: restarting it")
             daemon.stop()
+
+
+def alone(data):
+    """Waits for another tools/up or tools/down on the same data; held until this process ends."""
+    lock = os.open(os.path.join(data, "tools.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("Another tools/up or tools/down works on this data: waiting for it", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def summary(instance, shown):
@@ -124,6 +143,7 @@ def down():
     if instance is None:
         print("There is no instance in " + options.data)
         return
+    alone(options.data)
     for daemon in demo.devices(instance):
         daemon.stop()
     stuck = instance.stop()
@@ -153,6 +173,7 @@ def status():
     for title, daemons in groups:
         total = 0
         for daemon in daemons:
+            daemon.rotate_log()
             pid = daemon.pid()
             if pid is None:
                 good = good and title != "instance"

@@ -1,5 +1,7 @@
 """The demo: a host-monitor unit and a display linked to it, made and started as a user would."""
+import datetime
 import io
+import json
 import os
 import sys
 import time
@@ -43,11 +45,24 @@ def devices(instance):
     return [device(instance, name) for name in sorted(os.listdir(root))] if os.path.isdir(root) else []
 
 
-def unpack(api, unit, folder):
+def unpack(api, unit, folder, url):
     os.makedirs(folder, mode=0o700, exist_ok=True)
     archive = api.get(f"/api/v1/units/{unit['id']}/archive", raw=True)
     with zipfile.ZipFile(io.BytesIO(archive)) as z:
         z.extractall(folder)
+    # A unit made while the instance answered elsewhere has that address: its owner puts the new one in.
+    path = os.path.join(folder, "env.json")
+    with open(path) as f:
+        env = json.load(f)
+    if env["PEPEUNIT_URL"] != url:
+        env["PEPEUNIT_URL"] = url
+        with open(path, "w") as f:
+            json.dump(env, f)
+
+
+def fresh(value, begin):
+    # The second is for a device whose clock was set from an answer.
+    return "time" in value and datetime.datetime.fromisoformat(value["time"]) > begin - datetime.timedelta(seconds=1)
 
 
 def run(instance, api, repos, say):
@@ -63,14 +78,15 @@ def run(instance, api, repos, say):
         daemon = device(instance, name)
         if daemon.pid() is None:
             say(f"downloading and starting {name}")
-            unpack(api, unit, os.path.join(instance.data, "demo", name))
+            unpack(api, unit, os.path.join(instance.data, "demo", name), instance.device_url)
             daemon.start()
     say("waiting for readings")
+    begin = datetime.datetime.now(datetime.timezone.utc)
     end = time.monotonic() + 60
     while time.monotonic() < end:
         reading = api.get(f"/api/v1/variables/{load['id']}/value")
         shown = api.get(f"/api/v1/variables/{value['id']}/value")
-        if reading.get("time") and shown.get("time"):
+        if fresh(reading, begin) and fresh(shown, begin):
             return monitor, display, load, value, reading, shown
         time.sleep(0.3)
     logs = "\n".join(daemon.last_lines() for daemon in devices(instance))

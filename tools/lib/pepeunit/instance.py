@@ -34,12 +34,29 @@ def free_ports(count):
     return ports
 
 
+def bypass_proxy(host):
+    """What is asked here answers from this machine: a proxy of the surroundings would be in the way."""
+    known = [name for name in os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")).split(",") if name]
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys(known + ["127.0.0.1", "localhost", host]))
+
+
+def taken(address, port):
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind((address, port))
+        except OSError:
+            return True
+    return False
+
+
 class Instance:
     """`port` None takes free ones (for tests); else gateway on it, unit-ingest on the next, the rest above."""
 
     def __init__(self, data, bin_dir, port=None, listen="127.0.0.1", fast=False, settings=None):
         self.data = os.path.abspath(data)
         self.bin_dir, self.listen, self.fast = bin_dir, listen, fast
+        bypass_proxy(self._host())
         self.settings = dict(settings or {})  # more environment for all services
         for folder in ("", "secrets", "logs", "nats", "repositories"):
             os.makedirs(os.path.join(self.data, folder), mode=0o700 if folder == "secrets" else 0o755, exist_ok=True)
@@ -167,6 +184,15 @@ max_payload: 1MB
 
     def daemons(self):
         return [self.postgres.daemon, self.nats] + list(self.services.values()) + list(self.replicas.values())
+
+    def taken_ports(self):
+        """Ports that something else listens on, though a part that does not run yet needs them."""
+        found = [self.ports["nats"]] if self.nats.pid() is None and taken("127.0.0.1", self.ports["nats"]) else []
+        for name, daemon in self.services.items():
+            if daemon.pid() is None:
+                wanted = [("127.0.0.1", self.ports["admin-" + name])] + ([(self.listen, self.ports[name])] if name in self.ports else [])
+                found += [port for address, port in wanted if taken(address, port)]
+        return found
 
     def start(self, say=lambda text: None):
         self.postgres.prepare()

@@ -1,6 +1,8 @@
 """Processes that outlive the tool that started them, known by pid and start time, so that a stale file ends nobody."""
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -46,6 +48,9 @@ def pss_bytes(pid):
     return total
 
 
+MOST_LOG = 16 << 20
+
+
 class Daemon:
     def __init__(self, name, argv, run_dir, log_dir, env=None, cwd=None, where=""):
         self.name, self.argv, self.env, self.cwd, self.where = name, argv, env, cwd, where
@@ -53,8 +58,7 @@ class Daemon:
         self.log = os.path.join(log_dir, name + ".log")
         self._child = None
 
-    def pid(self):
-        """Of the running process, or None."""
+    def _known(self):
         if self._child is not None:
             self._child.poll()  # reaps it
         try:
@@ -62,7 +66,32 @@ class Daemon:
                 known = json.load(f)
         except (FileNotFoundError, ValueError):
             return None
-        return known["pid"] if start_time(known["pid"]) == known["start"] else None
+        return known if start_time(known["pid"]) == known["start"] else None
+
+    def pid(self):
+        """Of the running process, or None."""
+        known = self._known()
+        return known and known["pid"]
+
+    def _settings(self):
+        """What it is started with, as a hash: a change asks for a restart."""
+        ours = sorted((k, v) for k, v in (self.env or {}).items() if k.startswith("PEPEUNIT_"))
+        return hashlib.sha256(json.dumps([self.argv, ours]).encode()).hexdigest()
+
+    def outdated(self):
+        """Why the running process is not what would be started now, or None."""
+        known = self._known()
+        if known is None:
+            return None
+        if os.path.isabs(self.argv[0]) and os.path.getmtime(self.argv[0]) > self.started_at():
+            return "was rebuilt"
+        return None if known.get("settings") == self._settings() else "has other settings now"
+
+    def rotate_log(self):
+        """Keeps the log within its bound; the process writes on, since it appends."""
+        if os.path.exists(self.log) and os.path.getsize(self.log) > MOST_LOG:
+            shutil.copyfile(self.log, self.log + ".1")
+            os.truncate(self.log, 0)
 
     def started_at(self):
         pid = self.pid()
@@ -75,13 +104,12 @@ class Daemon:
     def start(self):
         if self.pid() is not None:
             return False
-        if os.path.exists(self.log) and os.path.getsize(self.log) > 16 << 20:
-            os.replace(self.log, self.log + ".1")
+        self.rotate_log()
         with open(self.log, "ab") as log:
             self._child = subprocess.Popen(self.argv, env=self.env, cwd=self.cwd, stdin=subprocess.DEVNULL, stdout=log,
                                            stderr=log, start_new_session=True)
         with open(self.pid_file, "w") as f:
-            json.dump({"pid": self._child.pid, "start": start_time(self._child.pid)}, f)
+            json.dump({"pid": self._child.pid, "start": start_time(self._child.pid), "settings": self._settings()}, f)
         return True
 
     def signal(self, number):
