@@ -28,7 +28,8 @@ void CheckBad(const absl::StatusOr<Opened>& result) {
 }  // namespace
 
 TEST_CASE("the published subkeys are derived", "[U4]") {
-  for (const auto& vector : Vectors()["vectors"]) {
+  const nlohmann::json all = Vectors();
+  for (const auto& vector : all["vectors"]) {
     INFO(vector["name"]);
     const Keys keys = KeysOf(vector);
     CHECK(HexEncode(keys.request_encrypt) == vector["subkeys"]["request_encrypt"]);
@@ -39,7 +40,8 @@ TEST_CASE("the published subkeys are derived", "[U4]") {
 }
 
 TEST_CASE("the published envelopes open", "[U1][U4]") {
-  for (const auto& vector : Vectors()["vectors"]) {
+  const nlohmann::json all = Vectors();
+  for (const auto& vector : all["vectors"]) {
     INFO(vector["name"]);
     const Keys keys = KeysOf(vector);
     const auto request = OpenRequest(keys, AsBytes(Raw(vector["request"]["envelope"])));
