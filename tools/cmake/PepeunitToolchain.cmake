@@ -28,10 +28,15 @@ if(PEPEUNIT_SANITIZE STREQUAL "address")
   add_link_options(-fsanitize=address,undefined)
 elseif(PEPEUNIT_SANITIZE STREQUAL "thread")
   # -Wno-tsan: gcc warns that it does not model atomic_thread_fence, which Boost uses.
-  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer -Wno-tsan)
+  # -U__SANITIZE_THREAD__: with it, headers of protobuf and abseil lay out classes differently from Debian's libraries.
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer -Wno-tsan -U__SANITIZE_THREAD__)
   add_link_options(-fsanitize=thread)
 elseif(PEPEUNIT_SANITIZE)
   message(FATAL_ERROR "PEPEUNIT_SANITIZE must be empty, address or thread, not '${PEPEUNIT_SANITIZE}'")
+endif()
+
+if(PEPEUNIT_SANITIZE)
+  add_compile_definitions(PEPEUNIT_SANITIZED)
 endif()
 
 add_library(pepeunit_warnings INTERFACE)

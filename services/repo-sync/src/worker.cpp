@@ -81,7 +81,7 @@ int RunWorker() {
   if (!job) return 2;
   Bound(RLIMIT_CORE, 0);
   Bound(RLIMIT_FSIZE, static_cast<rlim_t>(job->max_bytes) * 2 + (1u << 20));
-#ifndef __SANITIZE_ADDRESS__
+#ifndef PEPEUNIT_SANITIZED  // sanitizers reserve terabytes of addresses
   Bound(RLIMIT_AS, kMemoryBytes);
 #endif
   const git::Library library;

@@ -212,8 +212,8 @@ TEST_CASE("an input's change is told before it can be read") {
   std::atomic<int> told = 0;
   bus::v1::InputChanged newest;
   const auto subscription = plant.bus.Subscribe("inputs.>", [&](const bus::Message& message) {
-    ++told;
     newest.ParseFromString(message.payload);
+    ++told;  // last: whoever sees it may read
   });
   REQUIRE(plant.bus.Flush(2s).ok());
   PostgresLocks locks(plant.pool);
