@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,7 +27,7 @@ postgres::PrivatePostgres& Database();
 class MemorySecrets final : public SecretBox {
  public:
   bool down = false;
-  int hashes = 0, verified = 0, tokens = 0;
+  std::atomic<int> hashes = 0, verified = 0, tokens = 0;  // called from many threads
 
   absl::StatusOr<std::string> Seal(const std::string& plaintext, const std::string& context) override {
     if (down) return Unavailable("down");
