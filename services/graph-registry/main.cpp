@@ -1,6 +1,7 @@
 #include "adapters.h"
 #include "handlers.h"
 #include "migrations.h"
+#include "postgres_accounts.h"
 #include "postgres_store.h"
 #include "repo_events.h"
 #include "settings.h"
@@ -19,20 +20,22 @@ int main(int argc, char** argv) {
   const rpc::Channel crypto(settings.crypto_target, settings.server.instance_key);
   const rpc::Channel repo_sync(settings.repo_target, settings.server.instance_key);
   outbox::Relay relay(pool, bus, "graph");
+  PostgresAccounts people(pool);
   PostgresStore store(pool, &relay);
   CryptoSecretBox secrets(crypto);
   RepoSyncVersions versions(repo_sync);
   BusValueStream values(bus, settings.partitions);
   RepoEvents repo_events(bus, store);
 
-  Accounts accounts(store, secrets, settings.accounts);
+  Accounts accounts(people, secrets, settings.accounts);
   RepoUnits repo_units(store, secrets, versions, settings.standard);
   Units units(store, secrets, versions, values, settings.device_url);
   Links links(store, settings.links_per_unit);
+  Nodes nodes(store);
   Internals internals(store);
 
   rpc::Calls calls(settings.server, &service.metrics());
-  Handlers handlers(calls, accounts, repo_units, units, links, internals);
+  Handlers handlers(calls, accounts, repo_units, units, links, nodes, internals);
   rpc::Server server(settings.server, handlers.All());
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });

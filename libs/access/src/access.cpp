@@ -48,7 +48,12 @@ Role FromGrant(const Subject& subject, const Node& node) {
 }  // namespace
 
 Role RoleOf(const Subject& subject, const Node& node) {
-  return std::max({FromLevel(subject, node), FromGrant(subject, node), FromOwnership(subject, node)});
+  const Role most = std::max({FromLevel(subject, node), FromGrant(subject, node), FromOwnership(subject, node)});
+  return std::min(most, subject.most);
+}
+
+bool MayGrant(Role own, Role role) {
+  return own >= (role > Role::kWriter ? Role::kOwner : Role::kMaintainer) && role != Role::kNone;
 }
 
 Decision Decide(const Subject& subject, const Node& node, Role needed) {

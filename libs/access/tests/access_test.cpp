@@ -118,6 +118,27 @@ TEST_CASE("every subject has what its level, grant and ownership give it, and no
   }
 }
 
+TEST_CASE("a token never gives more than its scopes", "[A5]") {
+  for (const Who& who : Everybody()) {
+    for (const Level level : kLevels) {
+      for (const Role most : kRoles) {
+        Subject subject = who.subject;
+        subject.most = most;
+        INFO(who.name << ", level " << int(level) << ", at most " << int(most));
+        CHECK(RoleOf(subject, {.owner_id = kAlice, .level = level}) == std::min(who.On(level), most));
+      }
+    }
+  }
+}
+
+TEST_CASE("maintainers let people read and write, owners everything", "[A3][A4]") {
+  for (const Role own : kRoles) {
+    CHECK_FALSE(MayGrant(own, Role::kNone));
+    for (const Role role : {Role::kReader, Role::kWriter}) CHECK(MayGrant(own, role) == (own >= Role::kMaintainer));
+    for (const Role role : {Role::kMaintainer, Role::kOwner}) CHECK(MayGrant(own, role) == (own == Role::kOwner));
+  }
+}
+
 TEST_CASE("a child is never more open than its parent", "[A4]") {
   const Subject anonymous{};
   CHECK(RoleOf(anonymous, {.owner_id = kAlice, .level = Level::kPublic, .ceiling = Level::kPublic}) == Role::kReader);

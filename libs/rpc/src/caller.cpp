@@ -7,6 +7,11 @@
 #include "pepeunit/base/errors.h"
 
 namespace pepeunit::rpc {
+namespace {
+
+constexpr const char* kReaches[] = {"", ":read", ":write", ":manage"};  // by Reach
+
+}  // namespace
 
 std::string FormatCaller(const Caller& caller) {
   switch (caller.kind) {
@@ -16,7 +21,7 @@ std::string FormatCaller(const Caller& caller) {
       return "service";
     case Caller::Kind::kUser:
       return "user:" + caller.user_id.ToString() + ':' + caller.session_id.ToString() +
-             (caller.administrator ? ":admin" : "");
+             (caller.administrator ? ":admin" : "") + kReaches[static_cast<int>(caller.reach)];
   }
   return "anonymous";
 }
@@ -26,16 +31,19 @@ absl::StatusOr<Caller> ParseCaller(const std::string& text) {
   if (text.empty() || text == "anonymous") return caller;
   if (text == "service") return Caller::Service();
   const std::vector<std::string> parts = absl::StrSplit(ToAbsl(text), ':');
-  if (parts.size() < 3 || parts.size() > 4 || parts[0] != "user") return Unauthenticated("The caller is malformed.");
+  const absl::Status malformed = Unauthenticated("The caller is malformed.");
+  if (parts.size() < 3 || parts[0] != "user") return malformed;
   const auto user = Uuid::Parse(parts[1]), session = Uuid::Parse(parts[2]);
-  if (!user || !session || (parts.size() == 4 && parts[3] != "admin")) {
-    return Unauthenticated("The caller is malformed.");
-  }
+  if (!user || !session) return malformed;
   caller.kind = Caller::Kind::kUser;
   caller.user_id = *user;
   caller.session_id = *session;
-  caller.administrator = parts.size() == 4;
-  return caller;
+  // Whatever else was in the text is missing from what it means.
+  caller.administrator = parts.size() > 3 && parts[3] == "admin";
+  for (int reach = 1; reach < 4; ++reach) {
+    if (':' + parts.back() == kReaches[reach]) caller.reach = static_cast<Caller::Reach>(reach);
+  }
+  return FormatCaller(caller) == text ? absl::StatusOr<Caller>(caller) : malformed;
 }
 
 }  // namespace pepeunit::rpc

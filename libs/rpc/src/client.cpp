@@ -34,6 +34,7 @@ void Channel::Prepare(grpc::ClientContext& context, const Caller& caller, std::c
   context.AddMetadata(kInstanceKey, instance_key_);
   context.AddMetadata(kCaller, FormatCaller(caller));
   if (!caller.if_match.empty()) context.AddMetadata(kIfMatch, caller.if_match);
+  if (!caller.idempotency_key.empty()) context.AddMetadata(kIdempotencyKey, caller.idempotency_key);
   if (!caller.client_address.empty()) context.AddMetadata(kClientAddress, caller.client_address);
   if (const TraceContext& trace = CurrentTrace(); trace.valid()) {
     context.AddMetadata(kTraceparent, trace.Child().ToTraceparent());

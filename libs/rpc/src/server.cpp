@@ -65,6 +65,7 @@ struct Calls::Impl {
     Context call;
     PEPEUNIT_ASSIGN_OR_RETURN(call.caller, ParseCaller(Metadata(*context, kCaller)));
     call.caller.if_match = Metadata(*context, kIfMatch);
+    call.caller.idempotency_key = Metadata(*context, kIdempotencyKey);
     call.caller.client_address = Metadata(*context, kClientAddress);
     call.deadline = std::min(context->deadline(), std::chrono::system_clock::now() + options.longest_call);
     call.cancelled = [context] { return context->IsCancelled(); };

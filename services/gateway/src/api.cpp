@@ -91,7 +91,7 @@ void Api::AnswerOptions(Reply& reply, const std::string& allow) const {
   if (edge_.origins.contains(std::string(reply.request().Header("Origin")))) {
     response.headers.emplace_back("Access-Control-Allow-Methods", allow);
     response.headers.emplace_back("Access-Control-Allow-Headers",
-                                  "Authorization, Content-Type, If-Match, If-None-Match, traceparent");
+                                  "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, traceparent");
     response.headers.emplace_back("Access-Control-Max-Age", "600");
   }
   reply.Send(std::move(response));
@@ -108,13 +108,17 @@ void Api::Operate(std::shared_ptr<Reply> reply, const Binding& binding, const Ca
   auto if_match = IfMatchTag(request.Header("If-Match"));
   if (!if_match.ok()) return reply->Refuse(if_match.status());
 
+  auto key = IdempotencyKey(request.Header("Idempotency-Key"));
+  if (!key.ok()) return reply->Refuse(key.status());
+
   // Who calls is told before what is wrong with the request.
   const std::string_view authorization = request.Header("Authorization");
-  auto proceed = [this, reply, &binding, captures, tag = *std::move(if_match)](absl::StatusOr<rpc::Caller> caller) {
+  auto proceed = [this, reply, &binding, captures, tag = *std::move(if_match), key = *std::move(key)](absl::StatusOr<rpc::Caller> caller) {
     const http::Exchange& q = reply->request();
     const TraceScope scope(q.trace());
     if (!caller.ok()) return reply->Refuse(caller.status());
     caller->if_match = tag;
+    caller->idempotency_key = key;
     caller->client_address = ClientAddress(q, options_.trusted_proxy);
     const auto message = ReadRequest(binding, captures, q.query(), q.body());
     if (!message.ok()) return reply->Refuse(message.status());

@@ -77,6 +77,16 @@ absl::StatusOr<std::string> IfMatchTag(std::string_view if_match) {
   return std::string(tag.substr(1, tag.size() - 2));
 }
 
+absl::StatusOr<std::string> IdempotencyKey(std::string_view header) {
+  std::string_view key = Trim(header);
+  if (header.empty()) return std::string();
+  if (key.size() >= 2 && key.front() == '"' && key.back() == '"') key = key.substr(1, key.size() - 2);
+  const bool visible = std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '"'; });
+  if (key.empty() || key.size() > 128 || !visible)
+    return InvalidField("Idempotency-Key", "must have 1 to 128 visible ASCII characters");
+  return std::string(key);
+}
+
 bool NoneMatchNames(std::string_view if_none_match, std::string_view tag) {
   if (if_none_match.empty()) return false;
   for (std::string_view each : SplitAt(if_none_match, ',')) {

@@ -19,6 +19,10 @@ bool IsJson(std::string_view content_type);
 // matches. INVALID_ARGUMENT for lists, weak tags and what is no tag at all.
 absl::StatusOr<std::string> IfMatchTag(std::string_view if_match);
 
+// The key of an Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header): 1 to 128 visible ASCII characters,
+// with or without quotes; empty when there is none.
+absl::StatusOr<std::string> IdempotencyKey(std::string_view header);
+
 // Whether an If-None-Match header names `tag` (without quotes), by weak comparison.
 bool NoneMatchNames(std::string_view if_none_match, std::string_view tag);
 

@@ -2,9 +2,9 @@
 
 #include <string>
 
+#include "account_store.h"
 #include "pepeunit/rpc/caller.h"
 #include "ports.h"
-#include "store.h"
 
 namespace pepeunit::graph_registry {
 
@@ -17,7 +17,7 @@ struct AccountSettings {
 // People: signing up, in and out (A1). Thread-safe.
 class Accounts {
  public:
-  Accounts(GraphStore& store, SecretBox& secrets, AccountSettings settings)
+  Accounts(AccountStore& store, SecretBox& secrets, AccountSettings settings)
       : store_(store), secrets_(secrets), settings_(settings) {}
 
   absl::Status SignUp(const graph::v1::CreateUserRequest& request, graph::v1::User& out);
@@ -34,7 +34,7 @@ class Accounts {
   absl::Status CountAttempt(const std::string& login);
   absl::Status FillSession(const SessionRow& session, const std::string& refresh, graph::v1::Session& out);
 
-  GraphStore& store_;
+  AccountStore& store_;
   SecretBox& secrets_;
   AccountSettings settings_;
 };

@@ -5,8 +5,10 @@
 #include "accounts.h"
 #include "internals.h"
 #include "links.h"
+#include "nodes.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/graph/v1/internal.grpc.pb.h"
+#include "pepeunit/graph/v1/nodes.grpc.pb.h"
 #include "pepeunit/graph/v1/repo_units.grpc.pb.h"
 #include "pepeunit/graph/v1/units.grpc.pb.h"
 #include "pepeunit/graph/v1/users.grpc.pb.h"
@@ -103,6 +105,23 @@ class LinkHandler final : public Handler<graph::v1::LinkService::CallbackService
   PEPEUNIT_FORWARD(DeleteLink, graph::v1::DeleteLinkRequest, Empty, Delete(x, q.id()))
 };
 
+class NodeHandler final : public Handler<graph::v1::NodeService::CallbackService, Nodes, AdmitPeople> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(GetNode, graph::v1::GetNodeRequest, graph::v1::Node, Get(x, q.id(), r))
+  PEPEUNIT_FORWARD(SetNodeLevel, graph::v1::SetNodeLevelRequest, graph::v1::LevelChange, SetLevel(x, q, r))
+  PEPEUNIT_FORWARD(ListGrants, graph::v1::ListGrantsRequest, graph::v1::ListGrantsResponse, ListGrants(x, q, r))
+  PEPEUNIT_FORWARD(PutGrant, graph::v1::PutGrantRequest, graph::v1::Grant, PutGrant(x, q, r))
+  PEPEUNIT_FORWARD(DeleteGrant, graph::v1::DeleteGrantRequest, Empty, DeleteGrant(x, q))
+};
+
+class AuditHandler final : public Handler<graph::v1::AuditService::CallbackService, Nodes, AdmitPeople> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(ListAuditRecords, graph::v1::ListAuditRecordsRequest, graph::v1::ListAuditRecordsResponse,
+                   ListAudit(x, q, r))
+};
+
 class InternalHandler final : public Handler<graph::v1::GraphInternalService::CallbackService, Internals, AdmitAll> {
  public:
   using Handler::Handler;
@@ -121,17 +140,19 @@ class InternalHandler final : public Handler<graph::v1::GraphInternalService::Ca
 class Handlers {
  public:
   Handlers(rpc::Calls& calls, Accounts& accounts, RepoUnits& repo_units, Units& units, Links& links,
-           Internals& internals)
+           Nodes& nodes, Internals& internals)
       : users_(calls, accounts),
         sessions_(calls, accounts),
         repo_units_(calls, repo_units),
         units_(calls, units),
         variables_(calls, units),
         links_(calls, links),
+        nodes_(calls, nodes),
+        audit_(calls, nodes),
         internals_(calls, internals) {}
 
   std::vector<grpc::Service*> All() {
-    return {&users_, &sessions_, &repo_units_, &units_, &variables_, &links_, &internals_};
+    return {&users_, &sessions_, &repo_units_, &units_, &variables_, &links_, &nodes_, &audit_, &internals_};
   }
 
  private:
@@ -141,6 +162,8 @@ class Handlers {
   UnitHandler units_;
   VariableHandler variables_;
   LinkHandler links_;
+  NodeHandler nodes_;
+  AuditHandler audit_;
   InternalHandler internals_;
 };
 

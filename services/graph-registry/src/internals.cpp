@@ -14,15 +14,6 @@ static_assert(static_cast<int>(access::Role::kReader) == graph::v1::PERMISSION_R
               static_cast<int>(access::Role::kMaintainer) == graph::v1::PERMISSION_MAINTAIN &&
               static_cast<int>(access::Role::kOwner) == graph::v1::PERMISSION_OWN);
 
-// A link lives as long as its creator's rights do.
-bool Holds(const LinkRow& row) {
-  const access::Subject creator{.kind = access::Subject::Kind::kUser,
-                                .id = *Uuid::Parse(row.link.creator_id()),
-                                .owner_id = {},
-                                .administrator = row.creator_administrator};
-  return CheckLink(creator, row.link.type(), row.output, row.input).ok();
-}
-
 // With what a value is checked against, and without what is for people only.
 void AddLink(const LinkRow& row, graph::v1::UnitProfile* out) {
   auto* link = out->add_links();
@@ -43,11 +34,11 @@ absl::Status Internals::Authorize(const rpc::Caller& caller, const graph::v1::Au
       !graph::v1::Permission_IsValid(request.permission())) {
     return InvalidField("permission", "must be READ, WRITE, MAINTAIN or OWN");
   }
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*id, SubjectOf(caller)));
   PEPEUNIT_RETURN_IF_ERROR(Check(SubjectOf(caller), facts, static_cast<access::Role>(request.permission()), "node"));
   out.set_node_type(facts.type);
   if (facts.type == graph::v1::NODE_TYPE_INPUT_VARIABLE || facts.type == graph::v1::NODE_TYPE_OUTPUT_VARIABLE) {
-    PEPEUNIT_ASSIGN_OR_RETURN(VariableRow row, store_.GetVariable(*id));
+    PEPEUNIT_ASSIGN_OR_RETURN(VariableRow row, store_.GetVariable(*id, SubjectOf(caller)));
     out.set_unit_id(facts.parent_id.ToString());
     *out.mutable_variable() = std::move(row.variable);
   }
@@ -60,15 +51,15 @@ absl::Status Internals::UnitProfile(const rpc::Caller& caller, const std::string
   if (!id) return InvalidField("unit_id", "is not a UUID");
   PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit node, store_.GetUnit(*id));
   PEPEUNIT_ASSIGN_OR_RETURN(const UnitSecrets secrets, store_.GetUnitSecrets(*id));
-  PEPEUNIT_ASSIGN_OR_RETURN(auto variables, store_.ListVariables(*id));
+  PEPEUNIT_ASSIGN_OR_RETURN(auto variables, store_.ListVariables(*id, SubjectOf(caller)));
   PEPEUNIT_ASSIGN_OR_RETURN(const auto links, store_.LinksFrom(*id));
   out.set_unit_id(node.id());
   out.set_token_generation(secrets.token_generation);
   out.set_sealed_sync_key(secrets.sealed_sync_key);
   out.set_target_commit(node.version().commit());
-  for (auto& variable : variables) *out.add_variables() = std::move(variable);
+  for (auto& row : variables) *out.add_variables() = std::move(row.variable);
   for (const LinkRow& row : links) {
-    if (!Holds(row)) continue;
+    if (!CheckLink(row).ok()) continue;  // it lives as long as its creator's rights do
     if (out.ByteSizeLong() > kMostProfileBytes) {
       log::Warning("a unit's profile is full; the links that do not fit carry nothing", {{"unit", unit}});
       break;
@@ -81,7 +72,7 @@ absl::Status Internals::UnitProfile(const rpc::Caller& caller, const std::string
 absl::Status Internals::UnitPackage(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitPackage& out) {
   const auto id = Uuid::Parse(unit);
   if (!id) return InvalidField("unit_id", "is not a UUID");
-  const auto facts = store_.GetFacts(*id);
+  const auto facts = store_.GetFacts(*id, SubjectOf(caller));
   if (absl::IsNotFound(facts.status()) || (facts.ok() && facts->type != graph::v1::NODE_TYPE_UNIT))
     return NotFound("unit");
   if (!facts.ok()) return facts.status();

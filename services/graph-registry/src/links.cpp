@@ -1,9 +1,6 @@
 #include "links.h"
 
-#include <google/protobuf/util/time_util.h>
-
 #include "fields.h"
-#include "pepeunit/base/clock.h"
 #include "rights.h"
 
 namespace pepeunit::graph_registry {
@@ -15,7 +12,7 @@ constexpr char kLink[] = "link";
 
 absl::Status Links::Create(const rpc::Caller& caller, const graph::v1::CreateLinkRequest& request,
                            graph::v1::Link& out) {
-  PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
+  PEPEUNIT_RETURN_IF_ERROR(RequireMaker(caller));
   Fields fields;
   const Uuid output_id = fields.Id("output_id", request.output_id()),
              input_id = fields.Id("input_id", request.input_id());
@@ -23,22 +20,20 @@ absl::Status Links::Create(const rpc::Caller& caller, const graph::v1::CreateLin
     fields.Fail("type", "must be LINK_TYPE_WRITE or LINK_TYPE_READ");
   }
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
-  PEPEUNIT_ASSIGN_OR_RETURN(const VariableRow output, store_.GetVariable(output_id));
-  PEPEUNIT_ASSIGN_OR_RETURN(const VariableRow input, store_.GetVariable(input_id));
-  PEPEUNIT_RETURN_IF_ERROR(CheckLink(SubjectOf(caller), request.type(), output, input));
   graph::v1::Link link;
   link.set_id(Uuid::New().ToString());
   link.set_type(request.type());
   link.set_output_id(output_id.ToString());
   link.set_input_id(input_id.ToString());
   link.set_creator_id(caller.user_id.ToString());
-  *link.mutable_created_at() = google::protobuf::util::TimeUtil::MillisecondsToTimestamp(NowMs());
-  if (const absl::Status status = store_.CreateLink(link, most_links_); absl::IsAlreadyExists(status)) {
-    return Error(status.code(), "ALREADY_EXISTS", "These two are linked already.");
-  } else if (!status.ok()) {
-    return status;
+  PEPEUNIT_ASSIGN_OR_RETURN(const LinkRow row, store_.ImagineLink(link));
+  PEPEUNIT_RETURN_IF_ERROR(CheckLink(SubjectOf(caller), row));
+  const auto made = store_.CreateLink(ActorOf(caller, request), link, most_links_);
+  if (absl::IsAlreadyExists(made.status())) {
+    return Error(absl::StatusCode::kAlreadyExists, "ALREADY_EXISTS", "These two are linked already.");
   }
-  out = link;
+  if (!made.ok()) return made.status();
+  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetLink(*made));
   return absl::OkStatus();
 }
 
@@ -47,7 +42,7 @@ absl::Status Links::Get(const rpc::Caller& caller, const std::string& id, graph:
   if (!uuid) return InvalidField("id", "is not a UUID");
   PEPEUNIT_ASSIGN_OR_RETURN(graph::v1::Link link, store_.GetLink(*uuid));
   for (const std::string& end : {link.output_id(), link.input_id()}) {
-    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(end)));
+    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(end), SubjectOf(caller)));
     if (!Check(caller, facts, access::Role::kReader, kLink).ok()) return NotFound(kLink);
   }
   out = std::move(link);
@@ -74,9 +69,9 @@ absl::Status Links::Delete(const rpc::Caller& caller, const std::string& id) {
   PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
   absl::Status refused;
   for (const std::string& end : {link.output_id(), link.input_id()}) {
-    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(end)));
+    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(end), SubjectOf(caller)));
     refused = Check(caller, facts, access::Role::kMaintainer, kLink);
-    if (refused.ok()) return store_.DeleteLink(*Uuid::Parse(id));
+    if (refused.ok()) return store_.DeleteLink(ActorOf(caller), *Uuid::Parse(id));
   }
   return refused;
 }

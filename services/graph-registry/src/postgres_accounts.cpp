@@ -1,7 +1,6 @@
-#include <google/protobuf/util/time_util.h>
+#include "postgres_accounts.h"
 
 #include "pepeunit/base/errors.h"
-#include "postgres_store.h"
 #include "rows.h"
 
 namespace pepeunit::graph_registry {
@@ -20,13 +19,7 @@ std::string UserColumns() { return "a.id, a.login, a.administrator, " + MsOf("n.
 
 }  // namespace
 
-absl::Status PostgresStore::Change(const char* name, const std::function<absl::Status(pqxx::work&)>& body) {
-  const absl::Status status = pool_.Transact(name, body);
-  if (status.ok() && relay_ != nullptr) relay_->Kick();
-  return status;
-}
-
-absl::Status PostgresStore::CreateAccount(const Account& account) {
+absl::Status PostgresAccounts::CreateAccount(const Account& account) {
   return pool_.Transact("create account", [&](pqxx::work& tx) {
     const auto& user = account.user;
     InsertNode(tx, user.id(), graph::v1::NODE_TYPE_USER, "", user.id(), user.login(),
@@ -37,7 +30,7 @@ absl::Status PostgresStore::CreateAccount(const Account& account) {
   });
 }
 
-absl::StatusOr<Account> PostgresStore::FindAccount(const std::string& login) {
+absl::StatusOr<Account> PostgresAccounts::FindAccount(const std::string& login) {
   return pool_.Query<Account>("find account", [&](pqxx::work& tx) -> absl::StatusOr<Account> {
     const auto rows = tx.exec_params(
         "SELECT " + UserColumns() + ", a.password_hash FROM account a JOIN node n USING (id) WHERE a.login = $1",
@@ -47,7 +40,7 @@ absl::StatusOr<Account> PostgresStore::FindAccount(const std::string& login) {
   });
 }
 
-absl::StatusOr<graph::v1::User> PostgresStore::GetUser(const Uuid& id) {
+absl::StatusOr<graph::v1::User> PostgresAccounts::GetUser(const Uuid& id) {
   return pool_.Query<graph::v1::User>("get user", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::User> {
     const auto rows = tx.exec_params(
         "SELECT " + UserColumns() + " FROM account a JOIN node n USING (id) WHERE a.id = $1", id.ToString());
@@ -56,13 +49,13 @@ absl::StatusOr<graph::v1::User> PostgresStore::GetUser(const Uuid& id) {
   });
 }
 
-absl::StatusOr<bool> PostgresStore::HasAdministrator() {
+absl::StatusOr<bool> PostgresAccounts::HasAdministrator() {
   return pool_.Query<bool>("has administrator", [](pqxx::work& tx) -> absl::StatusOr<bool> {
     return !tx.exec("SELECT 1 FROM account WHERE administrator LIMIT 1").empty();
   });
 }
 
-absl::Status PostgresStore::CreateSession(const SessionRow& session, const std::string& refresh_hash) {
+absl::Status PostgresAccounts::CreateSession(const SessionRow& session, const std::string& refresh_hash) {
   constexpr int kMostSessions = 100;  // of one user
   return pool_.Transact("create session", [&](pqxx::work& tx) {
     const std::string user = session.user_id.ToString();
@@ -78,7 +71,7 @@ absl::Status PostgresStore::CreateSession(const SessionRow& session, const std::
   });
 }
 
-absl::StatusOr<SessionRow> PostgresStore::FindSession(const std::string& refresh_hash) {
+absl::StatusOr<SessionRow> PostgresAccounts::FindSession(const std::string& refresh_hash) {
   return pool_.Query<SessionRow>("find session", [&](pqxx::work& tx) -> absl::StatusOr<SessionRow> {
     const auto rows = tx.exec_params(
         "SELECT id, user_id, " + MsOf("expires_at") + " FROM session WHERE refresh_hash = $1 AND expires_at > now()",
@@ -88,7 +81,7 @@ absl::StatusOr<SessionRow> PostgresStore::FindSession(const std::string& refresh
   });
 }
 
-absl::StatusOr<SessionRow> PostgresStore::RotateSession(const std::string& refresh_hash, const std::string& new_hash,
+absl::StatusOr<SessionRow> PostgresAccounts::RotateSession(const std::string& refresh_hash, const std::string& new_hash,
                                                         std::int64_t new_expires_at_ms) {
   // The end of a stolen session has to be committed, so it cannot be an error inside the transaction.
   auto rotated = pool_.Query<std::optional<SessionRow>>(
@@ -107,7 +100,7 @@ absl::StatusOr<SessionRow> PostgresStore::RotateSession(const std::string& refre
   return **rotated;
 }
 
-absl::Status PostgresStore::DeleteSession(const Uuid& id, const Uuid& user) {
+absl::Status PostgresAccounts::DeleteSession(const Uuid& id, const Uuid& user) {
   return pool_.Transact("delete session", [&](pqxx::work& tx) {
     const auto deleted =
         tx.exec_params("DELETE FROM session WHERE id = $1 AND user_id = $2", id.ToString(), user.ToString());
@@ -115,7 +108,7 @@ absl::Status PostgresStore::DeleteSession(const Uuid& id, const Uuid& user) {
   });
 }
 
-absl::StatusOr<Failures> PostgresStore::GetFailures(const std::string& login) {
+absl::StatusOr<Failures> PostgresAccounts::GetFailures(const std::string& login) {
   return pool_.Query<Failures>("get failures", [&](pqxx::work& tx) -> absl::StatusOr<Failures> {
     const auto rows =
         tx.exec_params("SELECT failures, " + MsOf("(now() - last_at)") + " FROM login_failure WHERE login = $1", login);
@@ -124,7 +117,7 @@ absl::StatusOr<Failures> PostgresStore::GetFailures(const std::string& login) {
   });
 }
 
-absl::StatusOr<bool> PostgresStore::AddFailure(const std::string& login, int expected) {
+absl::StatusOr<bool> PostgresAccounts::AddFailure(const std::string& login, int expected) {
   return pool_.Query<bool>("add failure", [&](pqxx::work& tx) -> absl::StatusOr<bool> {
     tx.exec("DELETE FROM login_failure WHERE last_at < now() - interval '1 day'");
     const auto counted = tx.exec_params(
@@ -135,27 +128,17 @@ absl::StatusOr<bool> PostgresStore::AddFailure(const std::string& login, int exp
   });
 }
 
-absl::Status PostgresStore::ForgiveFailure(const std::string& login) {
+absl::Status PostgresAccounts::ForgiveFailure(const std::string& login) {
   return pool_.Transact("forgive failure", [&](pqxx::work& tx) {
     tx.exec_params("UPDATE login_failure SET failures = failures - 1 WHERE login = $1 AND failures > 0", login);
     return absl::OkStatus();
   });
 }
 
-absl::Status PostgresStore::ClearFailures(const std::string& login) {
+absl::Status PostgresAccounts::ClearFailures(const std::string& login) {
   return pool_.Transact("clear failures", [&](pqxx::work& tx) {
     tx.exec_params("DELETE FROM login_failure WHERE login = $1", login);
     return absl::OkStatus();
-  });
-}
-
-absl::StatusOr<NodeFacts> PostgresStore::GetFacts(const Uuid& id) {
-  return pool_.Query<NodeFacts>("get facts", [&](pqxx::work& tx) -> absl::StatusOr<NodeFacts> {
-    const auto rows = tx.exec_params(
-        std::string("SELECT ") + kFactColumns + " FROM node n LEFT JOIN node p ON p.id = n.parent_id WHERE n.id = $1",
-        id.ToString());
-    if (rows.empty()) return NotFound("node");
-    return ReadFacts(rows[0], 0);
   });
 }
 

@@ -57,12 +57,14 @@ void AppendChanged(pqxx::work& tx, const std::string& id) {
 
 }  // namespace
 
-absl::Status PostgresStore::CreateRepoUnit(const graph::v1::RepoUnit& repo, const std::string& sealed_credentials) {
-  return Change("create repo_unit", [&](pqxx::work& tx) {
+absl::StatusOr<Uuid> PostgresStore::CreateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
+                                                   const std::string& sealed_credentials) {
+  return Make("create repo_unit", actor, repo.id(), [&](pqxx::work& tx) {
     InsertNode(tx, repo.id(), graph::v1::NODE_TYPE_REPO_UNIT, "", repo.owner_id(), repo.name(), repo.level());
     tx.exec_params(
         "INSERT INTO repo_unit (id, url, private, sealed_credentials, sync_period_s) VALUES ($1, $2, $3, $4, $5)",
         repo.id(), repo.url(), repo.private_(), pqxx::binarystring(sealed_credentials), repo.sync_period().seconds());
+    Audit(tx, actor, "repo_unit.create", repo.id(), {{"url", repo.url()}, {"private", repo.private_()}});
     AppendChanged(tx, repo.id());
     return absl::OkStatus();
   });
@@ -90,7 +92,7 @@ absl::StatusOr<std::vector<graph::v1::RepoUnit>> PostgresStore::ListRepoUnits(co
   });
 }
 
-absl::Status PostgresStore::UpdateRepoUnit(const graph::v1::RepoUnit& repo,
+absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                                            const std::optional<std::string>& sealed_credentials,
                                            std::int64_t expected_version) {
   return Change("update repo_unit", [&](pqxx::work& tx) -> absl::Status {
@@ -102,12 +104,17 @@ absl::Status PostgresStore::UpdateRepoUnit(const graph::v1::RepoUnit& repo,
       tx.exec_params("UPDATE repo_unit SET sealed_credentials = $2 WHERE id = $1", repo.id(),
                      pqxx::binarystring(*sealed_credentials));
     }
+    Audit(tx, actor, "repo_unit.update", repo.id(),
+          {{"level", common::v1::AccessLevel_Name(repo.level())},
+           {"default_branch", repo.default_branch()},
+           {"sync_period_s", repo.sync_period().seconds()},
+           {"credentials", sealed_credentials ? "replaced" : "kept"}});
     AppendChanged(tx, repo.id());
     return absl::OkStatus();
   });
 }
 
-absl::Status PostgresStore::DeleteRepoUnit(const Uuid& id) {
+absl::Status PostgresStore::DeleteRepoUnit(const Actor& actor, const Uuid& id) {
   return Change("delete repo_unit", [&](pqxx::work& tx) -> absl::Status {
     const std::string text = id.ToString();
     // Locks the row, so that no unit is made from it meanwhile.
@@ -117,6 +124,7 @@ absl::Status PostgresStore::DeleteRepoUnit(const Uuid& id) {
       return Error(absl::StatusCode::kFailedPrecondition, "IN_USE",
                    std::to_string(units) + " units are made from this repository; delete them first.");
     }
+    Audit(tx, actor, "repo_unit.delete", text);
     tx.exec_params("DELETE FROM node WHERE id = $1", text);
     bus::v1::Event event;
     event.mutable_repo_unit_changed()->set_repo_unit_id(text);
@@ -126,11 +134,12 @@ absl::Status PostgresStore::DeleteRepoUnit(const Uuid& id) {
   });
 }
 
-absl::Status PostgresStore::RequestSync(const Uuid& id) {
+absl::Status PostgresStore::RequestSync(const Actor& actor, const Uuid& id) {
   return Change("request sync", [&](pqxx::work& tx) -> absl::Status {
     const auto updated =
         tx.exec_params("UPDATE repo_unit SET sync_requests = sync_requests + 1 WHERE id = $1", id.ToString());
     if (updated.affected_rows() == 0) return NotFound("repository");
+    Audit(tx, actor, "repo_unit.sync", id.ToString());
     AppendChanged(tx, id.ToString());
     return absl::OkStatus();
   });

@@ -76,7 +76,7 @@ absl::Status ApplyFields(const graph::v1::UpdateRepoUnitRequest& request, graph:
 
 absl::Status RepoUnits::Create(const rpc::Caller& caller, const graph::v1::CreateRepoUnitRequest& request,
                                graph::v1::RepoUnit& out) {
-  PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
+  PEPEUNIT_RETURN_IF_ERROR(RequireMaker(caller));
   Fields fields;
   graph::v1::RepoUnit repo;
   const Uuid id = Uuid::New();
@@ -103,8 +103,10 @@ absl::Status RepoUnits::Create(const rpc::Caller& caller, const graph::v1::Creat
   if (request.has_credentials()) {
     PEPEUNIT_ASSIGN_OR_RETURN(sealed, secrets_.SealCredentials(id, request.credentials()));
   }
-  PEPEUNIT_RETURN_IF_ERROR(store_.CreateRepoUnit(repo, sealed));
-  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetRepoUnit(id));
+  graph::v1::CreateRepoUnitRequest open = request;
+  open.clear_credentials();
+  PEPEUNIT_ASSIGN_OR_RETURN(const Uuid made, store_.CreateRepoUnit(ActorOf(caller, open), repo, sealed));
+  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetRepoUnit(made));
   return absl::OkStatus();
 }
 
@@ -113,7 +115,7 @@ absl::Status RepoUnits::Get(const rpc::Caller& caller, const std::string& id, gr
   if (!uuid) return InvalidField("id", "is not a UUID");
   auto repo = store_.GetRepoUnit(*uuid);
   if (!repo.ok()) return repo.status();
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*uuid));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*uuid, SubjectOf(caller)));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kReader, kWhat));
   out = *std::move(repo);
   return absl::OkStatus();
@@ -138,9 +140,8 @@ absl::Status RepoUnits::UpdateOnce(const rpc::Caller& caller, const graph::v1::U
   graph::v1::RepoUnit repo;
   PEPEUNIT_RETURN_IF_ERROR(Get(caller, request.id(), repo));
   const Uuid id = *Uuid::Parse(repo.id());
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(id));
-  const auto needed = request.has_level() ? access::Role::kOwner : access::Role::kMaintainer;
-  PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, needed, kWhat));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(id, SubjectOf(caller)));
+  PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kMaintainer, kWhat));
   PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller, repo.etag()));
   PEPEUNIT_RETURN_IF_ERROR(ApplyFields(request, &repo));
   if (request.has_default_branch()) {
@@ -151,7 +152,7 @@ absl::Status RepoUnits::UpdateOnce(const rpc::Caller& caller, const graph::v1::U
   if (request.has_credentials()) {
     PEPEUNIT_ASSIGN_OR_RETURN(sealed, secrets_.SealCredentials(id, request.credentials()));
   }
-  PEPEUNIT_RETURN_IF_ERROR(store_.UpdateRepoUnit(repo, sealed, expected));
+  PEPEUNIT_RETURN_IF_ERROR(store_.UpdateRepoUnit(ActorOf(caller), repo, sealed, expected));
   PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetRepoUnit(id));
   return absl::OkStatus();
 }
@@ -171,16 +172,16 @@ absl::Status RepoUnits::CheckBranch(const std::string& repo, const std::string& 
 absl::Status RepoUnits::Delete(const rpc::Caller& caller, const std::string& id) {
   graph::v1::RepoUnit repo;
   PEPEUNIT_RETURN_IF_ERROR(Get(caller, id, repo));
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(id)));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(id), SubjectOf(caller)));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kOwner, kWhat));
-  return store_.DeleteRepoUnit(facts.id);
+  return store_.DeleteRepoUnit(ActorOf(caller), facts.id);
 }
 
 absl::Status RepoUnits::Sync(const rpc::Caller& caller, const std::string& id, graph::v1::RepoUnit& out) {
   PEPEUNIT_RETURN_IF_ERROR(Get(caller, id, out));
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(id)));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(id), SubjectOf(caller)));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kMaintainer, kWhat));
-  PEPEUNIT_RETURN_IF_ERROR(store_.RequestSync(facts.id));
+  PEPEUNIT_RETURN_IF_ERROR(store_.RequestSync(ActorOf(caller), facts.id));
   PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetRepoUnit(facts.id));
   return absl::OkStatus();
 }

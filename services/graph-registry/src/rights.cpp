@@ -2,12 +2,28 @@
 
 #include <charconv>
 
+#include "pepeunit/base/bytes.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/schema/schema.h"
 #include "pepeunit/values/values.h"
 
 namespace pepeunit::graph_registry {
 namespace {
+
+constexpr char kEnd[] = "variable";
+
+access::Role MostOf(rpc::Caller::Reach reach) {
+  switch (reach) {
+    case rpc::Caller::Reach::kAll:
+    case rpc::Caller::Reach::kManage:
+      return access::Role::kOwner;
+    case rpc::Caller::Reach::kWrite:
+      return access::Role::kWriter;
+    case rpc::Caller::Reach::kRead:
+      break;
+  }
+  return access::Role::kReader;
+}
 
 bool HasIfMatch(const rpc::Caller& caller) { return !caller.if_match.empty() && caller.if_match != "*"; }
 
@@ -33,7 +49,19 @@ access::Subject SubjectOf(const rpc::Caller& caller) {
   return {.kind = access::Subject::Kind::kUser,
           .id = caller.user_id,
           .owner_id = {},
-          .administrator = caller.administrator};
+          .administrator = caller.administrator,
+          .most = MostOf(caller.reach)};
+}
+
+Actor ActorOf(const rpc::Caller& caller) { return {.user = caller.user_id, .client_address = caller.client_address}; }
+
+Actor ActorOf(const rpc::Caller& caller, const google::protobuf::Message& request) {
+  Actor actor = ActorOf(caller);
+  actor.idempotency_key = caller.idempotency_key;
+  if (!actor.idempotency_key.empty()) {
+    actor.request_hash = Sha256(AsBytes(std::string(request.GetTypeName()) + '\n' + request.SerializeAsString()));
+  }
+  return actor;
 }
 
 absl::Status Check(const access::Subject& subject, const NodeFacts& facts, access::Role needed,
@@ -57,6 +85,12 @@ absl::Status Check(const rpc::Caller& caller, const NodeFacts& facts, access::Ro
 
 absl::Status RequireUser(const rpc::Caller& caller) {
   return caller.signed_in() ? absl::OkStatus() : Unauthenticated("Sign in first: POST /api/v1/sessions.");
+}
+
+absl::Status RequireMaker(const rpc::Caller& caller) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
+  return MostOf(caller.reach) >= access::Role::kMaintainer ? absl::OkStatus()
+                                                           : Forbidden("The scopes of this token do not allow that.");
 }
 
 absl::Status RequireService(const rpc::Caller& caller) {
@@ -84,10 +118,15 @@ absl::Status ReadAndUpdate(const rpc::Caller& caller, const std::function<absl::
   return status;
 }
 
-absl::Status CheckLink(const access::Subject& creator, graph::v1::LinkType type, const VariableRow& output,
-                       const VariableRow& input) {
-  PEPEUNIT_RETURN_IF_ERROR(Check(creator, output.facts, access::Role::kReader, "variable"));
-  PEPEUNIT_RETURN_IF_ERROR(Check(creator, input.facts, access::Role::kReader, "variable"));
+absl::Status CheckLink(const access::Subject& creator, const LinkRow& row) {
+  const VariableRow &output = row.output, &input = row.input;
+  const bool write = row.link.type() == graph::v1::LINK_TYPE_WRITE;
+  // The unit at the pulling or pushing end speaks for who maintains it, at the other end.
+  const bool maintains_output = Check(creator, output.facts, access::Role::kMaintainer, kEnd).ok();
+  const bool peer_reads = !write && output.granted_to_peer >= access::Role::kReader;
+  const bool peer_writes = write && maintains_output && input.granted_to_peer >= access::Role::kWriter;
+  if (!peer_reads) PEPEUNIT_RETURN_IF_ERROR(Check(creator, output.facts, access::Role::kReader, kEnd));
+  if (!peer_writes) PEPEUNIT_RETURN_IF_ERROR(Check(creator, input.facts, access::Role::kReader, kEnd));
   const auto ends = [](const std::string& field, const std::string& what) {
     return WithViolations(Error(absl::StatusCode::kInvalidArgument, "INCOMPATIBLE_ENDS", field + ": " + what),
                           {{field, what}});
@@ -99,14 +138,23 @@ absl::Status CheckLink(const access::Subject& creator, graph::v1::LinkType type,
     return ends("input_id", std::string("takes ") + schema::TypeName(to.type) + ", which the output's " +
                                 schema::TypeName(from.type) + " can never be");
   }
-  const bool write = type == graph::v1::LINK_TYPE_WRITE;
-  PEPEUNIT_RETURN_IF_ERROR(
-      Check(creator, input.facts, write ? access::Role::kWriter : access::Role::kMaintainer, "variable"));
+  if (!peer_writes) {
+    PEPEUNIT_RETURN_IF_ERROR(
+        Check(creator, input.facts, write ? access::Role::kWriter : access::Role::kMaintainer, kEnd));
+  }
   if (write && !input.variable.writable_by_links()) {
     return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE",
                  "This input does not let links of type WRITE write it.");
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckLink(const LinkRow& row) {
+  return CheckLink({.kind = access::Subject::Kind::kUser,
+                    .id = *Uuid::Parse(row.link.creator_id()),
+                    .owner_id = {},
+                    .administrator = row.creator_administrator},
+                   row);
 }
 
 }  // namespace pepeunit::graph_registry

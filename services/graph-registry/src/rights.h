@@ -23,8 +23,14 @@ absl::Status Check(const access::Subject& subject, const NodeFacts& facts, acces
 // The same for the caller. One without registration who may see the node is UNAUTHENTICATED: signing in may help.
 absl::Status Check(const rpc::Caller& caller, const NodeFacts& facts, access::Role needed, const std::string& what);
 
+Actor ActorOf(const rpc::Caller& caller);
+// With the caller's idempotency key, for a request that makes something. What is secret in it must be cleared.
+Actor ActorOf(const rpc::Caller& caller, const google::protobuf::Message& request);
+
 // UNAUTHENTICATED unless a user is signed in.
 absl::Status RequireUser(const rpc::Caller& caller);
+// A user who may make nodes: PERMISSION_DENIED to a token whose scopes end before that.
+absl::Status RequireMaker(const rpc::Caller& caller);
 // PERMISSION_DENIED unless another service calls on its own behalf.
 absl::Status RequireService(const rpc::Caller& caller);
 
@@ -38,8 +44,10 @@ absl::Status VersionMismatch();
 // If-Match does not mind what others changed: his change is made again on what they left.
 absl::Status ReadAndUpdate(const rpc::Caller& caller, const std::function<absl::Status()>& update);
 
-// Whether a link's creator may still join its ends, and the ends still agree (G2).
-absl::Status CheckLink(const access::Subject& creator, graph::v1::LinkType type, const VariableRow& output,
-                       const VariableRow& input);
+// Whether a link's creator may join its ends, and the ends agree (G2). What he may not himself, a unit whose variable he
+// maintains may let him: one that was given a role at the other end.
+absl::Status CheckLink(const access::Subject& creator, const LinkRow& row);
+// The same for who drew it, by what he may now.
+absl::Status CheckLink(const LinkRow& row);
 
 }  // namespace pepeunit::graph_registry

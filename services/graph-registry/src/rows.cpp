@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "pepeunit/base/errors.h"
+#include "pepeunit/base/trace.h"
 #include "rights.h"
 
 namespace pepeunit::graph_registry {
@@ -19,6 +20,21 @@ int LowestVisible(const access::Subject& viewer) {
     lowest = level;
   }
   return lowest;
+}
+
+// graph.v1.SubjectKind; 0 for those who can have no grant.
+int KindOf(const access::Subject& viewer) {
+  switch (viewer.kind) {
+    case access::Subject::Kind::kUser:
+      return graph::v1::SUBJECT_KIND_USER;
+    case access::Subject::Kind::kUnit:
+      return graph::v1::SUBJECT_KIND_UNIT;
+    case access::Subject::Kind::kRemoteUser:
+      return graph::v1::SUBJECT_KIND_REMOTE_USER;
+    case access::Subject::Kind::kAnonymous:
+      break;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -39,13 +55,25 @@ void ReadTime(const pqxx::field& milliseconds, google::protobuf::Timestamp* out)
 
 std::string MsOf(const std::string& column) { return "(extract(epoch FROM " + column + ") * 1000)::bigint"; }
 
-std::string VisibleTo(pqxx::work& tx, const access::Subject& viewer, const std::string& owner,
-                      const std::string& level) {
-  std::string condition = level + " >= " + std::to_string(LowestVisible(viewer));
+std::string GrantTo(const std::string& n, const std::string& kind, const std::string& subject) {
+  return "coalesce((SELECT max(g.role) FROM node_grant g WHERE g.node_id IN (" + n + ".id, " + n +
+         ".parent_id) AND g.subject_kind = " + kind + " AND g.subject_id = " + subject + "), 0)";
+}
+
+std::string GrantTo(pqxx::work& tx, const std::string& n, const access::Subject& viewer) {
+  const int kind = KindOf(viewer);
+  if (kind == 0) return "0";
+  return GrantTo(n, std::to_string(kind), tx.quote(viewer.id.ToString()) + "::uuid");
+}
+
+std::string VisibleTo(pqxx::work& tx, const access::Subject& viewer, const std::string& n, const std::string& p) {
+  std::string condition =
+      "least(" + n + ".level, " + p + ".level) >= " + std::to_string(LowestVisible(viewer));  // ignores NULL
   if (viewer.kind == access::Subject::Kind::kUser) {
-    condition = "(" + condition + " OR " + owner + " = " + tx.quote(viewer.id.ToString()) + "::uuid)";
+    condition += " OR " + n + ".owner_id = " + tx.quote(viewer.id.ToString()) + "::uuid";
   }
-  return condition;
+  if (KindOf(viewer) != 0 && !viewer.administrator) condition += " OR " + GrantTo(tx, n, viewer) + " > 0";
+  return '(' + condition + ')';
 }
 
 std::string VisibleIds(pqxx::work& tx, const access::Subject& viewer, graph::v1::NodeType type, const Page& page) {
@@ -59,8 +87,22 @@ std::string VisibleIds(pqxx::work& tx, const access::Subject& viewer, graph::v1:
   if (viewer.kind == access::Subject::Kind::kUser) {
     ranges += from + "owner_id = " + tx.quote(viewer.id.ToString()) + "::uuid" + after + ") UNION ";
   }
+  if (KindOf(viewer) != 0 && !viewer.administrator) {
+    ranges += "(SELECT node_id AS id FROM node_grant WHERE subject_kind = " + std::to_string(KindOf(viewer)) +
+              " AND subject_id = " + tx.quote(viewer.id.ToString()) +
+              "::uuid AND node_type = " + std::to_string(static_cast<int>(type)) + " AND node_id > " +
+              tx.quote(page.after.ToString()) + "::uuid ORDER BY node_id LIMIT " + std::to_string(page.limit + 1) +
+              ") UNION ";
+  }
   ranges.resize(ranges.size() - std::string(" UNION ").size());
   return "SELECT id FROM (" + ranges + ") visible ORDER BY id LIMIT " + std::to_string(page.limit + 1);
+}
+
+std::string FactColumns(const std::string& n, const std::string& p, const std::string& grant) {
+  std::string columns;
+  for (const char* column : {"id", "type", "parent_id", "owner_id", "level", "version", "name"})
+    columns += n + '.' + column + ", ";
+  return columns + p + ".level, " + grant;
 }
 
 NodeFacts ReadFacts(const pqxx::row& row, int first) {
@@ -72,7 +114,9 @@ NodeFacts ReadFacts(const pqxx::row& row, int first) {
   facts.access.owner_id = ReadUuid(at(3));
   facts.access.level = static_cast<access::Level>(at(4).as<int>());
   facts.version = at(5).as<std::int64_t>();
-  if (!at(6).is_null()) facts.access.ceiling = static_cast<access::Level>(at(6).as<int>());
+  facts.name = at(6).c_str();
+  if (!at(7).is_null()) facts.access.ceiling = static_cast<access::Level>(at(7).as<int>());
+  facts.access.granted = static_cast<access::Role>(at(8).as<int>());
   return facts;
 }
 
@@ -87,11 +131,53 @@ absl::Status Touch(pqxx::work& tx, const Uuid& id, const std::string& name, int 
   return VersionMismatch();
 }
 
+graph::v1::Variable ReadVariable(const pqxx::field& definition, const pqxx::field& unit, const NodeFacts& facts) {
+  graph::v1::Variable variable;
+  variable.ParseFromString(ReadBytes(definition));
+  variable.set_id(facts.id.ToString());
+  variable.set_unit_id(unit.c_str());
+  variable.set_level(static_cast<common::v1::AccessLevel>(facts.access.level));
+  return variable;
+}
+
 void InsertNode(pqxx::work& tx, const std::string& id, graph::v1::NodeType type, const std::string& parent,
                 const std::string& owner, const std::string& name, int level) {
   tx.exec_params(
       "INSERT INTO node (id, type, parent_id, owner_id, name, level) VALUES ($1, $2, nullif($3, '')::uuid, $4, $5, $6)",
       id, static_cast<int>(type), parent, owner, name, level);
+}
+
+void SetVariableLevels(pqxx::work& tx, const std::string& unit, int level, bool all) {
+  tx.exec_params("UPDATE node SET level = $2, version = version + 1, updated_at = now() WHERE parent_id = $1 AND level " +
+                     std::string(all ? "<>" : ">") + " $2",
+                 unit, level);
+}
+
+void Audit(pqxx::work& tx, const Actor& actor, const std::string& action, const std::string& node,
+           const nlohmann::json& details) {
+  tx.exec_params(
+      "INSERT INTO audit (id, actor_id, action, node_id, node_type, node_name, owner_id, details, client_address, trace_id)"
+      " SELECT $1, nullif($2, $3)::uuid, $4, n.id, n.type, n.name, n.owner_id, $5, $6, $7 FROM node n WHERE n.id = $8",
+      Uuid::New().ToString(), actor.user.ToString(), Uuid().ToString(), action, details.dump(), actor.client_address,
+      CurrentTrace().valid() ? CurrentTrace().TraceIdHex() : "", node);
+}
+
+absl::StatusOr<std::optional<Uuid>> MadeBefore(pqxx::work& tx, const Actor& actor, const std::string& id) {
+  if (actor.idempotency_key.empty()) return std::nullopt;
+  tx.exec("DELETE FROM idempotency WHERE created_at < now() - interval '1 day'");
+  const std::string user = actor.user.ToString();
+  // Waits for another request with the same key to end.
+  const auto added = tx.exec_params(
+      "INSERT INTO idempotency (user_id, key, request_hash, made_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+      user, actor.idempotency_key, pqxx::binarystring(actor.request_hash), id);
+  if (added.affected_rows() == 1) return std::nullopt;
+  const auto row = tx.exec_params1("SELECT request_hash, made_id FROM idempotency WHERE user_id = $1 AND key = $2", user,
+                                   actor.idempotency_key);
+  if (ReadBytes(row[0]) != actor.request_hash) {
+    return Error(absl::StatusCode::kInvalidArgument, "IDEMPOTENCY_MISMATCH",
+                 "This Idempotency-Key came with another request before; use a new one.");
+  }
+  return ReadUuid(row[1]);
 }
 
 }  // namespace pepeunit::graph_registry

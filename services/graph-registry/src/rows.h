@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <pqxx/pqxx>
 #include <string>
 
@@ -14,10 +15,14 @@ Uuid ReadUuid(const pqxx::field& field);  // nil for NULL
 std::string ReadBytes(const pqxx::field& field);
 void ReadTime(const pqxx::field& milliseconds, google::protobuf::Timestamp* out);
 
-// The condition under which a viewer may see a node, of its owner and (effective) level; what libs/access says of nodes
-// without grants, asked of it for each level.
-std::string VisibleTo(pqxx::work& tx, const access::Subject& viewer, const std::string& owner,
-                      const std::string& level);
+// The highest role granted on the node `n` or its parent, as an expression: to the subject whose kind and id the two
+// other expressions say, or to a viewer.
+std::string GrantTo(const std::string& n, const std::string& kind, const std::string& subject);
+std::string GrantTo(pqxx::work& tx, const std::string& n, const access::Subject& viewer);
+
+// The condition under which a viewer may see the node `n` whose parent is `p`: what libs/access says of nodes without
+// grants, asked of it for each level, or a grant.
+std::string VisibleTo(pqxx::work& tx, const access::Subject& viewer, const std::string& n, const std::string& p);
 // A query for the ids of the nodes of a type without parents that the viewer may see: a page and one more, in order.
 // It takes them from one range of an index for each way to see them, so its cost does not grow with the nodes that
 // the viewer may not see.
@@ -25,14 +30,27 @@ std::string VisibleIds(pqxx::work& tx, const access::Subject& viewer, graph::v1:
 
 std::string MsOf(const std::string& column);
 
-// Columns of GetFacts' query, beginning at `first`.
-inline constexpr char kFactColumns[] = "n.id, n.type, n.parent_id, n.owner_id, n.level, n.version, p.level";
+// The columns that ReadFacts reads, beginning at `first`: of the node `n` whose parent is `p` (it may have none).
+inline constexpr int kFacts = 9;
+std::string FactColumns(const std::string& n, const std::string& p, const std::string& grant);
 NodeFacts ReadFacts(const pqxx::row& row, int first);
+
+// `definition`, `unit_id`, and the node's own level and id.
+graph::v1::Variable ReadVariable(const pqxx::field& definition, const pqxx::field& unit, const NodeFacts& facts);
 
 // Raises the version; NOT_FOUND or VERSION_MISMATCH when the row is not as expected.
 absl::Status Touch(pqxx::work& tx, const Uuid& id, const std::string& name, int level, std::int64_t expected_version,
                    const std::string& what);
+// Closes the variables of a unit that are more open than it, or gives all of them its level.
+void SetVariableLevels(pqxx::work& tx, const std::string& unit, int level, bool all);
 void InsertNode(pqxx::work& tx, const std::string& id, graph::v1::NodeType type, const std::string& parent,
                 const std::string& owner, const std::string& name, int level);
+
+// Writes into the audit that the actor did `action` to a node that is there now. `details` are facts, never secrets.
+void Audit(pqxx::work& tx, const Actor& actor, const std::string& action, const std::string& node,
+           const nlohmann::json& details = nlohmann::json::object());
+
+// The node that a request with the same idempotency key made; else `id` is remembered for the next one.
+absl::StatusOr<std::optional<Uuid>> MadeBefore(pqxx::work& tx, const Actor& actor, const std::string& id);
 
 }  // namespace pepeunit::graph_registry

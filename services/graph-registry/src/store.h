@@ -12,28 +12,21 @@
 #include "pepeunit/base/uuid.h"
 #include "pepeunit/bus/v1/events.pb.h"
 #include "pepeunit/graph/v1/internal.pb.h"
+#include "pepeunit/graph/v1/nodes.pb.h"
 #include "pepeunit/graph/v1/repo_units.pb.h"
 #include "pepeunit/graph/v1/units.pb.h"
-#include "pepeunit/graph/v1/users.pb.h"
 
-// Where the graph is kept. Each call is one transaction, with the events that tell of its change. Thread-safe.
-// Absent things are NOT_FOUND, taken unique values ALREADY_EXISTS, lost connections UNAVAILABLE.
+// Where the graph is kept. Each call is one transaction, with the events that tell of its change and the audit of who
+// made it. Thread-safe. Absent things are NOT_FOUND, taken unique values ALREADY_EXISTS, lost connections UNAVAILABLE.
 namespace pepeunit::graph_registry {
 
-struct Account {
-  graph::v1::User user;
-  std::string password_hash;
-};
-
-struct SessionRow {
-  Uuid id, user_id;
-  std::int64_t expires_at_ms = 0;
-};
-
-// Wrong passwords for one login since the last right one.
-struct Failures {
-  int count = 0;
-  std::int64_t age_ms = 0;  // since the last of them
+// Who makes a change: for the audit, which commits with it.
+struct Actor {
+  Uuid user;  // nil: the instance itself
+  std::string client_address;
+  // Of a request that makes a node: the same key with the same request gets the node that the first one made.
+  std::string idempotency_key{};
+  std::string request_hash{};
 };
 
 // What an access decision needs to know of a node.
@@ -42,12 +35,29 @@ struct NodeFacts {
   graph::v1::NodeType type = graph::v1::NODE_TYPE_UNSPECIFIED;
   Uuid parent_id;  // nil when there is none
   std::int64_t version = 0;
-  access::Node access;  // without a grant
+  std::string name;
+  access::Node access;  // with the grants to whoever it was asked for
 };
 
 struct VariableRow {
   NodeFacts facts;
   graph::v1::Variable variable;
+  // The grant on it to the unit at the other end of a link.
+  access::Role granted_to_peer = access::Role::kNone;
+};
+
+// A change of a node's level, worked out beforehand.
+struct LevelWrite {
+  Uuid node;
+  std::int64_t expected_version = 0;
+  access::Level level = access::Level::kPrivate;
+  bool with_variables = false;  // they take the level too; else those that are more open take it
+};
+
+// Which records of the audit are asked for; nil ids ask for all.
+struct AuditFilter {
+  Uuid node, actor;
+  Uuid owner;  // only of nodes that are or were this user's
 };
 
 // A page of a list: what lies after `after` (nil: from the beginning), at most `limit`.
@@ -67,7 +77,7 @@ struct UnitSecrets {
   std::string sealed_sync_key, sealed_env;
 };
 
-// A link as the profile of its output's unit needs it: with all that decides whether it still holds.
+// A link with all that decides whether it still holds: the grants are those to its creator.
 struct LinkRow {
   graph::v1::Link link;
   bool creator_administrator = false;
@@ -85,68 +95,71 @@ class GraphStore {
  public:
   virtual ~GraphStore() = default;
 
-  virtual absl::Status CreateAccount(const Account& account) = 0;
-  virtual absl::StatusOr<Account> FindAccount(const std::string& login) = 0;
-  virtual absl::StatusOr<graph::v1::User> GetUser(const Uuid& id) = 0;
-  virtual absl::StatusOr<bool> HasAdministrator() = 0;
+  // Of any node, for this subject. A variable's ceiling is its unit's level.
+  virtual absl::StatusOr<NodeFacts> GetFacts(const Uuid& id, const access::Subject& viewer) = 0;
+  // Without `role`.
+  virtual absl::StatusOr<graph::v1::Node> GetNode(const Uuid& id) = 0;
+  // FAILED_PRECONDITION (VERSION_MISMATCH) unless the node's version is as expected.
+  virtual absl::Status SetLevel(const Actor& actor, const LevelWrite& write) = 0;
 
-  // Ends the oldest sessions of the user beyond the bound.
-  virtual absl::Status CreateSession(const SessionRow& session, const std::string& refresh_hash) = 0;
-  // The living session of a refresh token that was not used yet.
-  virtual absl::StatusOr<SessionRow> FindSession(const std::string& refresh_hash) = 0;
-  // Replaces the refresh token and returns the session. A hash that was replaced before ends the session and is
-  // NOT_FOUND, as an unknown or expired one is.
-  virtual absl::StatusOr<SessionRow> RotateSession(const std::string& refresh_hash, const std::string& new_hash,
-                                                   std::int64_t new_expires_at_ms) = 0;
-  virtual absl::Status DeleteSession(const Uuid& id, const Uuid& user) = 0;
+  virtual absl::StatusOr<std::vector<graph::v1::Grant>> ListGrants(const Uuid& node, const Page& page) = 0;
+  // NOT_FOUND when there is none for this subject.
+  virtual absl::StatusOr<graph::v1::Grant> GetGrant(const Uuid& node, graph::v1::SubjectKind kind,
+                                                    const Uuid& subject) = 0;
+  // RESOURCE_EXHAUSTED when `most` subjects have a role on the node already.
+  virtual absl::Status PutGrant(const Actor& actor, const graph::v1::Grant& grant, std::int64_t most) = 0;
+  virtual absl::Status DeleteGrant(const Actor& actor, const graph::v1::Grant& grant) = 0;
 
-  virtual absl::StatusOr<Failures> GetFailures(const std::string& login) = 0;
-  // Counts one more, unless the count is not `expected` any more: then false, and nothing changes. So guesses that come
-  // at once are counted one by one.
-  virtual absl::StatusOr<bool> AddFailure(const std::string& login, int expected) = 0;
-  // Takes one back: the password could not be checked at all.
-  virtual absl::Status ForgiveFailure(const std::string& login) = 0;
-  virtual absl::Status ClearFailures(const std::string& login) = 0;
+  // Newest first.
+  virtual absl::StatusOr<std::vector<graph::v1::AuditRecord>> ListAudit(const AuditFilter& filter,
+                                                                        const Page& page) = 0;
+  // Deletes records older than so many days, at most some thousands; returns how many.
+  virtual absl::StatusOr<std::int64_t> ForgetAudit(int days) = 0;
 
-  // Of any node. A variable's ceiling is its unit's level.
-  virtual absl::StatusOr<NodeFacts> GetFacts(const Uuid& id) = 0;
-
-  virtual absl::Status CreateRepoUnit(const graph::v1::RepoUnit& repo, const std::string& sealed_credentials) = 0;
+  // The id of what was made: another one than asked for when the actor's idempotency key was used before.
+  virtual absl::StatusOr<Uuid> CreateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
+                                              const std::string& sealed_credentials) = 0;
   virtual absl::StatusOr<graph::v1::RepoUnit> GetRepoUnit(const Uuid& id) = 0;
   virtual absl::StatusOr<std::vector<graph::v1::RepoUnit>> ListRepoUnits(const access::Subject& viewer,
                                                                          const Page& page) = 0;
   // Writes name, level, default branch and period; credentials when given. FAILED_PRECONDITION
   // (VERSION_MISMATCH) unless the node's version is `expected_version`.
-  virtual absl::Status UpdateRepoUnit(const graph::v1::RepoUnit& repo,
+  virtual absl::Status UpdateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                                       const std::optional<std::string>& sealed_credentials,
                                       std::int64_t expected_version) = 0;
-  virtual absl::Status DeleteRepoUnit(const Uuid& id) = 0;  // FAILED_PRECONDITION while units are made from it
-  virtual absl::Status RequestSync(const Uuid& id) = 0;
+  virtual absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id) = 0;  // FAILED_PRECONDITION while units are made from it
+  virtual absl::Status RequestSync(const Actor& actor, const Uuid& id) = 0;
   // Keeps the state unless a newer one is there. Unknown repositories are ignored.
   virtual absl::Status ApplyRepoSynced(const bus::v1::RepoSynced& synced) = 0;
   virtual absl::StatusOr<std::vector<graph::v1::RepositoryToKeep>> ListRepositoriesToKeep(const Page& page) = 0;
 
-  virtual absl::Status CreateUnit(const NewUnit& unit) = 0;
+  virtual absl::StatusOr<Uuid> CreateUnit(const Actor& actor, const NewUnit& unit) = 0;
   virtual absl::StatusOr<graph::v1::Unit> GetUnit(const Uuid& id) = 0;
   virtual absl::StatusOr<UnitSecrets> GetUnitSecrets(const Uuid& id) = 0;
   // `repo_unit` nil: of all repositories.
   virtual absl::StatusOr<std::vector<graph::v1::Unit>> ListUnits(const access::Subject& viewer, const Uuid& repo_unit,
                                                                  const Page& page) = 0;
-  virtual absl::Status UpdateUnit(const graph::v1::Unit& unit, std::int64_t expected_version) = 0;  // name and level
-  virtual absl::Status DeleteUnit(const Uuid& id) = 0;
+  // The name and the level; variables that are more open than it are closed as far.
+  virtual absl::Status UpdateUnit(const Actor& actor, const graph::v1::Unit& unit, std::int64_t expected_version) = 0;
+  virtual absl::Status DeleteUnit(const Actor& actor, const Uuid& id) = 0;
 
-  virtual absl::StatusOr<VariableRow> GetVariable(const Uuid& id) = 0;
-  virtual absl::StatusOr<std::vector<graph::v1::Variable>> ListVariables(const Uuid& unit) = 0;
+  virtual absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) = 0;
+  // In the order of schema.json, each with the grants to this subject.
+  virtual absl::StatusOr<std::vector<VariableRow>> ListVariables(const Uuid& unit, const access::Subject& viewer) = 0;
 
   // RESOURCE_EXHAUSTED when `most` links leave the outputs of that unit already.
-  virtual absl::Status CreateLink(const graph::v1::Link& link, std::int64_t most) = 0;
+  virtual absl::StatusOr<Uuid> CreateLink(const Actor& actor, const graph::v1::Link& link, std::int64_t most) = 0;
   virtual absl::StatusOr<graph::v1::Link> GetLink(const Uuid& id) = 0;
   // Of a unit or variable; `node` nil: all. Only those whose both ends the viewer may see. Reads at most
   // kMostLinksRead for a page.
   virtual absl::StatusOr<LinkPage> ListLinks(const access::Subject& viewer, const Uuid& node, const Page& page) = 0;
-  virtual absl::Status DeleteLink(const Uuid& id) = 0;
-  // From the outputs of a unit.
+  virtual absl::Status DeleteLink(const Actor& actor, const Uuid& id) = 0;
+  // From the outputs of a unit, by id.
   virtual absl::StatusOr<std::vector<LinkRow>> LinksFrom(const Uuid& unit) = 0;
+  // That touch a unit or a variable, by id; at most kMostLinksRead.
+  virtual absl::StatusOr<std::vector<LinkRow>> LinksAt(const Uuid& node) = 0;
+  // Of these output and input with their creator's rights, as it would be if he drew it now.
+  virtual absl::StatusOr<LinkRow> ImagineLink(const graph::v1::Link& link) = 0;
 };
 
 }  // namespace pepeunit::graph_registry

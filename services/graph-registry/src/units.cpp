@@ -51,7 +51,7 @@ void AddVariables(const std::vector<schema::Variable>& definitions, graph::v1::V
 
 absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUnitRequest& request,
                            graph::v1::Unit& out) {
-  PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
+  PEPEUNIT_RETURN_IF_ERROR(RequireMaker(caller));
   Fields fields;
   const Uuid repo_id = fields.Id("repo_unit_id", request.repo_unit_id());
   NewUnit made;
@@ -64,7 +64,7 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
 
   PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::RepoUnit repo, store_.GetRepoUnit(repo_id));
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(repo_id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(repo_id, SubjectOf(caller)));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kReader, "repository"));
   if (repo.default_branch().empty()) {
     return Error(absl::StatusCode::kFailedPrecondition, "NOT_CONFIGURED",
@@ -82,8 +82,8 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
   AddVariables(files.schema.inputs, graph::v1::VARIABLE_KIND_INPUT, &made);
   AddVariables(files.schema.outputs, graph::v1::VARIABLE_KIND_OUTPUT, &made);
   PEPEUNIT_RETURN_IF_ERROR(MakeEnv(id, files.env, &made));
-  PEPEUNIT_RETURN_IF_ERROR(store_.CreateUnit(made));
-  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUnit(id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const Uuid stands, store_.CreateUnit(ActorOf(caller, request), made));
+  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUnit(stands));
   return absl::OkStatus();
 }
 
@@ -134,7 +134,7 @@ absl::StatusOr<NodeFacts> Units::CheckUnit(const rpc::Caller& caller, const std:
                                            access::Role needed) {
   const auto uuid = Uuid::Parse(id);
   if (!uuid) return InvalidField(field, "is not a UUID");
-  const auto facts = store_.GetFacts(*uuid);
+  const auto facts = store_.GetFacts(*uuid, SubjectOf(caller));
   if (absl::IsNotFound(facts.status()) || (facts.ok() && facts->type != graph::v1::NODE_TYPE_UNIT))
     return NotFound(kUnit);
   if (!facts.ok()) return facts.status();
@@ -164,15 +164,14 @@ absl::Status Units::List(const rpc::Caller& caller, const graph::v1::ListUnitsRe
 absl::Status Units::Update(const rpc::Caller& caller, const graph::v1::UpdateUnitRequest& request,
                            graph::v1::Unit& out) {
   return ReadAndUpdate(caller, [&]() -> absl::Status {
-    const auto needed = request.has_level() ? access::Role::kOwner : access::Role::kMaintainer;
-    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "id", request.id(), needed));
+    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "id", request.id(), access::Role::kMaintainer));
     PEPEUNIT_ASSIGN_OR_RETURN(graph::v1::Unit unit, store_.GetUnit(facts.id));
     PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller, unit.etag()));
     Fields fields;
     if (request.has_name()) unit.set_name(fields.Name("name", request.name()));
     if (request.has_level()) unit.set_level(fields.Level("level", request.level(), unit.level()));
     PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
-    PEPEUNIT_RETURN_IF_ERROR(store_.UpdateUnit(unit, expected));
+    PEPEUNIT_RETURN_IF_ERROR(store_.UpdateUnit(ActorOf(caller), unit, expected));
     PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUnit(facts.id));
     return absl::OkStatus();
   });
@@ -180,19 +179,16 @@ absl::Status Units::Update(const rpc::Caller& caller, const graph::v1::UpdateUni
 
 absl::Status Units::Delete(const rpc::Caller& caller, const std::string& id) {
   PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "id", id, access::Role::kOwner));
-  return store_.DeleteUnit(facts.id);
+  return store_.DeleteUnit(ActorOf(caller), facts.id);
 }
 
 absl::Status Units::ListVariables(const rpc::Caller& caller, const std::string& unit,
                                   graph::v1::ListUnitVariablesResponse& out) {
   PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "unit_id", unit, access::Role::kReader));
-  PEPEUNIT_ASSIGN_OR_RETURN(auto variables, store_.ListVariables(facts.id));
-  for (auto& variable : variables) {
+  PEPEUNIT_ASSIGN_OR_RETURN(auto variables, store_.ListVariables(facts.id, SubjectOf(caller)));
+  for (auto& row : variables) {
     // A variable may be less open than its unit.
-    NodeFacts own = facts;
-    own.access.level = static_cast<access::Level>(variable.level());
-    own.access.ceiling = facts.access.level;
-    if (Check(caller, own, access::Role::kReader, kVariable).ok()) *out.add_variables() = std::move(variable);
+    if (Check(caller, row.facts, access::Role::kReader, kVariable).ok()) *out.add_variables() = std::move(row.variable);
   }
   return absl::OkStatus();
 }
@@ -200,7 +196,7 @@ absl::Status Units::ListVariables(const rpc::Caller& caller, const std::string& 
 absl::Status Units::GetVariable(const rpc::Caller& caller, const std::string& id, graph::v1::Variable& out) {
   const auto uuid = Uuid::Parse(id);
   if (!uuid) return InvalidField("id", "is not a UUID");
-  PEPEUNIT_ASSIGN_OR_RETURN(VariableRow row, store_.GetVariable(*uuid));
+  PEPEUNIT_ASSIGN_OR_RETURN(VariableRow row, store_.GetVariable(*uuid, SubjectOf(caller)));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, row.facts, access::Role::kReader, kVariable));
   out = std::move(row.variable);
   return absl::OkStatus();
@@ -210,7 +206,7 @@ absl::Status Units::SetValue(const rpc::Caller& caller, const graph::v1::SetVari
                              graph::v1::SetVariableValueResponse& out) {
   const auto id = Uuid::Parse(request.id());
   if (!id) return InvalidField("id", "is not a UUID");
-  PEPEUNIT_ASSIGN_OR_RETURN(const VariableRow row, store_.GetVariable(*id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const VariableRow row, store_.GetVariable(*id, SubjectOf(caller)));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, row.facts, access::Role::kReader, kVariable));
   PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, row.facts, access::Role::kWriter, kVariable));

@@ -62,7 +62,7 @@ TEST_CASE("people sign up once, in and out", "[A1]") {
 
 TEST_CASE("a closed instance takes nobody", "[A1][A5]") {
   World w;
-  Accounts closed(w.store, w.secrets, {.open_registration = false});
+  Accounts closed(w.people, w.secrets, {.open_registration = false});
   graph::v1::User user;
   CHECK(Reason(closed.SignUp(SignUp("anna", "a long password"), user)) == "REGISTRATION_CLOSED");
 }
@@ -172,20 +172,20 @@ TEST_CASE("tokens are kept as hashes only, sessions end in time and are bounded"
   World w;
   const rpc::Caller anna = w.User("anna");
   for (int i = 0; i < 103; ++i) {
-    REQUIRE(w.store.CreateSession({Uuid::New(), anna.user_id, NowMs() + 60'000 + i}, "hash " + std::to_string(i)).ok());
+    REQUIRE(w.people.CreateSession({Uuid::New(), anna.user_id, NowMs() + 60'000 + i}, "hash " + std::to_string(i)).ok());
   }
   CHECK(w.Count("session") == 100);
-  CHECK(absl::IsNotFound(w.store.FindSession("hash 0").status()));
-  CHECK(w.store.FindSession("hash 102").ok());
-  REQUIRE(w.store.CreateSession({Uuid::New(), anna.user_id, NowMs() - 1'000}, "old").ok());
-  CHECK(absl::IsNotFound(w.store.FindSession("old").status()));
-  CHECK(absl::IsNotFound(w.store.RotateSession("old", "new", NowMs() + 60'000).status()));
+  CHECK(absl::IsNotFound(w.people.FindSession("hash 0").status()));
+  CHECK(w.people.FindSession("hash 102").ok());
+  REQUIRE(w.people.CreateSession({Uuid::New(), anna.user_id, NowMs() - 1'000}, "old").ok());
+  CHECK(absl::IsNotFound(w.people.FindSession("old").status()));
+  CHECK(absl::IsNotFound(w.people.RotateSession("old", "new", NowMs() + 60'000).status()));
 
-  Accounts accounts(w.store, w.secrets, {});
+  Accounts accounts(w.people, w.secrets, {});
   graph::v1::Session session;
   REQUIRE(accounts.SignIn(SignIn("anna", "password of anna"), session) == absl::OkStatus());
-  CHECK(w.store.FindSession(Sha256(AsBytes(session.refresh_token()))).ok());
-  CHECK(absl::IsNotFound(w.store.FindSession(session.refresh_token()).status()));
+  CHECK(w.people.FindSession(Sha256(AsBytes(session.refresh_token()))).ok());
+  CHECK(absl::IsNotFound(w.people.FindSession(session.refresh_token()).status()));
 }
 
 TEST_CASE("the first administrator is made once, also by replicas that start together", "[A4]") {

@@ -35,11 +35,12 @@ struct Wiring : World {
     return profile.links_size();
   }
   void SetLevel(const rpc::Caller& owner, const graph::v1::Unit& unit, common::v1::AccessLevel level) {
-    graph::v1::UpdateUnitRequest request;
+    graph::v1::SetNodeLevelRequest request;
     request.set_id(unit.id());
     request.set_level(level);
-    graph::v1::Unit out;
-    REQUIRE(units.Update(owner, request, out) == absl::OkStatus());
+    request.set_with_variables(true);
+    graph::v1::LevelChange change;
+    REQUIRE(nodes.SetLevel(owner, request, change) == absl::OkStatus());
   }
 };
 

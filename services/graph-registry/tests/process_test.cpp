@@ -23,7 +23,7 @@ struct Served : World {
   rpc::ServerOptions options{.address = "unix:/tmp/pepeunit-graph-test-" + std::to_string(::getpid()) + ".sock",
                              .instance_key = std::string(32, 'k')};
   rpc::Calls calls{options, nullptr};
-  Handlers handlers{calls, accounts, repo_units, units, links, internals};
+  Handlers handlers{calls, accounts, repo_units, units, links, nodes, internals};
   rpc::Server server{options, handlers.All()};
   rpc::Channel channel{options.address, options.instance_key};
 

@@ -57,7 +57,7 @@ rpc::Caller World::User(const std::string& login, bool administrator) {
   account.user.set_login(login);
   account.user.set_administrator(administrator);
   account.password_hash = "hash of password of " + login;
-  REQUIRE(store.CreateAccount(account).ok());
+  REQUIRE(people.CreateAccount(account).ok());
   return {.kind = rpc::Caller::Kind::kUser, .user_id = id, .session_id = Uuid::New(), .administrator = administrator};
 }
 
@@ -87,10 +87,10 @@ graph::v1::Unit World::Unit(const rpc::Caller& owner, const graph::v1::RepoUnit&
 }
 
 std::string World::Variable(const graph::v1::Unit& unit, const std::string& name) {
-  const auto variables = store.ListVariables(*Uuid::Parse(unit.id()));
+  const auto variables = store.ListVariables(*Uuid::Parse(unit.id()), {});
   REQUIRE(variables.ok());
-  for (const auto& variable : *variables) {
-    if (variable.name() == name) return variable.id();
+  for (const auto& row : *variables) {
+    if (row.variable.name() == name) return row.variable.id();
   }
   FAIL("no variable " << name);
   return "";

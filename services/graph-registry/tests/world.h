@@ -13,6 +13,8 @@
 #include "pepeunit/base/bytes.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
+#include "nodes.h"
+#include "postgres_accounts.h"
 #include "postgres_store.h"
 #include "private_postgres.h"
 #include "repo_units.h"
@@ -83,14 +85,16 @@ extern const char kSchema[];  // an input of each kind of permission, and output
 struct World {
   std::string schema = Database().NewSchema();
   postgres::Pool pool{{.dsn = Database().dsn(), .schema = schema, .max_connections = 8}};
+  PostgresAccounts people{pool};
   PostgresStore store{pool, nullptr};
   MemorySecrets secrets;
   MemoryVersions versions;
   MemoryValues values;
-  Accounts accounts{store, secrets, {}};
+  Accounts accounts{people, secrets, {}};
   RepoUnits repo_units{store, secrets, versions, {}};
   Units units{store, secrets, versions, values, "http://device:8081"};
   Links links{store, 3};
+  Nodes nodes{store};
   Internals internals{store};
 
   World();

@@ -5,7 +5,8 @@
 // The one access decision (A0-A4). Pure: no I/O, no state; thread-safe.
 //
 // A subject has on a node the highest of: what the node's level gives it (private < instance < federated < public),
-// what a grant on the node or its parent gives it, and what ownership or administration gives it.
+// what a grant on the node or its parent gives it, and what ownership or administration gives it; but never more than
+// the token that speaks for it allows.
 namespace pepeunit::access {
 
 enum class Level { kPrivate = 1, kInstance = 2, kFederated = 3, kPublic = 4 };
@@ -19,6 +20,7 @@ struct Subject {
   Uuid id{};                   // of the user or unit; nil for anonymous
   Uuid owner_id{};             // kUnit: the user it belongs to; a unit may what its owner may read
   bool administrator = false;  // kUser only
+  Role most = Role::kOwner;    // what the scopes of the token that speaks for it allow at most
 };
 
 struct Node {
@@ -29,6 +31,10 @@ struct Node {
 };
 
 Role RoleOf(const Subject& subject, const Node& node);
+
+// Whether somebody who has `own` on a node may give a grant of `role` on it, or take it away: maintainers let people
+// read and write, owners everything.
+bool MayGrant(Role own, Role role);
 
 enum class Decision { kAllowed, kForbidden, kUnknown };  // kUnknown: answer as if the node did not exist
 

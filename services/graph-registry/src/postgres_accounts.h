@@ -1,0 +1,31 @@
+#pragma once
+
+#include "account_store.h"
+#include "pepeunit/postgres/pool.h"
+
+namespace pepeunit::graph_registry {
+
+// People in PostgreSQL.
+class PostgresAccounts final : public AccountStore {
+ public:
+  explicit PostgresAccounts(postgres::Pool& pool) : pool_(pool) {}
+
+  absl::Status CreateAccount(const Account& account) override;
+  absl::StatusOr<Account> FindAccount(const std::string& login) override;
+  absl::StatusOr<graph::v1::User> GetUser(const Uuid& id) override;
+  absl::StatusOr<bool> HasAdministrator() override;
+  absl::Status CreateSession(const SessionRow& session, const std::string& refresh_hash) override;
+  absl::StatusOr<SessionRow> FindSession(const std::string& refresh_hash) override;
+  absl::StatusOr<SessionRow> RotateSession(const std::string& refresh_hash, const std::string& new_hash,
+                                           std::int64_t new_expires_at_ms) override;
+  absl::Status DeleteSession(const Uuid& id, const Uuid& user) override;
+  absl::StatusOr<Failures> GetFailures(const std::string& login) override;
+  absl::StatusOr<bool> AddFailure(const std::string& login, int expected) override;
+  absl::Status ForgiveFailure(const std::string& login) override;
+  absl::Status ClearFailures(const std::string& login) override;
+
+ private:
+  postgres::Pool& pool_;
+};
+
+}  // namespace pepeunit::graph_registry

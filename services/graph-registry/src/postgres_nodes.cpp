@@ -1,0 +1,216 @@
+#include <google/protobuf/util/json_util.h>
+
+#include "pepeunit/base/errors.h"
+#include "postgres_store.h"
+#include "rows.h"
+#include "unit_events.h"
+
+namespace pepeunit::graph_registry {
+namespace {
+
+std::string GrantColumns() { return "node_id, subject_kind, subject_id, role, granted_by, " + MsOf("created_at"); }
+
+graph::v1::Grant ReadGrant(const pqxx::row& row) {
+  graph::v1::Grant grant;
+  grant.set_node_id(row[0].c_str());
+  grant.set_subject_kind(static_cast<graph::v1::SubjectKind>(row[1].as<int>()));
+  grant.set_subject_id(row[2].c_str());
+  grant.set_role(static_cast<graph::v1::Role>(row[3].as<int>()));
+  grant.set_granted_by(row[4].c_str());
+  ReadTime(row[5], grant.mutable_created_at());
+  return grant;
+}
+
+graph::v1::AuditRecord ReadRecord(const pqxx::row& row) {
+  graph::v1::AuditRecord record;
+  record.set_id(row[0].c_str());
+  ReadTime(row[1], record.mutable_time());
+  record.set_actor_id(row[2].c_str());
+  record.set_action(row[3].c_str());
+  record.set_node_id(row[4].c_str());
+  record.set_node_type(static_cast<graph::v1::NodeType>(row[5].as<int>()));
+  record.set_node_name(row[6].c_str());
+  record.set_owner_id(row[7].c_str());
+  (void)google::protobuf::util::JsonStringToMessage(row[8].c_str(), record.mutable_details());
+  record.set_client_address(row[9].c_str());
+  record.set_trace_id(row[10].c_str());
+  return record;
+}
+
+nlohmann::json DetailsOf(const graph::v1::Grant& grant) {
+  return {{"subject_kind", graph::v1::SubjectKind_Name(grant.subject_kind())},
+          {"subject_id", grant.subject_id()},
+          {"role", graph::v1::Role_Name(grant.role())}};
+}
+
+// Who carries values by this node's rights has to look again.
+void AppendRightsChanged(pqxx::work& tx, const std::string& node) {
+  const auto row = tx.exec_params1("SELECT type, coalesce(parent_id, id) FROM node WHERE id = $1", node);
+  const int type = row[0].as<int>();
+  if (type == graph::v1::NODE_TYPE_USER || type == graph::v1::NODE_TYPE_REPO_UNIT) return;
+  const std::string unit = row[1].c_str();
+  AppendUnitChanged(tx, unit);
+  AppendSourcesChanged(tx, unit);
+}
+
+}  // namespace
+
+absl::Status PostgresStore::Change(const char* name, const std::function<absl::Status(pqxx::work&)>& body) {
+  const absl::Status status = pool_.Transact(name, body);
+  if (status.ok() && relay_ != nullptr) relay_->Kick();
+  return status;
+}
+
+absl::StatusOr<Uuid> PostgresStore::Make(const char* name, const Actor& actor, const std::string& id,
+                                         const std::function<absl::Status(pqxx::work&)>& body) {
+  Uuid made = *Uuid::Parse(id);
+  PEPEUNIT_RETURN_IF_ERROR(Change(name, [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_ASSIGN_OR_RETURN(const auto before, MadeBefore(tx, actor, id));
+    if (!before) return body(tx);
+    made = *before;
+    return absl::OkStatus();
+  }));
+  return made;
+}
+
+absl::StatusOr<NodeFacts> PostgresStore::GetFacts(const Uuid& id, const access::Subject& viewer) {
+  return pool_.Query<NodeFacts>("get facts", [&](pqxx::work& tx) -> absl::StatusOr<NodeFacts> {
+    const auto rows = tx.exec_params("SELECT " + FactColumns("n", "p", GrantTo(tx, "n", viewer)) +
+                                         " FROM node n LEFT JOIN node p ON p.id = n.parent_id WHERE n.id = $1",
+                                     id.ToString());
+    if (rows.empty()) return NotFound("node");
+    return ReadFacts(rows[0], 0);
+  });
+}
+
+absl::StatusOr<graph::v1::Node> PostgresStore::GetNode(const Uuid& id) {
+  return pool_.Query<graph::v1::Node>("get node", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::Node> {
+    const auto rows = tx.exec_params("SELECT id, type, name, owner_id, level, parent_id, " + MsOf("created_at") + ", " +
+                                         MsOf("updated_at") + ", version FROM node WHERE id = $1",
+                                     id.ToString());
+    if (rows.empty()) return NotFound("node");
+    const auto& row = rows[0];
+    graph::v1::Node node;
+    node.set_id(row[0].c_str());
+    node.set_type(static_cast<graph::v1::NodeType>(row[1].as<int>()));
+    node.set_name(row[2].c_str());
+    node.set_owner_id(row[3].c_str());
+    node.set_level(static_cast<common::v1::AccessLevel>(row[4].as<int>()));
+    node.set_parent_id(row[5].c_str());
+    ReadTime(row[6], node.mutable_created_at());
+    ReadTime(row[7], node.mutable_updated_at());
+    node.set_etag(row[8].c_str());
+    return node;
+  });
+}
+
+absl::Status PostgresStore::SetLevel(const Actor& actor, const LevelWrite& write) {
+  return Change("set level", [&](pqxx::work& tx) -> absl::Status {
+    const std::string node = write.node.ToString();
+    const int level = static_cast<int>(write.level);
+    const auto before = tx.exec_params("SELECT name, level FROM node WHERE id = $1 FOR UPDATE", node);
+    if (before.empty()) return NotFound("node");
+    PEPEUNIT_RETURN_IF_ERROR(Touch(tx, write.node, before[0][0].c_str(), level, write.expected_version, "node"));
+    SetVariableLevels(tx, node, level, write.with_variables);
+    Audit(tx, actor, "node.set-level", node,
+          {{"from", common::v1::AccessLevel_Name(before[0][1].as<int>())},
+           {"to", common::v1::AccessLevel_Name(level)},
+           {"with_variables", write.with_variables}});
+    AppendRightsChanged(tx, node);
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<graph::v1::Grant>> PostgresStore::ListGrants(const Uuid& node, const Page& page) {
+  using Rows = std::vector<graph::v1::Grant>;
+  return pool_.Query<Rows>("list grants", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+    const auto result = tx.exec_params("SELECT " + GrantColumns() +
+                                           " FROM node_grant WHERE node_id = $1 AND subject_id > $2"
+                                           " ORDER BY subject_id LIMIT $3",
+                                       node.ToString(), page.after.ToString(), page.limit + 1);
+    Rows rows;
+    for (const auto& row : result) rows.push_back(ReadGrant(row));
+    return rows;
+  });
+}
+
+absl::StatusOr<graph::v1::Grant> PostgresStore::GetGrant(const Uuid& node, graph::v1::SubjectKind kind,
+                                                         const Uuid& subject) {
+  return pool_.Query<graph::v1::Grant>("get grant", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::Grant> {
+    const auto rows = tx.exec_params(
+        "SELECT " + GrantColumns() + " FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3",
+        node.ToString(), static_cast<int>(kind), subject.ToString());
+    if (rows.empty()) return NotFound("grant");
+    return ReadGrant(rows[0]);
+  });
+}
+
+absl::Status PostgresStore::PutGrant(const Actor& actor, const graph::v1::Grant& grant, std::int64_t most) {
+  return Change("put grant", [&](pqxx::work& tx) -> absl::Status {
+    // The lock makes the count exact.
+    if (tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR NO KEY UPDATE", grant.node_id()).empty())
+      return NotFound("node");
+    tx.exec_params(
+        "INSERT INTO node_grant (node_id, subject_kind, subject_id, role, node_type, granted_by)"
+        " SELECT $1, $2, $3, $4, n.type, $5 FROM node n WHERE n.id = $1"
+        " ON CONFLICT (node_id, subject_kind, subject_id)"
+        " DO UPDATE SET role = $4, granted_by = $5, created_at = now()",
+        grant.node_id(), static_cast<int>(grant.subject_kind()), grant.subject_id(), static_cast<int>(grant.role()),
+        grant.granted_by());
+    const auto count = tx.exec_params1("SELECT count(*) FROM node_grant WHERE node_id = $1", grant.node_id());
+    if (count[0].as<std::int64_t>() > most) {
+      return Error(absl::StatusCode::kResourceExhausted, "LIMIT",
+                   "At most " + std::to_string(most) + " subjects may have a role on one node; take some away first.");
+    }
+    Audit(tx, actor, "grant.put", grant.node_id(), DetailsOf(grant));
+    AppendRightsChanged(tx, grant.node_id());
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PostgresStore::DeleteGrant(const Actor& actor, const graph::v1::Grant& grant) {
+  return Change("delete grant", [&](pqxx::work& tx) -> absl::Status {
+    const auto deleted =
+        tx.exec_params("DELETE FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3",
+                       grant.node_id(), static_cast<int>(grant.subject_kind()), grant.subject_id());
+    if (deleted.affected_rows() == 0) return NotFound("grant");
+    Audit(tx, actor, "grant.delete", grant.node_id(), DetailsOf(grant));
+    AppendRightsChanged(tx, grant.node_id());
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<graph::v1::AuditRecord>> PostgresStore::ListAudit(const AuditFilter& filter,
+                                                                             const Page& page) {
+  using Rows = std::vector<graph::v1::AuditRecord>;
+  return pool_.Query<Rows>("list audit", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+    std::string conditions = "true";
+    const auto add = [&](const std::string& condition, const Uuid& id) {
+      if (!id.IsNil()) conditions += " AND " + condition + ' ' + tx.quote(id.ToString()) + "::uuid";
+    };
+    add("node_id =", filter.node);
+    add("actor_id =", filter.actor);
+    add("owner_id =", filter.owner);
+    add("id <", page.after);
+    const auto result =
+        tx.exec("SELECT id, " + MsOf("at") +
+                ", actor_id, action, node_id, node_type, node_name, owner_id, details, client_address, trace_id"
+                " FROM audit WHERE " +
+                conditions + " ORDER BY id DESC LIMIT " + std::to_string(page.limit + 1));
+    Rows rows;
+    for (const auto& row : result) rows.push_back(ReadRecord(row));
+    return rows;
+  });
+}
+
+absl::StatusOr<std::int64_t> PostgresStore::ForgetAudit(int days) {
+  return pool_.Query<std::int64_t>("forget audit", [&](pqxx::work& tx) -> absl::StatusOr<std::int64_t> {
+    const auto deleted = tx.exec_params(
+        "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < now() - make_interval(days => $1)"
+        " ORDER BY id LIMIT 5000)",
+        days);
+    return static_cast<std::int64_t>(deleted.affected_rows());
+  });
+}
+
+}  // namespace pepeunit::graph_registry
