@@ -1,5 +1,6 @@
 #include "adapters.h"
 #include "handlers.h"
+#include "housekeeping.h"
 #include "migrations.h"
 #include "postgres_accounts.h"
 #include "postgres_store.h"
@@ -34,6 +35,8 @@ int main(int argc, char** argv) {
   Nodes nodes(store);
   Internals internals(store);
 
+  Housekeeping housekeeping({{"audit", [&] { return store.ForgetAudit(settings.audit_days); }}}, std::chrono::hours(1));
+
   rpc::Calls calls(settings.server, &service.metrics());
   Handlers handlers(calls, accounts, repo_units, units, links, nodes, internals);
   rpc::Server server(settings.server, handlers.All());
@@ -44,6 +47,7 @@ int main(int argc, char** argv) {
   service.OnReadyChange([&](bool ready) { server.SetServing(ready); });
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
   service.OnDrain("calls", [&](auto) { calls.Drain(); });
+  service.OnDrain("housekeeping", [&](auto) { housekeeping.Stop(); });
   service.OnDrain("events", [&](auto) { repo_events.Stop(); });
   service.OnDrain("outbox", [&](auto) { relay.Stop(); });
   constexpr std::chrono::seconds kTry(3);  // then the step is tried again, so that a stop is not held up
@@ -55,6 +59,6 @@ int main(int argc, char** argv) {
        [&] { return bus.EnsureStream(bus::ValuesStream(settings.values_max_bytes, settings.stream_replicas), kTry); }},
       {"administrator", [&] { return accounts.EnsureAdministrator(settings.admin_login, settings.admin_password); }},
       {"gRPC", [&] { return server.Start(); }},
-      {"outbox", [&] { return relay.Start(), repo_events.Start(), absl::OkStatus(); }},
+      {"outbox", [&] { return relay.Start(), repo_events.Start(), housekeeping.Start(), absl::OkStatus(); }},
   });
 }

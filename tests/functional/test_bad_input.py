@@ -177,7 +177,7 @@ def test_links_between_the_wrong_ends_or_without_rights(instance, admin, sensor_
     # Unknown and forbidden answer alike.
     hidden, absent = refused(404, "NOT_FOUND", link, stranger, count, target), refused(404, "NOT_FOUND", link, stranger, str(uuid.uuid4()), target)
     assert hidden["detail"] == absent["detail"]
-    admin.patch("/api/v1/units/" + unit["id"], {"level": "ACCESS_LEVEL_PUBLIC"})
+    admin.post(f"/api/v1/nodes/{unit['id']}:set-level", {"level": "ACCESS_LEVEL_PUBLIC", "with_variables": True})
     refused(403, "FORBIDDEN", link, stranger, count, target)
     refused(403, "FORBIDDEN", stranger.put, f"/api/v1/variables/{target}/value", {"value": 1})
     refused(403, "FORBIDDEN", stranger.delete, "/api/v1/units/" + unit["id"])

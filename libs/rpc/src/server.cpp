@@ -76,8 +76,9 @@ struct Calls::Impl {
     if (calls == nullptr) return;
     calls->Add({{"method", method}, {"status", CodeName(status.code())}}).Increment();
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-    seconds->Add({{"method", method}}, prometheus::Histogram::BucketBoundaries{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                                                              0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30})
+    seconds
+        ->Add({{"method", method}}, prometheus::Histogram::BucketBoundaries{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                                                            0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30})
         .Observe(taken.count());
   }
 

@@ -139,8 +139,8 @@ class InternalHandler final : public Handler<graph::v1::GraphInternalService::Ca
 // All of them, for the server.
 class Handlers {
  public:
-  Handlers(rpc::Calls& calls, Accounts& accounts, RepoUnits& repo_units, Units& units, Links& links,
-           Nodes& nodes, Internals& internals)
+  Handlers(rpc::Calls& calls, Accounts& accounts, RepoUnits& repo_units, Units& units, Links& links, Nodes& nodes,
+           Internals& internals)
       : users_(calls, accounts),
         sessions_(calls, accounts),
         repo_units_(calls, repo_units),

@@ -82,7 +82,7 @@ absl::StatusOr<SessionRow> PostgresAccounts::FindSession(const std::string& refr
 }
 
 absl::StatusOr<SessionRow> PostgresAccounts::RotateSession(const std::string& refresh_hash, const std::string& new_hash,
-                                                        std::int64_t new_expires_at_ms) {
+                                                           std::int64_t new_expires_at_ms) {
   // The end of a stolen session has to be committed, so it cannot be an error inside the transaction.
   auto rotated = pool_.Query<std::optional<SessionRow>>(
       "rotate session", [&](pqxx::work& tx) -> absl::StatusOr<std::optional<SessionRow>> {

@@ -107,8 +107,7 @@ absl::StatusOr<LinkPage> PostgresStore::ListLinks(const access::Subject& viewer,
                                 std::to_string(kMostLinksRead) +
                                 ") l JOIN node o ON o.id = l.output_id JOIN node ou ON ou.id = o.parent_id"
                                 " JOIN node i ON i.id = l.input_id JOIN node iu ON iu.id = i.parent_id WHERE " +
-                                VisibleTo(tx, viewer, "o", "ou") + " AND " +
-                                VisibleTo(tx, viewer, "i", "iu") +
+                                VisibleTo(tx, viewer, "o", "ou") + " AND " + VisibleTo(tx, viewer, "i", "iu") +
                                 " ORDER BY l.id LIMIT " + std::to_string(page.limit + 1));
     LinkPage links;
     for (const auto& row : result) links.links.push_back(ReadLink(row));
@@ -137,15 +136,16 @@ absl::Status PostgresStore::DeleteLink(const Actor& actor, const Uuid& id) {
 absl::StatusOr<std::vector<LinkRow>> PostgresStore::LinksFrom(const Uuid& unit) {
   using Rows = std::vector<LinkRow>;
   return pool_.Query<Rows>("links from", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    return ReadLinkRows(tx.exec_params(LinkRowQuery("link l") + "WHERE ov.unit_id = $1 ORDER BY l.id", unit.ToString()));
+    return ReadLinkRows(
+        tx.exec_params(LinkRowQuery("link l") + "WHERE ov.unit_id = $1 ORDER BY l.id", unit.ToString()));
   });
 }
 
 absl::StatusOr<std::vector<LinkRow>> PostgresStore::LinksAt(const Uuid& node) {
   using Rows = std::vector<LinkRow>;
   return pool_.Query<Rows>("links at", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    const std::string from = "(SELECT * FROM " + LinksTouching(tx, node) + " ORDER BY id LIMIT " +
-                             std::to_string(kMostLinksRead) + ") l";
+    const std::string from =
+        "(SELECT * FROM " + LinksTouching(tx, node) + " ORDER BY id LIMIT " + std::to_string(kMostLinksRead) + ") l";
     return ReadLinkRows(tx.exec(LinkRowQuery(from) + "ORDER BY l.id"));
   });
 }

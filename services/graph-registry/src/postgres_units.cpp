@@ -123,13 +123,12 @@ absl::StatusOr<std::vector<graph::v1::Unit>> PostgresStore::ListUnits(const acce
                                                                       const Uuid& repo_unit, const Page& page) {
   using Rows = std::vector<graph::v1::Unit>;
   return pool_.Query<Rows>("list units", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    const std::string ids = repo_unit.IsNil()
-                                ? VisibleIds(tx, viewer, graph::v1::NODE_TYPE_UNIT, page)
-                                : "SELECT u.id FROM unit u JOIN node n USING (id) WHERE u.repo_unit_id = " +
-                                      tx.quote(repo_unit.ToString()) + "::uuid AND u.id > " +
-                                      tx.quote(page.after.ToString()) + "::uuid AND " +
-                                      VisibleTo(tx, viewer, "n", "n") + " ORDER BY u.id LIMIT " +
-                                      std::to_string(page.limit + 1);
+    const std::string ids =
+        repo_unit.IsNil() ? VisibleIds(tx, viewer, graph::v1::NODE_TYPE_UNIT, page)
+                          : "SELECT u.id FROM unit u JOIN node n USING (id) WHERE u.repo_unit_id = " +
+                                tx.quote(repo_unit.ToString()) + "::uuid AND u.id > " +
+                                tx.quote(page.after.ToString()) + "::uuid AND " + VisibleTo(tx, viewer, "n", "n") +
+                                " ORDER BY u.id LIMIT " + std::to_string(page.limit + 1);
     const auto result = tx.exec("SELECT " + UnitColumns() + " FROM (" + ids +
                                 ") page JOIN unit u USING (id) JOIN node n USING (id) ORDER BY n.id");
     Rows rows;
@@ -138,8 +137,7 @@ absl::StatusOr<std::vector<graph::v1::Unit>> PostgresStore::ListUnits(const acce
   });
 }
 
-absl::Status PostgresStore::UpdateUnit(const Actor& actor, const graph::v1::Unit& unit,
-                                       std::int64_t expected_version) {
+absl::Status PostgresStore::UpdateUnit(const Actor& actor, const graph::v1::Unit& unit, std::int64_t expected_version) {
   return Change("update unit", [&](pqxx::work& tx) -> absl::Status {
     PEPEUNIT_RETURN_IF_ERROR(Touch(tx, *Uuid::Parse(unit.id()), unit.name(), unit.level(), expected_version, "unit"));
     SetVariableLevels(tx, unit.id(), static_cast<int>(unit.level()), false);

@@ -44,8 +44,8 @@ absl::Status VersionMismatch();
 // If-Match does not mind what others changed: his change is made again on what they left.
 absl::Status ReadAndUpdate(const rpc::Caller& caller, const std::function<absl::Status()>& update);
 
-// Whether a link's creator may join its ends, and the ends agree (G2). What he may not himself, a unit whose variable he
-// maintains may let him: one that was given a role at the other end.
+// Whether a link's creator may join its ends, and the ends agree (G2). What he may not himself, a unit whose variable
+// he maintains may let him: one that was given a role at the other end.
 absl::Status CheckLink(const access::Subject& creator, const LinkRow& row);
 // The same for who drew it, by what he may now.
 absl::Status CheckLink(const LinkRow& row);

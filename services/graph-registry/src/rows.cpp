@@ -148,15 +148,17 @@ void InsertNode(pqxx::work& tx, const std::string& id, graph::v1::NodeType type,
 }
 
 void SetVariableLevels(pqxx::work& tx, const std::string& unit, int level, bool all) {
-  tx.exec_params("UPDATE node SET level = $2, version = version + 1, updated_at = now() WHERE parent_id = $1 AND level " +
-                     std::string(all ? "<>" : ">") + " $2",
-                 unit, level);
+  tx.exec_params(
+      "UPDATE node SET level = $2, version = version + 1, updated_at = now() WHERE parent_id = $1 AND level " +
+          std::string(all ? "<>" : ">") + " $2",
+      unit, level);
 }
 
 void Audit(pqxx::work& tx, const Actor& actor, const std::string& action, const std::string& node,
            const nlohmann::json& details) {
   tx.exec_params(
-      "INSERT INTO audit (id, actor_id, action, node_id, node_type, node_name, owner_id, details, client_address, trace_id)"
+      "INSERT INTO audit (id, actor_id, action, node_id, node_type, node_name, owner_id, details, client_address, "
+      "trace_id)"
       " SELECT $1, nullif($2, $3)::uuid, $4, n.id, n.type, n.name, n.owner_id, $5, $6, $7 FROM node n WHERE n.id = $8",
       Uuid::New().ToString(), actor.user.ToString(), Uuid().ToString(), action, details.dump(), actor.client_address,
       CurrentTrace().valid() ? CurrentTrace().TraceIdHex() : "", node);
@@ -171,8 +173,8 @@ absl::StatusOr<std::optional<Uuid>> MadeBefore(pqxx::work& tx, const Actor& acto
       "INSERT INTO idempotency (user_id, key, request_hash, made_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
       user, actor.idempotency_key, pqxx::binarystring(actor.request_hash), id);
   if (added.affected_rows() == 1) return std::nullopt;
-  const auto row = tx.exec_params1("SELECT request_hash, made_id FROM idempotency WHERE user_id = $1 AND key = $2", user,
-                                   actor.idempotency_key);
+  const auto row = tx.exec_params1("SELECT request_hash, made_id FROM idempotency WHERE user_id = $1 AND key = $2",
+                                   user, actor.idempotency_key);
   if (ReadBytes(row[0]) != actor.request_hash) {
     return Error(absl::StatusCode::kInvalidArgument, "IDEMPOTENCY_MISMATCH",
                  "This Idempotency-Key came with another request before; use a new one.");

@@ -71,6 +71,8 @@ Settings Settings::From(Config& config) {
                                        .count();
   s.links_per_unit = config.Integer("PEPEUNIT_LINKS_PER_UNIT", 1000, 1, 10'000,
                                     "links that may leave the outputs of one unit; one more is RESOURCE_EXHAUSTED");
+  s.audit_days = static_cast<int>(
+      config.Integer("PEPEUNIT_AUDIT_DAYS", 365, 30, 36'500, "days that a record of the audit is kept"));
   s.admin_login = config.String("PEPEUNIT_ADMIN_LOGIN", "admin", "login of the first administrator");
   s.admin_password = config.Secret("PEPEUNIT_ADMIN_PASSWORD",
                                    "its password; with it the administrator is made at start when there is none", true);

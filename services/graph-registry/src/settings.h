@@ -26,6 +26,7 @@ struct Settings {
   std::vector<graph::v1::StandardRepository> standard;
 
   std::int64_t links_per_unit = 1000;
+  int audit_days = 365;
   // What is wrong with values that were read well; the service does not start with it.
   absl::Status problem;
 

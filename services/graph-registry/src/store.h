@@ -127,7 +127,8 @@ class GraphStore {
   virtual absl::Status UpdateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                                       const std::optional<std::string>& sealed_credentials,
                                       std::int64_t expected_version) = 0;
-  virtual absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id) = 0;  // FAILED_PRECONDITION while units are made from it
+  virtual absl::Status DeleteRepoUnit(const Actor& actor,
+                                      const Uuid& id) = 0;  // FAILED_PRECONDITION while units are made from it
   virtual absl::Status RequestSync(const Actor& actor, const Uuid& id) = 0;
   // Keeps the state unless a newer one is there. Unknown repositories are ignored.
   virtual absl::Status ApplyRepoSynced(const bus::v1::RepoSynced& synced) = 0;

@@ -4,8 +4,7 @@
 
 namespace pepeunit::graph_registry {
 
-void AppendUnitChanged(pqxx::work& tx, const std::string& unit, bool deleted,
-                       const std::vector<std::string>& removed) {
+void AppendUnitChanged(pqxx::work& tx, const std::string& unit, bool deleted, const std::vector<std::string>& removed) {
   bus::v1::Event event;
   auto* changed = event.mutable_unit_changed();
   changed->set_unit_id(unit);

@@ -172,7 +172,8 @@ TEST_CASE("tokens are kept as hashes only, sessions end in time and are bounded"
   World w;
   const rpc::Caller anna = w.User("anna");
   for (int i = 0; i < 103; ++i) {
-    REQUIRE(w.people.CreateSession({Uuid::New(), anna.user_id, NowMs() + 60'000 + i}, "hash " + std::to_string(i)).ok());
+    REQUIRE(
+        w.people.CreateSession({Uuid::New(), anna.user_id, NowMs() + 60'000 + i}, "hash " + std::to_string(i)).ok());
   }
   CHECK(w.Count("session") == 100);
   CHECK(absl::IsNotFound(w.people.FindSession("hash 0").status()));

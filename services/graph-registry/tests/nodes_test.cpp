@@ -87,7 +87,8 @@ TEST_CASE("a role on a unit holds for its variables, and shows in lists", "[A3][
     return page.units_size();
   };
   CHECK(listed() == 1);
-  for (const auto role : {graph::v1::ROLE_READER, graph::v1::ROLE_WRITER, graph::v1::ROLE_MAINTAINER, graph::v1::ROLE_OWNER}) {
+  for (const auto role :
+       {graph::v1::ROLE_READER, graph::v1::ROLE_WRITER, graph::v1::ROLE_MAINTAINER, graph::v1::ROLE_OWNER}) {
     REQUIRE(w.Grant(w.anna, w.annas.id(), IdOf(w.berta), role) == absl::OkStatus());
     CHECK(w.RoleOf(w.berta, w.annas.id()) == role);
     CHECK(w.RoleOf(w.berta, measured) == role);
@@ -126,8 +127,10 @@ TEST_CASE("who may give and take which role", "[A3][A4]") {
   // Whom it is given to has to be there.
   CHECK(Violations(w.Grant(w.anna, node, Uuid::New().ToString(), graph::v1::ROLE_READER)) == "subject_id");
   CHECK(Violations(w.Grant(w.anna, node, w.bertas.id(), graph::v1::ROLE_READER)) == "subject_id");
-  CHECK(Violations(w.Grant(w.anna, node, w.bertas.id(), graph::v1::ROLE_READER, graph::v1::SUBJECT_KIND_UNIT)) == "subject_id");
-  CHECK(w.Grant(w.anna, node, Uuid::New().ToString(), graph::v1::ROLE_READER, graph::v1::SUBJECT_KIND_REMOTE_USER).ok());
+  CHECK(Violations(w.Grant(w.anna, node, w.bertas.id(), graph::v1::ROLE_READER, graph::v1::SUBJECT_KIND_UNIT)) ==
+        "subject_id");
+  CHECK(
+      w.Grant(w.anna, node, Uuid::New().ToString(), graph::v1::ROLE_READER, graph::v1::SUBJECT_KIND_REMOTE_USER).ok());
   CHECK(Violations(w.Grant(w.anna, node, "me", graph::v1::ROLE_UNSPECIFIED)) == "subject_id role");
   CHECK(Violations(w.Grant(w.anna, IdOf(w.anna), berta, graph::v1::ROLE_WRITER)) == "role");
 }
@@ -135,7 +138,9 @@ TEST_CASE("who may give and take which role", "[A3][A4]") {
 TEST_CASE("the grants of a node page, for its maintainers only", "[A4]") {
   Neighbours w;
   for (int i = 0; i < 5; ++i) {
-    REQUIRE(w.Grant(w.anna, w.annas.id(), Uuid::New().ToString(), graph::v1::ROLE_READER, graph::v1::SUBJECT_KIND_REMOTE_USER).ok());
+    REQUIRE(w.Grant(w.anna, w.annas.id(), Uuid::New().ToString(), graph::v1::ROLE_READER,
+                    graph::v1::SUBJECT_KIND_REMOTE_USER)
+                .ok());
   }
   REQUIRE(w.Grant(w.anna, w.annas.id(), IdOf(w.berta), graph::v1::ROLE_READER).ok());
   graph::v1::ListGrantsRequest request;
@@ -165,7 +170,7 @@ TEST_CASE("closing a unit closes its variables, and says so before", "[A3][A4]")
   CHECK(change.preview());
   CHECK(change.from() == ACCESS_LEVEL_PUBLIC);
   CHECK(change.to() == ACCESS_LEVEL_PRIVATE);
-  CHECK(change.variables_size() == 5);  // `text` is as closed already
+  CHECK(change.variables_size() == 5);           // `text` is as closed already
   CHECK(change.suspended_link_ids_size() == 0);  // Anna may not see Berta's private input
   CHECK(w.Level(w.root, w.annas.id(), ACCESS_LEVEL_PRIVATE, true).suspended_link_ids_size() == 1);
   CHECK(w.CarriedFrom(w.annas) == 1);
@@ -212,7 +217,8 @@ TEST_CASE("a unit that was given a role may be linked by who maintains it", "[G2
   w.Level(w.berta, w.bertas.id(), ACCESS_LEVEL_INSTANCE, false, true);
   const std::string output = w.Variable(w.annas, "measured"), input = w.Variable(w.bertas, "wanted");
   CHECK(absl::IsNotFound(w.Join(w.berta, LINK_TYPE_READ, output, input)));
-  REQUIRE(w.Grant(w.anna, w.annas.id(), w.bertas.id(), graph::v1::ROLE_READER, graph::v1::SUBJECT_KIND_UNIT) == absl::OkStatus());
+  REQUIRE(w.Grant(w.anna, w.annas.id(), w.bertas.id(), graph::v1::ROLE_READER, graph::v1::SUBJECT_KIND_UNIT) ==
+          absl::OkStatus());
   CHECK(w.Join(w.berta, LINK_TYPE_READ, output, input) == absl::OkStatus());
   CHECK(w.CarriedFrom(w.annas) == 1);
   CHECK(w.RoleOf(w.berta, output) == graph::v1::ROLE_UNSPECIFIED);  // the role is the unit's, not hers
@@ -283,11 +289,16 @@ TEST_CASE("the audit is append-only", "[A5]") {
   const auto before = w.Count("audit");
   REQUIRE(before > 0);
   CHECK(w.store.ForgetAudit(365).value() == 0);
-  REQUIRE(w.pool.Transact("an old record", [](pqxx::work& tx) {
-    tx.exec("INSERT INTO audit SELECT gen_random_uuid(), now() - interval '400 days', actor_id, action, node_id, node_type,"
-            " node_name, owner_id, details, client_address, trace_id FROM audit LIMIT 1");
-    return absl::OkStatus();
-  }).ok());
+  REQUIRE(w.pool
+              .Transact("an old record",
+                        [](pqxx::work& tx) {
+                          tx.exec(
+                              "INSERT INTO audit SELECT gen_random_uuid(), now() - interval '400 days', actor_id, "
+                              "action, node_id, node_type,"
+                              " node_name, owner_id, details, client_address, trace_id FROM audit LIMIT 1");
+                          return absl::OkStatus();
+                        })
+              .ok());
   CHECK(w.store.ForgetAudit(365).value() == 1);
   CHECK(w.Count("audit") == before);
 }

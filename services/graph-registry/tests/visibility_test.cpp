@@ -50,8 +50,8 @@ TEST_CASE("lists show what the access decision lets each one see, in order, page
   for (const rpc::Caller& who : {rpc::Caller{}, anna, berta, admin}) {
     INFO(rpc::FormatCaller(who));
     const auto sees = [&](const std::string& id) {
-      return access::Decide(SubjectOf(who), w.store.GetFacts(*Uuid::Parse(id), SubjectOf(who))->access, access::Role::kReader) ==
-             access::Decision::kAllowed;
+      return access::Decide(SubjectOf(who), w.store.GetFacts(*Uuid::Parse(id), SubjectOf(who))->access,
+                            access::Role::kReader) == access::Decision::kAllowed;
     };
     std::vector<std::string> want_units, want_repos, want_links;
     for (const auto& unit : units) {
