@@ -27,7 +27,8 @@ int main(int argc, char** argv) {
   auto master_key = MasterKey::FromBase64(settings.master_key);
   if (!master_key.ok()) return Fail("cannot use the master key", master_key.status());
   postgres::Pool pool(settings.pool);
-  if (auto s = postgres::ApplyMigrations(pool, "secret", kMigrations, std::chrono::minutes(5)); !s.ok()) return Fail("cannot migrate", s);
+  if (auto s = postgres::ApplyMigrations(pool, "secret", kMigrations, std::chrono::minutes(5)); !s.ok())
+    return Fail("cannot migrate", s);
   PostgresKeyStore store(pool);
   auto keys = KeyRing::OpenWaiting(*master_key, store, std::chrono::minutes(5));
   if (!keys.ok()) return Fail("cannot open the data keys", keys.status());

@@ -49,6 +49,11 @@ int main(int argc, char** argv) {
       {"stream EVENTS", [&] { return bus.EnsureStream(bus::EventsStream(settings.stream_replicas)); }},
       {"syncs", [&] { return syncs.Start(); }},
       {"gRPC", [&] { return server.Start(); }},
-      {"events", [&] { relay.Start(); repo_events.Start(); return absl::OkStatus(); }},
+      {"events",
+       [&] {
+         relay.Start();
+         repo_events.Start();
+         return absl::OkStatus();
+       }},
   });
 }

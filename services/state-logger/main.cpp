@@ -42,8 +42,16 @@ int main(int argc, char** argv) {
   return service.Run({
       {"migrations", [&] { return postgres::ApplyMigrations(pool, "log", kMigrations); }},
       {"stream EVENTS", [&] { return bus.EnsureStream(bus::EventsStream(settings.stream_replicas)); }},
-      {"stream VALUES", [&] { return bus.EnsureStream(bus::ValuesStream(settings.partitions.values_max_bytes, settings.stream_replicas)); }},
+      {"stream VALUES",
+       [&] {
+         return bus.EnsureStream(bus::ValuesStream(settings.partitions.values_max_bytes, settings.stream_replicas));
+       }},
       {"gRPC", [&] { return server.Start(); }},
-      {"writers", [&] { partitions.Start(); forgetting.Start(); return absl::OkStatus(); }},
+      {"writers",
+       [&] {
+         partitions.Start();
+         forgetting.Start();
+         return absl::OkStatus();
+       }},
   });
 }

@@ -20,13 +20,16 @@ int main(int argc, char** argv) {
   Executor executor(8, 4'096);
   Edge edge(source, sink, executor, EdgeMetrics::In(service.metrics()), settings.edge);
   CacheEvents events(bus, edge);
-  http::Server server(settings.server, [&](std::shared_ptr<http::Exchange> exchange) { edge.Handle(std::move(exchange)); });
+  http::Server server(settings.server,
+                      [&](std::shared_ptr<http::Exchange> exchange) { edge.Handle(std::move(exchange)); });
 
   service.AddReadiness("bus", [&] { return bus.Ping(); });
   service.AddReadiness("graph-registry", [&] { return graph.Check(); });
   service.AddReadiness("crypto", [&] { return crypto.Check(); });
   service.AddReadiness("state-logger", [&] { return log.Check(); });
-  service.OnDrain("HTTP", [&](auto deadline) { server.Shutdown(std::chrono::steady_clock::now() + (deadline - std::chrono::system_clock::now())); });
+  service.OnDrain("HTTP", [&](auto deadline) {
+    server.Shutdown(std::chrono::steady_clock::now() + (deadline - std::chrono::system_clock::now()));
+  });
   service.OnDrain("loads", [&](auto) { executor.Drain(); });
   return service.Run({{"HTTP", [&] { return server.Start(); }}});
 }

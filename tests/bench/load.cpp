@@ -61,7 +61,8 @@ class Connection {
       plain_ += "}}]}";
     }
     envelope::SealRequest(d.keys, d.id, hello ? 0 : d.next, plain_, &sealed_);
-    request_ = "POST " + options_.target + " HTTP/1.1\r\nHost: " + options_.host + "\r\nAuthorization: Bearer " + d.token +
+    request_ = "POST " + options_.target + " HTTP/1.1\r\nHost: " + options_.host + "\r\nAuthorization: Bearer " +
+               d.token +
                "\r\nContent-Type: application/octet-stream\r\nContent-Length: " + std::to_string(sealed_.size()) +
                "\r\n\r\n" + sealed_;
     begin_ = Clock::now();

@@ -32,9 +32,12 @@ int main(int argc, char** argv) {
   std::map<std::string, std::string> options;
   for (int i = 2; i < argc; ++i) {
     const std::string name = argv[i];
-    if (name == "--echo") options[name] = "1";
-    else if (name.starts_with("--") && i + 1 < argc) options[name] = argv[++i];
-    else return Usage();
+    if (name == "--echo")
+      options[name] = "1";
+    else if (name.starts_with("--") && i + 1 < argc)
+      options[name] = argv[++i];
+    else
+      return Usage();
   }
   const auto number = [&](const char* name, double fallback) {
     return options.count(name) != 0 ? std::atof(options[name].c_str()) : fallback;

@@ -109,7 +109,8 @@ std::chrono::milliseconds Config::Duration(const std::string& name, std::chrono:
 }
 
 std::string Config::Secret(const std::string& name, const std::string& help, bool optional) {
-  entries_.push_back({name, optional ? "none" : "required", help + " (a secret: `" + name + "_FILE` may name a file that holds it)"});
+  entries_.push_back(
+      {name, optional ? "none" : "required", help + " (a secret: `" + name + "_FILE` may name a file that holds it)"});
   if (const auto value = Get(name)) return *value;
   const auto path = Get(name + "_FILE");
   if (!path) {

@@ -71,9 +71,10 @@ absl::Status InvalidFields(std::vector<FieldViolation> violations) {
 }
 
 absl::Status InvalidCursor() {
-  return WithViolations(Error(absl::StatusCode::kInvalidArgument, "INVALID_CURSOR",
-                              "The cursor was not made by this list, or the filter has changed. Begin again without it."),
-                        {{"cursor", "not a cursor of this list"}});
+  return WithViolations(
+      Error(absl::StatusCode::kInvalidArgument, "INVALID_CURSOR",
+            "The cursor was not made by this list, or the filter has changed. Begin again without it."),
+      {{"cursor", "not a cursor of this list"}});
 }
 
 absl::Status NotFound(const std::string& what) {

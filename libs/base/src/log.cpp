@@ -26,20 +26,28 @@ spdlog::logger& Logger() {
 
 spdlog::level::level_enum ToSpdlog(Level level) {
   switch (level) {
-    case Level::kDebug: return spdlog::level::debug;
-    case Level::kInfo: return spdlog::level::info;
-    case Level::kWarning: return spdlog::level::warn;
-    case Level::kError: return spdlog::level::err;
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarning:
+      return spdlog::level::warn;
+    case Level::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::err;
 }
 
 const char* LevelName(Level level) {
   switch (level) {
-    case Level::kDebug: return "debug";
-    case Level::kInfo: return "info";
-    case Level::kWarning: return "warning";
-    case Level::kError: return "error";
+    case Level::kDebug:
+      return "debug";
+    case Level::kInfo:
+      return "info";
+    case Level::kWarning:
+      return "warning";
+    case Level::kError:
+      return "error";
   }
   return "error";
 }
@@ -49,11 +57,21 @@ void AppendQuoted(std::string* out, std::string_view text) {
   *out += '"';
   for (char c : text) {
     switch (c) {
-      case '"': *out += "\\\""; break;
-      case '\\': *out += "\\\\"; break;
-      case '\n': *out += "\\n"; break;
-      case '\r': *out += "\\r"; break;
-      case '\t': *out += "\\t"; break;
+      case '"':
+        *out += "\\\"";
+        break;
+      case '\\':
+        *out += "\\\\";
+        break;
+      case '\n':
+        *out += "\\n";
+        break;
+      case '\r':
+        *out += "\\r";
+        break;
+      case '\t':
+        *out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           char escape[8];
@@ -71,11 +89,16 @@ void AppendQuoted(std::string* out, std::string_view text) {
 
 bool Init(std::string_view service, std::string_view level) {
   service_name = service;
-  if (level == "debug") Logger().set_level(spdlog::level::debug);
-  else if (level == "info") Logger().set_level(spdlog::level::info);
-  else if (level == "warning") Logger().set_level(spdlog::level::warn);
-  else if (level == "error") Logger().set_level(spdlog::level::err);
-  else return false;
+  if (level == "debug")
+    Logger().set_level(spdlog::level::debug);
+  else if (level == "info")
+    Logger().set_level(spdlog::level::info);
+  else if (level == "warning")
+    Logger().set_level(spdlog::level::warn);
+  else if (level == "error")
+    Logger().set_level(spdlog::level::err);
+  else
+    return false;
   return true;
 }
 
@@ -90,8 +113,10 @@ void Write(Level level, std::string_view message, std::initializer_list<Field> f
     line += ',';
     AppendQuoted(&line, field.key);
     line += ':';
-    if (field.quoted) AppendQuoted(&line, field.value);
-    else line += field.value;
+    if (field.quoted)
+      AppendQuoted(&line, field.value);
+    else
+      line += field.value;
   }
   line += '}';
   Logger().log(ToSpdlog(level), spdlog::string_view_t(line.data(), line.size()));

@@ -12,8 +12,12 @@ TEST_CASE("hexadecimal round trip and refusals") {
 }
 
 TEST_CASE("base64 agrees with the vectors of RFC 4648") {
-  const std::pair<const char*, const char*> vectors[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
-                                                         {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},  {"fooba", "Zm9vYmE="},
+  const std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                         {"f", "Zg=="},
+                                                         {"fo", "Zm8="},
+                                                         {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg=="},
+                                                         {"fooba", "Zm9vYmE="},
                                                          {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, coded] : vectors) {
     CHECK(Base64Encode(AsBytes(plain)) == coded);
@@ -33,7 +37,8 @@ TEST_CASE("base64 has one text for each value") {
 }
 
 TEST_CASE("SHA-256 agrees with FIPS 180-4") {
-  CHECK(HexEncode(AsBytes(Sha256(AsBytes("abc")))) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(HexEncode(AsBytes(Sha256(AsBytes("abc")))) ==
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 TEST_CASE("comparison and randomness") {

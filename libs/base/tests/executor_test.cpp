@@ -14,7 +14,11 @@ TEST_CASE("a full queue refuses at once, and a drain finishes what was taken") {
   std::atomic<int> done = 0;
   std::promise<void> started;
   Executor executor(1, 2);
-  REQUIRE(executor.TryRun([&] { started.set_value(); opened.wait(); ++done; }));
+  REQUIRE(executor.TryRun([&] {
+    started.set_value();
+    opened.wait();
+    ++done;
+  }));
   started.get_future().wait();
   REQUIRE(executor.TryRun([&] { ++done; }));
   REQUIRE(executor.TryRun([&] { ++done; }));

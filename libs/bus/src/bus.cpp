@@ -212,8 +212,7 @@ absl::StatusOr<StreamState> Bus::GetStreamState(const std::string& stream) {
   const natsStatus status = js_GetStreamInfo(&raw, impl_->js.get(), stream.c_str(), nullptr, &code);
   const std::unique_ptr<jsStreamInfo, NatsDeleter> info(raw);
   if (status != NATS_OK) return ToStatus(status, "asking for a stream's state", code);
-  return StreamState{info->State.Msgs, info->State.Bytes, info->State.FirstSeq, info->State.LastSeq,
-                     info->Created};
+  return StreamState{info->State.Msgs, info->State.Bytes, info->State.FirstSeq, info->State.LastSeq, info->Created};
 }
 
 absl::StatusOr<std::optional<Message>> Bus::GetLastMessage(const std::string& stream, const std::string& subject) {

@@ -31,8 +31,8 @@ absl::StatusOr<std::vector<MsgPtr>> PullSubscription::Fetch(std::size_t max, std
   std::vector<MsgPtr> messages;
   MsgList list;
   jsErrCode code = static_cast<jsErrCode>(0);
-  const natsStatus status =
-      natsSubscription_Fetch(&list.list, subscription_.get(), batch, std::max<std::int64_t>(timeout.count(), 10), &code);
+  const natsStatus status = natsSubscription_Fetch(&list.list, subscription_.get(), batch,
+                                                   std::max<std::int64_t>(timeout.count(), 10), &code);
   TakeAll(&list, &messages);
   if (!messages.empty() || status == NATS_OK || status == NATS_TIMEOUT || status == NATS_NOT_FOUND) return messages;
   return ToStatus(status, "fetching", code);

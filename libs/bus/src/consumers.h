@@ -33,15 +33,19 @@ class PositionedReader final : public StreamReader {
 
   jsCtx* js_;
   std::string stream_, filter_;
-  std::uint64_t next_;              // the first position that was not given out
-  std::uint64_t delivered_ = 0;     // the consumer's own count, without gaps
+  std::uint64_t next_;           // the first position that was not given out
+  std::uint64_t delivered_ = 0;  // the consumer's own count, without gaps
   PullSubscription subscription_;
 };
 
 class AckingConsumer final : public DurableConsumer {
  public:
   AckingConsumer(natsConnection* connection, jsCtx* js, std::string stream, std::string durable, std::string filter)
-      : connection_(connection), js_(js), stream_(std::move(stream)), durable_(std::move(durable)), filter_(std::move(filter)) {}
+      : connection_(connection),
+        js_(js),
+        stream_(std::move(stream)),
+        durable_(std::move(durable)),
+        filter_(std::move(filter)) {}
   absl::StatusOr<std::vector<Message>> Fetch(std::size_t max, std::chrono::milliseconds timeout) override;
   absl::Status AckFetched() override;
 

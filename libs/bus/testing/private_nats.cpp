@@ -68,12 +68,14 @@ void PrivateNats::Start() {
     const int null = ::open("/dev/null", O_RDWR);
     ::dup2(null, 1);
     ::dup2(null, 2);
-    ::execlp("nats-server", "nats-server", "-js", "-sd", folder_.c_str(), "-a", "127.0.0.1", "-p", port.c_str(), nullptr);
+    ::execlp("nats-server", "nats-server", "-js", "-sd", folder_.c_str(), "-a", "127.0.0.1", "-p", port.c_str(),
+             nullptr);
     ::_exit(127);
   }
   for (int i = 0; i < 500; ++i) {
     if (Answers(port_)) return;
-    if (::waitpid(pid_, nullptr, WNOHANG) == pid_) throw std::runtime_error("nats-server does not start: apt-get install nats-server");
+    if (::waitpid(pid_, nullptr, WNOHANG) == pid_)
+      throw std::runtime_error("nats-server does not start: apt-get install nats-server");
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   throw std::runtime_error("nats-server does not answer");

@@ -10,10 +10,12 @@ TEST_CASE("acks of JetStream") {
   CHECK(good.sequence == 42);
   CHECK_FALSE(good.duplicate);
   CHECK(bus::ParseAck(R"({"stream":"VALUES","seq":42,"duplicate": true})").duplicate);
-  const auto wrong = bus::ParseAck(R"({"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 5"},"stream":"VALUES","seq":0})");
+  const auto wrong = bus::ParseAck(
+      R"({"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 5"},"stream":"VALUES","seq":0})");
   CHECK(wrong.sequence_mismatch);
   CHECK(wrong.status.code() == absl::StatusCode::kAborted);
-  const auto full = bus::ParseAck(R"({"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"V","seq":0})");
+  const auto full = bus::ParseAck(
+      R"({"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"V","seq":0})");
   CHECK(full.stream_full);
   CHECK(full.status.code() == absl::StatusCode::kResourceExhausted);
   for (const char* text : {"", "{}", "nonsense", R"({"error":{}})", R"({"seq":"x"})"}) {

@@ -37,13 +37,19 @@ bool Eventually(const std::function<bool()>& condition) {
 
 TEST_CASE("a message is stored, deduplicated by id, and compared by the subject's last sequence") {
   Fixture f;
-  const auto first = f.Put("values.0.report.a", "1", {.expected_last_subject_sequence = 0, .message_id = "", .traceparent = ""});
+  const auto first =
+      f.Put("values.0.report.a", "1", {.expected_last_subject_sequence = 0, .message_id = "", .traceparent = ""});
   REQUIRE(first.status.ok());
-  CHECK(f.Put("values.0.report.b", "1", {.expected_last_subject_sequence = 0, .message_id = "m1", .traceparent = ""}).status.ok());
-  const auto again = f.Put("values.0.report.a", "2", {.expected_last_subject_sequence = 0, .message_id = "", .traceparent = ""});
+  CHECK(f.Put("values.0.report.b", "1", {.expected_last_subject_sequence = 0, .message_id = "m1", .traceparent = ""})
+            .status.ok());
+  const auto again =
+      f.Put("values.0.report.a", "2", {.expected_last_subject_sequence = 0, .message_id = "", .traceparent = ""});
   CHECK(again.sequence_mismatch);
-  CHECK(f.Put("values.0.report.a", "2", {.expected_last_subject_sequence = first.sequence, .message_id = "", .traceparent = ""}).status.ok());
-  CHECK(f.Put("values.0.report.c", "x", {.expected_last_subject_sequence = {}, .message_id = "m1", .traceparent = ""}).duplicate);
+  CHECK(f.Put("values.0.report.a", "2",
+              {.expected_last_subject_sequence = first.sequence, .message_id = "", .traceparent = ""})
+            .status.ok());
+  CHECK(f.Put("values.0.report.c", "x", {.expected_last_subject_sequence = {}, .message_id = "m1", .traceparent = ""})
+            .duplicate);
   const auto last = f.bus.GetLastMessage("VALUES", "values.0.report.a");
   REQUIRE(last.ok());
   REQUIRE(last->has_value());
@@ -101,7 +107,8 @@ TEST_CASE("a reader begins where it is told, in order, and sees what comes later
 TEST_CASE("a durable consumer gets again what it did not acknowledge") {
   Fixture f;
   REQUIRE(f.bus.EnsureStream(bus::EventsStream(1), 10s).ok());
-  REQUIRE(f.Put("events.a", "1", {.expected_last_subject_sequence = {}, .message_id = "", .traceparent = "tp"}).status.ok());
+  REQUIRE(f.Put("events.a", "1", {.expected_last_subject_sequence = {}, .message_id = "", .traceparent = "tp"})
+              .status.ok());
   REQUIRE(f.Put("events.a", "2").status.ok());
   {
     auto consumer = f.bus.Consume("EVENTS", "worker", "events.>");

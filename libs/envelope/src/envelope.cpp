@@ -1,12 +1,12 @@
 #include "pepeunit/envelope/envelope.h"
 
-#include <algorithm>
-#include <cstring>
-
 #include <cryptopp/aes.h>
 #include <cryptopp/hmac.h>
 #include <cryptopp/modes.h>
 #include <cryptopp/sha.h>
+
+#include <algorithm>
+#include <cstring>
 
 #include "iv_source.h"
 #include "pepeunit/base/errors.h"
@@ -85,7 +85,8 @@ absl::StatusOr<Opened> Open(Kind kind, const std::array<std::uint8_t, 32>& encry
 }
 
 void Seal(Kind kind, const std::array<std::uint8_t, 32>& encrypt, const std::array<std::uint8_t, 32>& authenticate,
-          ByteView request_tag, const Uuid& unit, std::uint64_t sequence, std::string_view plaintext, std::string* out) {
+          ByteView request_tag, const Uuid& unit, std::uint64_t sequence, std::string_view plaintext,
+          std::string* out) {
   const std::size_t padding = kBlockBytes - plaintext.size() % kBlockBytes;
   const std::size_t tagged = kCiphertextOffset + plaintext.size() + padding;
   out->resize(tagged + kTagBytes);
@@ -124,7 +125,8 @@ absl::StatusOr<Header> Peek(ByteView envelope) {
   if (kind != static_cast<std::uint8_t>(Kind::kRequest) && kind != static_cast<std::uint8_t>(Kind::kAnswer)) {
     return Bad("The envelope's kind is not known.");
   }
-  if ((envelope.size() - kOverheadBytes) % kBlockBytes != 0) return Bad("The envelope's ciphertext is not whole blocks.");
+  if ((envelope.size() - kOverheadBytes) % kBlockBytes != 0)
+    return Bad("The envelope's ciphertext is not whole blocks.");
   Header header{static_cast<Kind>(kind), {}, 0};
   std::copy_n(envelope.data() + kUnitOffset, header.unit.bytes.size(), header.unit.bytes.begin());
   for (std::size_t i = 0; i < 8; ++i) header.sequence = header.sequence << 8 | envelope[kSequenceOffset + i];

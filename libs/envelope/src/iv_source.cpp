@@ -1,13 +1,12 @@
 #include "iv_source.h"
 
+#include <cryptopp/chacha.h>
+#include <cryptopp/osrng.h>
 #include <pthread.h>
 
 #include <array>
 #include <atomic>
 #include <cstring>
-
-#include <cryptopp/chacha.h>
-#include <cryptopp/osrng.h>
 
 #include "pepeunit/envelope/envelope.h"
 

@@ -4,12 +4,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <catch2/catch.hpp>
 #include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
-
-#include <catch2/catch.hpp>
 
 using Iv = std::array<std::uint8_t, 16>;
 

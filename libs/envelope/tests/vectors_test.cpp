@@ -1,6 +1,5 @@
-#include <fstream>
-
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "pepeunit/base/errors.h"

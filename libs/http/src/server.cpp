@@ -90,9 +90,10 @@ struct Server::Impl {
   void Begin(Worker& worker, asio::ip::tcp::socket socket) {
     if (shared.connections >= shared.options.max_connections) {
       auto busy = Problem(Unavailable("Too many connections."), "", TraceContext::New());
-      const std::string text = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: " + busy.content_type +
-                               "\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: " +
-                               std::to_string(busy.body.size()) + "\r\n\r\n" + busy.body;
+      const std::string text =
+          "HTTP/1.1 503 Service Unavailable\r\nContent-Type: " + busy.content_type +
+          "\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: " + std::to_string(busy.body.size()) +
+          "\r\n\r\n" + busy.body;
       error_code ignored;
       socket.non_blocking(true, ignored);
       socket.send(asio::buffer(text), 0, ignored);

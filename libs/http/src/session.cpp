@@ -39,7 +39,8 @@ void AppendHeader(std::string* out, std::string_view name, std::string_view valu
 }
 
 absl::Status ErrorOf(int status, const std::string& message) {
-  const auto code = status == 413 || status == 431 ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kInvalidArgument;
+  const auto code =
+      status == 413 || status == 431 ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kInvalidArgument;
   return Error(code, status == 400 ? "INVALID_BODY" : "LIMIT", message);
 }
 
@@ -148,10 +149,12 @@ void Session::OnBody(const error_code& error) {
 
 void Session::OnReadError(const error_code& error) {
   if (error == bhttp::error::body_limit) {
-    return Refuse(413, ErrorOf(413, "The body may have at most " + std::to_string(shared_.options.max_body_bytes) + " bytes."));
+    return Refuse(
+        413, ErrorOf(413, "The body may have at most " + std::to_string(shared_.options.max_body_bytes) + " bytes."));
   }
   if (error == bhttp::error::header_limit || error == bhttp::error::buffer_overflow) {
-    return Refuse(431, ErrorOf(431, "The headers may have at most " + std::to_string(shared_.options.max_header_bytes) + " bytes."));
+    return Refuse(431, ErrorOf(431, "The headers may have at most " + std::to_string(shared_.options.max_header_bytes) +
+                                        " bytes."));
   }
   // Everything else that Beast's parser says of the bytes; the rest is the connection itself.
   const bool malformed = error.category() == bhttp::make_error_code(bhttp::error::bad_method).category() &&
@@ -187,7 +190,8 @@ void Session::Handle(std::shared_ptr<RequestExchange> exchange) {
     shared_.handler(exchange);
   } catch (const std::exception& e) {
     log::Error("a handler threw", {{"path", exchange->path()}, {"cause", e.what()}});
-    exchange->Respond(Problem(Internal("The instance made a mistake; its logs know more."), exchange->path(), exchange->trace()));
+    exchange->Respond(
+        Problem(Internal("The instance made a mistake; its logs know more."), exchange->path(), exchange->trace()));
   }
 }
 
@@ -321,7 +325,8 @@ std::string_view RequestExchange::LastHeader(std::string_view name) const {
 // Dispatched, so an answer given on the session's own thread costs no hop.
 template <typename Work>
 void RequestExchange::OnSession(Work work) {
-  asio::dispatch(session_->io_, [self = shared_from_this(), work = std::move(work)]() mutable { work(*self->session_); });
+  asio::dispatch(session_->io_,
+                 [self = shared_from_this(), work = std::move(work)]() mutable { work(*self->session_); });
 }
 
 void RequestExchange::Respond(Response response) {

@@ -87,7 +87,8 @@ class Session : public std::enable_shared_from_this<Session> {
 // A request in the hands of the handler. It outlives the connection when the handler holds it longer.
 class RequestExchange : public Exchange, public std::enable_shared_from_this<RequestExchange> {
  public:
-  RequestExchange(std::shared_ptr<Session> session, boost::beast::http::request<boost::beast::http::string_body> request);
+  RequestExchange(std::shared_ptr<Session> session,
+                  boost::beast::http::request<boost::beast::http::string_body> request);
   ~RequestExchange() override;
 
   std::string_view method() const override;

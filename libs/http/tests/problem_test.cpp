@@ -9,7 +9,8 @@ using namespace pepeunit;
 
 TEST_CASE("an error becomes problem+json with its fields and its time") {
   const auto trace = TraceContext::New();
-  const auto response = http::Problem(WithRetryAfter(InvalidFields({{"name", "is empty"}}), 1200), "/api/v1/units", trace);
+  const auto response =
+      http::Problem(WithRetryAfter(InvalidFields({{"name", "is empty"}}), 1200), "/api/v1/units", trace);
   CHECK(response.status == 400);
   CHECK(response.content_type == "application/problem+json");
   const auto body = nlohmann::json::parse(response.body);

@@ -65,7 +65,8 @@ struct Fixture {
     options.max_body_bytes = 1000;
     options.max_header_bytes = 2000;
     if (change) change(options);
-    server = std::make_unique<http::Server>(options, [this](std::shared_ptr<http::Exchange> e) { Handle(std::move(e)); });
+    server =
+        std::make_unique<http::Server>(options, [this](std::shared_ptr<http::Exchange> e) { Handle(std::move(e)); });
     REQUIRE(server->Start().ok());
   }
 
@@ -93,8 +94,8 @@ struct Fixture {
     exchange->Respond({.status = 200,
                        .content_type = "text/plain",
                        .headers = {{"X-Evil", "a\r\nInjected: yes"}},
-                       .body = std::string(exchange->method()) + " " + path + "?" + std::string(exchange->query()) + " " +
-                               std::string(exchange->Header("x-test")) + " " + std::string(exchange->body()) +
+                       .body = std::string(exchange->method()) + " " + path + "?" + std::string(exchange->query()) +
+                               " " + std::string(exchange->Header("x-test")) + " " + std::string(exchange->body()) +
                                std::string(exchange->LastHeader("X-Many"))});
   }
 
@@ -160,7 +161,9 @@ TEST_CASE("HEAD has the length but no body") {
 TEST_CASE("limits are answered with their status") {
   Fixture f;
   CHECK(Has(f.Once("POST /x" + kClose + "Content-Length: 1001\r\n\r\n" + std::string(1001, 'x')), "413 "));
-  CHECK(Has(f.Once("POST /x" + kClose + "Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, 'x') + "\r\n0\r\n\r\n"), "413 "));
+  CHECK(Has(f.Once("POST /x" + kClose + "Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, 'x') +
+                   "\r\n0\r\n\r\n"),
+            "413 "));
   CHECK(Has(f.Once("GET /x" + kClose + "X-Long: " + std::string(3000, 'x') + "\r\n\r\n"), "431 "));
   CHECK(Has(f.Once("NONSENSE\r\n\r\n"), "400 "));
   CHECK(Has(f.Once("POST /x" + kClose + "Content-Length: 1000\r\n\r\n" + std::string(1000, 'x')), "200 "));

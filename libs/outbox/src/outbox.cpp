@@ -24,7 +24,8 @@ std::vector<Row> ReadBatch(pqxx::work& tx) {
   std::vector<Row> rows;
   const auto result = tx.exec(
       "SELECT id, subject, payload, traceparent, (extract(epoch FROM created_at) * 1000)::bigint FROM outbox"
-      " ORDER BY id LIMIT " + std::to_string(kBatch));
+      " ORDER BY id LIMIT " +
+      std::to_string(kBatch));
   for (const auto& r : result) {
     bus::v1::Event event;
     const pqxx::binarystring raw(r[2]);
@@ -53,7 +54,8 @@ struct Relay::Impl {
   // How many events were published; a whole batch means that there may be more.
   absl::StatusOr<int> PublishBatch() {
     return pool.Query<int>("outbox", [this](pqxx::work& tx) -> absl::StatusOr<int> {
-      const auto locked = tx.exec1("SELECT pg_try_advisory_xact_lock(hashtext(" + tx.quote("pepeunit outbox " + schema) + "))");
+      const auto locked =
+          tx.exec1("SELECT pg_try_advisory_xact_lock(hashtext(" + tx.quote("pepeunit outbox " + schema) + "))");
       if (!locked[0].as<bool>()) return 0;
       const std::vector<Row> rows = ReadBatch(tx);
       if (rows.empty()) return 0;
@@ -82,7 +84,9 @@ struct Relay::Impl {
     wait->left = rows.size();
     for (const Row& row : rows) {
       bus.Publish(row.subject, row.payload,
-                  {.expected_last_subject_sequence = {}, .message_id = schema + ":" + std::to_string(row.id), .traceparent = row.traceparent},
+                  {.expected_last_subject_sequence = {},
+                   .message_id = schema + ":" + std::to_string(row.id),
+                   .traceparent = row.traceparent},
                   [wait](const bus::PublishResult& result) {
                     std::lock_guard lock(wait->mutex);
                     if (wait->first.ok()) wait->first = result.status;

@@ -65,7 +65,8 @@ std::string WithTimeouts(std::string dsn) {
 
 PoolOptions PoolOptionsFrom(Config& config, const std::string& schema) {
   PoolOptions options;
-  options.dsn = config.Secret("PEPEUNIT_DATABASE_URL", "PostgreSQL, as libpq's connection string or URL, in the role of this service");
+  options.dsn = config.Secret("PEPEUNIT_DATABASE_URL",
+                              "PostgreSQL, as libpq's connection string or URL, in the role of this service");
   options.schema = schema;
   options.max_connections = static_cast<std::size_t>(
       config.Integer("PEPEUNIT_DATABASE_CONNECTIONS", 4, 1, 100, "most connections to PostgreSQL, opened when needed"));

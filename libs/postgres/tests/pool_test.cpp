@@ -20,12 +20,14 @@ postgres::PrivatePostgres& Server() {
 
 struct Fixture {
   std::string schema = Server().NewSchema();
-  postgres::PoolOptions options{.dsn = Server().dsn(), .schema = schema, .max_connections = 2, .acquire_timeout = 300ms,
-                                .statement_timeout = 2s};
+  postgres::PoolOptions options{
+      .dsn = Server().dsn(), .schema = schema, .max_connections = 2, .acquire_timeout = 300ms, .statement_timeout = 2s};
   postgres::Pool pool{options};
 
   Fixture() {
-    REQUIRE(postgres::ApplyMigrations(pool, schema, {{"0001_t.sql", "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL CHECK (n >= 0))"}}).ok());
+    REQUIRE(postgres::ApplyMigrations(
+                pool, schema, {{"0001_t.sql", "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL CHECK (n >= 0))"}})
+                .ok());
   }
   absl::Status Exec(const std::string& sql) {
     return pool.Transact("test", [&](pqxx::work& tx) {
@@ -34,9 +36,8 @@ struct Fixture {
     });
   }
   int Count() {
-    return *pool.Query<int>("count", [](pqxx::work& tx) -> absl::StatusOr<int> {
-      return tx.exec1("SELECT count(*) FROM t")[0].as<int>();
-    });
+    return *pool.Query<int>(
+        "count", [](pqxx::work& tx) -> absl::StatusOr<int> { return tx.exec1("SELECT count(*) FROM t")[0].as<int>(); });
   }
 };
 
@@ -133,7 +134,8 @@ TEST_CASE("the pool recovers from a killed session and a killed server") {
   {
     pqxx::connection other(Server().dsn());
     pqxx::work tx(other);
-    tx.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pepeunit-" + f.schema + "'");
+    tx.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pepeunit-" + f.schema +
+            "'");
   }
   CHECK(f.pool.Ping().ok());  // at the first try: the dead connection is noticed before anything is done
   Server().Kill();

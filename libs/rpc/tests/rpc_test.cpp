@@ -26,14 +26,17 @@ class FakeCrypto final : public cpb::CryptoService::CallbackService {
   explicit FakeCrypto(rpc::Calls& calls) : calls_(calls) {}
   grpc::ServerUnaryReactor* Open(grpc::CallbackServerContext* c, const cpb::OpenRequest* q,
                                  cpb::OpenResponse* r) override {
-    return calls_.Unary(c, q, r, [this](const rpc::Context& x, const cpb::OpenRequest& request, cpb::OpenResponse& response) -> absl::Status {
-      ++opened;
-      if (request.context() == "slow") std::this_thread::sleep_for(300ms);
-      if (request.context() == "bad") return WithRetryAfter(InvalidField("context", "is bad"), 2500);
-      if (request.context() == "fault") return absl::InternalError("driver said: password=x");
-      response.set_plaintext(rpc::FormatCaller(x.caller) + "|" + x.caller.if_match + "|" + CurrentTrace().TraceIdHex());
-      return absl::OkStatus();
-    });
+    return calls_.Unary(
+        c, q, r,
+        [this](const rpc::Context& x, const cpb::OpenRequest& request, cpb::OpenResponse& response) -> absl::Status {
+          ++opened;
+          if (request.context() == "slow") std::this_thread::sleep_for(300ms);
+          if (request.context() == "bad") return WithRetryAfter(InvalidField("context", "is bad"), 2500);
+          if (request.context() == "fault") return absl::InternalError("driver said: password=x");
+          response.set_plaintext(rpc::FormatCaller(x.caller) + "|" + x.caller.if_match + "|" +
+                                 CurrentTrace().TraceIdHex());
+          return absl::OkStatus();
+        });
   }
   std::atomic<int> opened = 0;
 
@@ -44,9 +47,12 @@ class FakeCrypto final : public cpb::CryptoService::CallbackService {
 class FakeTrees final : public rpb::RepositoryInternalService::CallbackService {
  public:
   explicit FakeTrees(rpc::Calls& calls) : calls_(calls) {}
-  grpc::ServerWriteReactor<rpb::TreePiece>* ReadTree(grpc::CallbackServerContext* c, const rpb::ReadTreeRequest* q) override {
+  grpc::ServerWriteReactor<rpb::TreePiece>* ReadTree(grpc::CallbackServerContext* c,
+                                                     const rpb::ReadTreeRequest* q) override {
     return calls_.ServerStream<rpb::ReadTreeRequest, rpb::TreePiece>(
-        c, q, [this](const rpc::Context&, const rpb::ReadTreeRequest& request, const std::function<bool(const rpb::TreePiece&)>& write) -> absl::Status {
+        c, q,
+        [this](const rpc::Context&, const rpb::ReadTreeRequest& request,
+               const std::function<bool(const rpb::TreePiece&)>& write) -> absl::Status {
           const int count = request.commit() == "endless" ? 1'000'000 : 20;
           rpb::TreePiece piece;
           piece.set_data(std::string(60'000, 'x'));
@@ -83,11 +89,12 @@ struct Fixture {
     server.Shutdown(std::chrono::system_clock::now() + 2s);
     calls.Drain();
   }
-  absl::StatusOr<cpb::OpenResponse> Open(const std::string& context, const rpc::Caller& caller = {}, std::chrono::milliseconds timeout = 5s) {
+  absl::StatusOr<cpb::OpenResponse> Open(const std::string& context, const rpc::Caller& caller = {},
+                                         std::chrono::milliseconds timeout = 5s) {
     cpb::OpenRequest request;
     request.set_context(context);
     return rpc::Call<cpb::OpenResponse>(channel, caller, timeout,
-                                           [&](auto* c, auto* r) { return stub->Open(c, request, r); });
+                                        [&](auto* c, auto* r) { return stub->Open(c, request, r); });
   }
 };
 
@@ -96,7 +103,11 @@ struct Fixture {
 TEST_CASE("caller, If-Match and trace travel with a call") {
   Fixture f;
   const TraceScope trace(TraceContext::New());
-  rpc::Caller caller{.kind = rpc::Caller::Kind::kUser, .user_id = Uuid::New(), .session_id = Uuid::New(), .administrator = true, .if_match = "7"};
+  rpc::Caller caller{.kind = rpc::Caller::Kind::kUser,
+                     .user_id = Uuid::New(),
+                     .session_id = Uuid::New(),
+                     .administrator = true,
+                     .if_match = "7"};
   const auto answer = f.Open("x", caller);
   REQUIRE(answer.ok());
   CHECK(answer->plaintext() == rpc::FormatCaller(caller) + "|7|" + CurrentTrace().TraceIdHex());
@@ -104,7 +115,8 @@ TEST_CASE("caller, If-Match and trace travel with a call") {
 }
 
 TEST_CASE("malformed callers are refused") {
-  for (const char* text : {"user", "user:x:y", "admin", "user:0190163d-8694-739b-aea5-966c26f8ad91:0190163d-8694-739b-aea5-966c26f8ad91:root"}) {
+  for (const char* text : {"user", "user:x:y", "admin",
+                           "user:0190163d-8694-739b-aea5-966c26f8ad91:0190163d-8694-739b-aea5-966c26f8ad91:root"}) {
     CHECK_FALSE(rpc::ParseCaller(text).ok());
   }
 }
@@ -126,7 +138,8 @@ TEST_CASE("without the instance key nothing is called") {
   Fixture f;
   const rpc::Channel stranger(f.options.address, std::string(32, 'x'));
   auto stub = cpb::CryptoService::NewStub(stranger.grpc());
-  const auto answer = rpc::Call<cpb::OpenResponse>(stranger, {}, 5s, [&](auto* c, auto* r) { return stub->Open(c, {}, r); });
+  const auto answer =
+      rpc::Call<cpb::OpenResponse>(stranger, {}, 5s, [&](auto* c, auto* r) { return stub->Open(c, {}, r); });
   CHECK(answer.status().code() == absl::StatusCode::kUnauthenticated);
   CHECK(f.fake.opened == 0);
 }
@@ -138,8 +151,10 @@ TEST_CASE("a full queue is RESOURCE_EXHAUSTED, and an absent server UNAVAILABLE"
   for (int i = 0; i < 10; ++i) {
     threads.emplace_back([&] {
       const auto answer = f.Open("slow");
-      if (answer.ok()) ++served;
-      else if (answer.status().code() == absl::StatusCode::kResourceExhausted) ++refused;
+      if (answer.ok())
+        ++served;
+      else if (answer.status().code() == absl::StatusCode::kResourceExhausted)
+        ++refused;
     });
   }
   for (auto& thread : threads) thread.join();
@@ -148,8 +163,9 @@ TEST_CASE("a full queue is RESOURCE_EXHAUSTED, and an absent server UNAVAILABLE"
   CHECK(refused >= 1);
   const rpc::Channel nobody("unix:/tmp/pepeunit-nobody.sock", kKey);
   auto stub = cpb::CryptoService::NewStub(nobody.grpc());
-  CHECK(rpc::Call<cpb::OpenResponse>(nobody, {}, 1s, [&](auto* c, auto* r) { return stub->Open(c, {}, r); }).status().code() ==
-        absl::StatusCode::kUnavailable);
+  CHECK(rpc::Call<cpb::OpenResponse>(nobody, {}, 1s, [&](auto* c, auto* r) { return stub->Open(c, {}, r); })
+            .status()
+            .code() == absl::StatusCode::kUnavailable);
 }
 
 TEST_CASE("a stream arrives whole, ends with its status, and stops when the caller goes") {

@@ -66,8 +66,10 @@ void Readiness::Loop() {
       absl::Status now = check.run();
       std::lock_guard lock(mutex_);
       if (now.ok() != check.last.ok()) {
-        if (now.ok()) log::Info("dependency answers", {{"dependency", check.name}});
-        else log::Warning("dependency does not answer", {{"dependency", check.name}, {"status", now}});
+        if (now.ok())
+          log::Info("dependency answers", {{"dependency", check.name}});
+        else
+          log::Warning("dependency does not answer", {{"dependency", check.name}, {"status", now}});
       }
       check.last = std::move(now);
     }
@@ -84,7 +86,8 @@ void Readiness::Publish() {
   bool now = false;
   {
     std::lock_guard lock(mutex_);
-    now = started_ && !draining_ && std::all_of(checks_.begin(), checks_.end(), [](const Check& c) { return c.last.ok(); });
+    now = started_ && !draining_ &&
+          std::all_of(checks_.begin(), checks_.end(), [](const Check& c) { return c.last.ok(); });
     if (now == ready_) return;
     ready_ = now;
   }

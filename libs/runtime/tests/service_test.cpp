@@ -65,8 +65,8 @@ bool Eventually(const std::function<bool()>& condition) {
 
 TEST_CASE("the admin port tells the truth, and SIGTERM drains in order") {
   const std::uint16_t port = FreePort();
-  runtime::Service service({.service = "test", .log_level = "error", .admin_address = "127.0.0.1", .admin_port = port,
-                            .drain_timeout = 2s});
+  runtime::Service service(
+      {.service = "test", .log_level = "error", .admin_address = "127.0.0.1", .admin_port = port, .drain_timeout = 2s});
   std::atomic<bool> answers = false;
   std::atomic<int> changes = 0;
   std::vector<std::string> drained;
@@ -77,7 +77,8 @@ TEST_CASE("the admin port tells the truth, and SIGTERM drains in order") {
   int exit_code = -1;
   std::atomic<int> tries = 0;
   std::thread run([&] {
-    exit_code = service.Run({{"slow", [&] { return ++tries < 3 ? absl::UnavailableError("not yet") : absl::OkStatus(); }}});
+    exit_code =
+        service.Run({{"slow", [&] { return ++tries < 3 ? absl::UnavailableError("not yet") : absl::OkStatus(); }}});
   });
 
   REQUIRE(Eventually([&] { return Get(port, "/healthz").find("200 OK") != std::string::npos; }));
@@ -98,12 +99,15 @@ TEST_CASE("the admin port tells the truth, and SIGTERM drains in order") {
 }
 
 TEST_CASE("a start that cannot succeed ends the process") {
-  runtime::Service service({.service = "test", .log_level = "error", .admin_address = "127.0.0.1", .admin_port = FreePort(),
+  runtime::Service service({.service = "test",
+                            .log_level = "error",
+                            .admin_address = "127.0.0.1",
+                            .admin_port = FreePort(),
                             .drain_timeout = 2s});
   bool later = false;
   CHECK(service.Run({{"bad", [] { return absl::InvalidArgumentError("never"); }}, {"later", [&] {
-                       later = true;
-                       return absl::OkStatus();
-                     }}}) == 1);
+                                                                                     later = true;
+                                                                                     return absl::OkStatus();
+                                                                                   }}}) == 1);
   CHECK_FALSE(later);
 }

@@ -10,7 +10,8 @@ namespace {
 constexpr std::size_t kMaxDepth = 16;
 
 unsigned LineAt(std::string_view text, std::size_t offset) {
-  return 1 + static_cast<unsigned>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(offset, text.size())), '\n'));
+  return 1 + static_cast<unsigned>(std::count(
+                 text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(offset, text.size())), '\n'));
 }
 
 // Counts how far the parser has read, for nlohmann's events do not say where they are.
@@ -71,7 +72,8 @@ class Scan : public nlohmann::json_sax<nlohmann::ordered_json> {
     std::string what = e.what();
     if (const auto at = what.find("syntax error"); at != std::string::npos) what = what.substr(at);
     // nlohmann quotes what it read last; bytes that are not printable ASCII do not help anyone.
-    what.erase(std::remove_if(what.begin(), what.end(), [](unsigned char c) { return c < 0x20 || c > 0x7E; }), what.end());
+    what.erase(std::remove_if(what.begin(), what.end(), [](unsigned char c) { return c < 0x20 || c > 0x7E; }),
+               what.end());
     return Fail(LineAt(text_, position == 0 ? 0 : position - 1), "", "this is not JSON: " + what.substr(0, 300));
   }
 
@@ -86,8 +88,10 @@ class Scan : public nlohmann::json_sax<nlohmann::ordered_json> {
   std::string Path() const {
     std::string path;
     for (const Level& level : levels_) {
-      if (level.object) path += (path.empty() ? "" : ".") + level.key;
-      else path += '[' + std::to_string(level.index) + ']';
+      if (level.object)
+        path += (path.empty() ? "" : ".") + level.key;
+      else
+        path += '[' + std::to_string(level.index) + ']';
     }
     return path;
   }

@@ -31,11 +31,16 @@ class Reader {
 
   void ReadAll() {
     for (const auto& [section, content] : document_.json.items()) {
-      if (section == "world_state") ReadWorldState(content);
-      else if (section == "unit_state") ReadSection(section, content, &out_->schema.unit_state);
-      else if (section == "input_variables") ReadSection(section, content, &out_->schema.inputs);
-      else if (section == "output_variables") ReadSection(section, content, &out_->schema.outputs);
-      else if (section != "pepeunit" && section != "$schema") Warn(section, "this section is not known here; it is kept");
+      if (section == "world_state")
+        ReadWorldState(content);
+      else if (section == "unit_state")
+        ReadSection(section, content, &out_->schema.unit_state);
+      else if (section == "input_variables")
+        ReadSection(section, content, &out_->schema.inputs);
+      else if (section == "output_variables")
+        ReadSection(section, content, &out_->schema.outputs);
+      else if (section != "pepeunit" && section != "$schema")
+        Warn(section, "this section is not known here; it is kept");
     }
     if (out_->schema.inputs.empty() && out_->schema.outputs.empty()) {
       Warn("", "there is neither an input nor an output variable");
@@ -53,7 +58,8 @@ class Reader {
 
   void ReadWorldState(const Json& content) {
     const auto add = [this](const std::string& field, const std::string& name) {
-      if (name != "utc" && name != "unix_ms") Warn(field, "this instance does not know this fact; it knows utc and unix_ms");
+      if (name != "utc" && name != "unix_ms")
+        Warn(field, "this instance does not know this fact; it knows utc and unix_ms");
       out_->schema.world_state.push_back(name);
     };
     if (content.is_object()) {
@@ -61,8 +67,10 @@ class Reader {
     } else if (content.is_array()) {
       for (std::size_t i = 0; i < content.size(); ++i) {
         const std::string field = "world_state[" + std::to_string(i) + "]";
-        if (content[i].is_string()) add(field, content[i].get<std::string>());
-        else Fail(field, "must be the name of a fact, a string");
+        if (content[i].is_string())
+          add(field, content[i].get<std::string>());
+        else
+          Fail(field, "must be the name of a fact, a string");
       }
     } else {
       Fail("world_state", "must be a list of names or an object of them");
@@ -77,22 +85,26 @@ class Reader {
       return Fail(section, "has more than " + std::to_string(kMaxVariables) + " variables");
     }
     if (content.is_object()) {
-      for (const auto& [name, definition] : content.items()) ReadVariable(section, section + "." + name, name, definition, out);
+      for (const auto& [name, definition] : content.items())
+        ReadVariable(section, section + "." + name, name, definition, out);
       return;
     }
     for (std::size_t i = 0; i < content.size(); ++i) {
       const std::string field = section + "[" + std::to_string(i) + "]";
-      if (content[i].is_string()) ReadVariable(section, field, content[i].get<std::string>(), Json::object(), out);
-      else Fail(field, "must be the name of a variable, a string; definitions need the form {name: {...}}");
+      if (content[i].is_string())
+        ReadVariable(section, field, content[i].get<std::string>(), Json::object(), out);
+      else
+        Fail(field, "must be the name of a variable, a string; definitions need the form {name: {...}}");
     }
   }
 
-  void ReadVariable(const std::string& section, const std::string& field, const std::string& name, const Json& definition,
-                    std::vector<Variable>* out) {
+  void ReadVariable(const std::string& section, const std::string& field, const std::string& name,
+                    const Json& definition, std::vector<Variable>* out) {
     if (!IsName(name)) {
       return Fail(field, "a name has 1 to 64 of A-Z, a-z, 0-9, '_', '-' and '.', and begins with a letter or '_'");
     }
-    if (!definition.is_object()) return Fail(field, "the definition must be an object, for example {\"type\": \"number\"}");
+    if (!definition.is_object())
+      return Fail(field, "the definition must be an object, for example {\"type\": \"number\"}");
     Variable v;
     v.name = name;
     const bool input = section == "input_variables", output = section == "output_variables";
@@ -104,18 +116,30 @@ class Reader {
     }
     for (const auto& [key, value] : definition.items()) {
       const std::string at = field + "." + key;
-      if (key == "type") continue;
-      else if (key == "unit") ReadText(at, value, 64, &v.unit);
-      else if (key == "description") ReadText(at, value, kMaxText, &v.description);
-      else if (key == "minimum") ReadBound(at, value, v, &v.minimum);
-      else if (key == "maximum") ReadBound(at, value, v, &v.maximum);
-      else if (key == "choices") ReadChoices(at, value, &v);
-      else if (key == "default") v.default_value = nlohmann::json(value);
-      else if (key == "writable_by" && input) ReadWritableBy(at, value, &v);
-      else if (key == "logging" && output) ReadLogging(at, value, &v);
-      else if (key == "writable_by") Fail(at, "only input variables are written; remove it");
-      else if (key == "logging") Fail(at, "only output variables are logged; remove it");
-      else Warn(at, "this key is not known here; it is kept");
+      if (key == "type")
+        continue;
+      else if (key == "unit")
+        ReadText(at, value, 64, &v.unit);
+      else if (key == "description")
+        ReadText(at, value, kMaxText, &v.description);
+      else if (key == "minimum")
+        ReadBound(at, value, v, &v.minimum);
+      else if (key == "maximum")
+        ReadBound(at, value, v, &v.maximum);
+      else if (key == "choices")
+        ReadChoices(at, value, &v);
+      else if (key == "default")
+        v.default_value = nlohmann::json(value);
+      else if (key == "writable_by" && input)
+        ReadWritableBy(at, value, &v);
+      else if (key == "logging" && output)
+        ReadLogging(at, value, &v);
+      else if (key == "writable_by")
+        Fail(at, "only input variables are written; remove it");
+      else if (key == "logging")
+        Fail(at, "only output variables are logged; remove it");
+      else
+        Warn(at, "this key is not known here; it is kept");
     }
     if (v.minimum && v.maximum && *v.minimum > *v.maximum) Fail(field + ".minimum", "is above maximum");
     CheckAgainstItself(field, v);
@@ -124,18 +148,21 @@ class Reader {
 
   void ReadText(const std::string& field, const Json& value, std::size_t most, std::string* out) {
     if (!value.is_string()) return Fail(field, "must be a string");
-    if (value.get_ref<const std::string&>().size() > most) return Fail(field, "has more than " + std::to_string(most) + " bytes");
+    if (value.get_ref<const std::string&>().size() > most)
+      return Fail(field, "has more than " + std::to_string(most) + " bytes");
     *out = value.get<std::string>();
   }
 
   void ReadBound(const std::string& field, const Json& value, const Variable& v, std::optional<double>* out) {
-    if (v.type != Type::kNumber && v.type != Type::kInteger) return Fail(field, "only numbers and integers have bounds");
+    if (v.type != Type::kNumber && v.type != Type::kInteger)
+      return Fail(field, "only numbers and integers have bounds");
     if (!value.is_number()) return Fail(field, "must be a number");
     *out = value.get<double>();
   }
 
   void ReadChoices(const std::string& field, const Json& value, Variable* v) {
-    if (!value.is_array() || value.empty() || value.size() > 128) return Fail(field, "must be a list of 1 to 128 values");
+    if (!value.is_array() || value.empty() || value.size() > 128)
+      return Fail(field, "must be a list of 1 to 128 values");
     for (const auto& choice : value) v->choices.emplace_back(nlohmann::json(choice));
   }
 
@@ -143,16 +170,22 @@ class Reader {
     v->people_may_write = v->links_may_write = false;
     if (!value.is_array()) return Fail(field, "must be a list of \"people\" and \"links\", which may be empty");
     for (const auto& who : value) {
-      if (who == "people") v->people_may_write = true;
-      else if (who == "links") v->links_may_write = true;
-      else Fail(field, "knows only \"people\" and \"links\"");
+      if (who == "people")
+        v->people_may_write = true;
+      else if (who == "links")
+        v->links_may_write = true;
+      else
+        Fail(field, "knows only \"people\" and \"links\"");
     }
   }
 
   void ReadLogging(const std::string& field, const Json& value, Variable* v) {
-    if (value == "direct") v->logging = Logging::kDirect;
-    else if (value == "off") v->logging = Logging::kOff;
-    else Fail(field, "must be \"direct\" or \"off\"");
+    if (value == "direct")
+      v->logging = Logging::kDirect;
+    else if (value == "off")
+      v->logging = Logging::kOff;
+    else
+      Fail(field, "must be \"direct\" or \"off\"");
   }
 
   // Choices and the default must themselves be values of the variable.
@@ -161,11 +194,13 @@ class Reader {
     open.choices.clear();
     for (std::size_t i = 0; i < v.choices.size(); ++i) {
       const std::string at = field + ".choices[" + std::to_string(i) + "]";
-      if (const auto status = CheckValue(open, v.choices[i], at); !status.ok()) Fail(at, InfoOf(status).violations[0].description);
+      if (const auto status = CheckValue(open, v.choices[i], at); !status.ok())
+        Fail(at, InfoOf(status).violations[0].description);
     }
     if (!v.default_value || v.default_value->is_null()) return;
     const std::string at = field + ".default";
-    if (const auto status = CheckValue(v, *v.default_value, at); !status.ok()) Fail(at, InfoOf(status).violations[0].description);
+    if (const auto status = CheckValue(v, *v.default_value, at); !status.ok())
+      Fail(at, InfoOf(status).violations[0].description);
   }
 
   // Inputs and outputs share a namespace: a device's program, a link and a person name a variable by it alone.

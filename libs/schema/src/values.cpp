@@ -32,11 +32,13 @@ const char* TypeProblem(Type type, const json& value) {
     case Type::kBoolean:
       return value.is_boolean() ? nullptr : "must be true or false";
     case Type::kString:
-      return value.is_string() && value.get_ref<const std::string&>().size() <= kValueMaxBytes ? nullptr
-                                                                                         : "must be a string of at most 4096 bytes";
+      return value.is_string() && value.get_ref<const std::string&>().size() <= kValueMaxBytes
+                 ? nullptr
+                 : "must be a string of at most 4096 bytes";
     case Type::kJson:
       if (DeeperThan(value, kValueMaxDepth)) return "must have at most 16 levels";
-      return !value.is_structured() || value.dump().size() <= kValueMaxBytes ? nullptr : "must be JSON of at most 4096 bytes";
+      return !value.is_structured() || value.dump().size() <= kValueMaxBytes ? nullptr
+                                                                             : "must be JSON of at most 4096 bytes";
   }
   return "is of an unknown type";
 }
@@ -68,7 +70,8 @@ absl::Status CheckValue(const Variable& variable, const json& value, const std::
   if (const char* problem = TypeProblem(variable.type, value)) return InvalidField(field, problem);
   if (!InBounds(variable, value)) return InvalidField(field, BoundsText(variable));
   if (!InChoices(variable, value)) {
-    return InvalidField(field, "must be one of " + json(variable.choices).dump(-1, ' ', false, json::error_handler_t::replace));
+    return InvalidField(
+        field, "must be one of " + json(variable.choices).dump(-1, ' ', false, json::error_handler_t::replace));
   }
   return absl::OkStatus();
 }
@@ -87,7 +90,8 @@ bool Compatible(Type from, Type to) {
 
 std::optional<json> Carry(const json& value, const Variable& to) {
   json carried = value;
-  if (value.is_boolean() && (to.type == Type::kNumber || to.type == Type::kInteger)) carried = value.get<bool>() ? 1 : 0;
+  if (value.is_boolean() && (to.type == Type::kNumber || to.type == Type::kInteger))
+    carried = value.get<bool>() ? 1 : 0;
   if (to.type == Type::kInteger && carried.is_number_float() && IsWhole(carried.get<double>())) {
     carried = static_cast<std::int64_t>(carried.get<double>());
   }
@@ -97,11 +101,16 @@ std::optional<json> Carry(const json& value, const Variable& to) {
 
 const char* TypeName(Type type) {
   switch (type) {
-    case Type::kNumber: return "number";
-    case Type::kInteger: return "integer";
-    case Type::kBoolean: return "boolean";
-    case Type::kString: return "string";
-    case Type::kJson: return "json";
+    case Type::kNumber:
+      return "number";
+    case Type::kInteger:
+      return "integer";
+    case Type::kBoolean:
+      return "boolean";
+    case Type::kString:
+      return "string";
+    case Type::kJson:
+      return "json";
   }
   return "number";
 }

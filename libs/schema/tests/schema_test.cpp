@@ -68,10 +68,15 @@ TEST_CASE("problems name line and field, all at once", "[R3]") {
   }
 })");
   CHECK_FALSE(result.ok());
-  const std::pair<const char*, unsigned> expected[] = {
-      {"input_variables.1st", 3},          {"input_variables.level.type", 4},       {"input_variables.led.minimum", 5},
-      {"input_variables.mode.default", 6}, {"input_variables.mode.choices[1]", 6},  {"input_variables.mode.logging", 6},
-      {"output_variables.t.minimum", 10},  {"output_variables.led.writable_by", 13}, {"output_variables.led", 13}};
+  const std::pair<const char*, unsigned> expected[] = {{"input_variables.1st", 3},
+                                                       {"input_variables.level.type", 4},
+                                                       {"input_variables.led.minimum", 5},
+                                                       {"input_variables.mode.default", 6},
+                                                       {"input_variables.mode.choices[1]", 6},
+                                                       {"input_variables.mode.logging", 6},
+                                                       {"output_variables.t.minimum", 10},
+                                                       {"output_variables.led.writable_by", 13},
+                                                       {"output_variables.led", 13}};
   for (const auto& [field, line] : expected) {
     INFO(field);
     const auto* problem = Find(result.problems, field);
@@ -98,7 +103,8 @@ TEST_CASE("what is not a JSON object is told with its line", "[R3]") {
 }
 
 TEST_CASE("env_example.json is flat and keeps its order", "[R3][U4]") {
-  const auto good = schema::ParseEnvExample(R"({"WIFI_SSID": "", "PEPEUNIT_URL": "", "PERIOD_S": 5, "DEBUG": false, "X": null})");
+  const auto good =
+      schema::ParseEnvExample(R"({"WIFI_SSID": "", "PEPEUNIT_URL": "", "PERIOD_S": 5, "DEBUG": false, "X": null})");
   REQUIRE(good.ok());
   CHECK(good.env.begin().key() == "WIFI_SSID");
   const auto bad = schema::ParseEnvExample("{\n\"A\": {},\n\"B C\": 1}");

@@ -48,14 +48,18 @@ void ToScalar(const json& value, schema::Type type, bus::v1::Scalar* out) {
 
 json ToJson(const bus::v1::Scalar& scalar) {
   switch (scalar.kind_case()) {
-    case bus::v1::Scalar::kNumber: return Number(scalar.number());
-    case bus::v1::Scalar::kBoolean: return scalar.boolean();
-    case bus::v1::Scalar::kText: return scalar.text();
+    case bus::v1::Scalar::kNumber:
+      return Number(scalar.number());
+    case bus::v1::Scalar::kBoolean:
+      return scalar.boolean();
+    case bus::v1::Scalar::kText:
+      return scalar.text();
     case bus::v1::Scalar::kJson: {
       json value = json::parse(scalar.json(), nullptr, false);
       return value.is_discarded() ? json() : value;
     }
-    case bus::v1::Scalar::KIND_NOT_SET: break;
+    case bus::v1::Scalar::KIND_NOT_SET:
+      break;
   }
   return nullptr;
 }
@@ -63,9 +67,12 @@ json ToJson(const bus::v1::Scalar& scalar) {
 json ToJson(const google::protobuf::Value& value) {
   using google::protobuf::Value;
   switch (value.kind_case()) {
-    case Value::kNumberValue: return Number(value.number_value());
-    case Value::kStringValue: return value.string_value();
-    case Value::kBoolValue: return value.bool_value();
+    case Value::kNumberValue:
+      return Number(value.number_value());
+    case Value::kStringValue:
+      return value.string_value();
+    case Value::kBoolValue:
+      return value.bool_value();
     case Value::kStructValue: {
       json object = json::object();
       for (const auto& [key, field] : value.struct_value().fields()) object[key] = ToJson(field);
@@ -76,26 +83,35 @@ json ToJson(const google::protobuf::Value& value) {
       for (const auto& item : value.list_value().values()) list.push_back(ToJson(item));
       return list;
     }
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
 void ToValue(const json& value, google::protobuf::Value* out) {
   switch (value.type()) {
-    case json::value_t::boolean: out->set_bool_value(value.get<bool>()); return;
+    case json::value_t::boolean:
+      out->set_bool_value(value.get<bool>());
+      return;
     case json::value_t::number_integer:
     case json::value_t::number_unsigned:
-    case json::value_t::number_float: out->set_number_value(value.get<double>()); return;
-    case json::value_t::string: out->set_string_value(value.get<std::string>()); return;
+    case json::value_t::number_float:
+      out->set_number_value(value.get<double>());
+      return;
+    case json::value_t::string:
+      out->set_string_value(value.get<std::string>());
+      return;
     case json::value_t::array:
       out->mutable_list_value();
       for (const auto& item : value) ToValue(item, out->mutable_list_value()->add_values());
       return;
     case json::value_t::object:
       out->mutable_struct_value();
-      for (const auto& [key, item] : value.items()) ToValue(item, &(*out->mutable_struct_value()->mutable_fields())[key]);
+      for (const auto& [key, item] : value.items())
+        ToValue(item, &(*out->mutable_struct_value()->mutable_fields())[key]);
       return;
-    default: out->set_null_value(google::protobuf::NULL_VALUE);
+    default:
+      out->set_null_value(google::protobuf::NULL_VALUE);
   }
 }
 

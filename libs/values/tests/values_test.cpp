@@ -6,10 +6,15 @@ using namespace pepeunit;
 using nlohmann::json;
 
 TEST_CASE("a value survives its three clothes", "[S3][S4]") {
-  const std::pair<json, schema::Type> cases[] = {
-      {1.5, schema::Type::kNumber},      {-3, schema::Type::kInteger},          {9007199254740991LL, schema::Type::kInteger},
-      {true, schema::Type::kBoolean},    {"текст", schema::Type::kString},      {json::parse(R"({"a":[1,null,{"b":"c"}]})"), schema::Type::kJson},
-      {json::array(), schema::Type::kJson}, {json::object(), schema::Type::kJson}, {nullptr, schema::Type::kJson}};
+  const std::pair<json, schema::Type> cases[] = {{1.5, schema::Type::kNumber},
+                                                 {-3, schema::Type::kInteger},
+                                                 {9007199254740991LL, schema::Type::kInteger},
+                                                 {true, schema::Type::kBoolean},
+                                                 {"текст", schema::Type::kString},
+                                                 {json::parse(R"({"a":[1,null,{"b":"c"}]})"), schema::Type::kJson},
+                                                 {json::array(), schema::Type::kJson},
+                                                 {json::object(), schema::Type::kJson},
+                                                 {nullptr, schema::Type::kJson}};
   for (const auto& [value, type] : cases) {
     INFO(value.dump());
     bus::v1::Scalar scalar;

@@ -113,7 +113,8 @@ void Api::Operate(std::shared_ptr<Reply> reply, const Binding& binding, const Ca
 
   // Who calls is told before what is wrong with the request.
   const std::string_view authorization = request.Header("Authorization");
-  auto proceed = [this, reply, &binding, captures, tag = *std::move(if_match), key = *std::move(key)](absl::StatusOr<rpc::Caller> caller) {
+  auto proceed = [this, reply, &binding, captures, tag = *std::move(if_match),
+                  key = *std::move(key)](absl::StatusOr<rpc::Caller> caller) {
     const http::Exchange& q = reply->request();
     const TraceScope scope(q.trace());
     if (!caller.ok()) return reply->Refuse(caller.status());

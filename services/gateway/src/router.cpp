@@ -66,12 +66,9 @@ Router::Match Router::Find(std::string_view verb, std::string_view path) const {
 absl::StatusOr<std::vector<Binding>> LinkedBindings() {
   // Naming a message of each file also makes the linker keep it. The tests compare this list with proto/.
   const google::protobuf::FileDescriptor* const files[] = {
-      graph::v1::User::descriptor()->file(),
-      graph::v1::RepoUnit::descriptor()->file(),
-      graph::v1::Unit::descriptor()->file(),
-      graph::v1::Node::descriptor()->file(),
-      repo::v1::Branch::descriptor()->file(),
-      archive::v1::DownloadUnitArchiveRequest::descriptor()->file(),
+      graph::v1::User::descriptor()->file(),        graph::v1::RepoUnit::descriptor()->file(),
+      graph::v1::Unit::descriptor()->file(),        graph::v1::Node::descriptor()->file(),
+      repo::v1::Branch::descriptor()->file(),       archive::v1::DownloadUnitArchiveRequest::descriptor()->file(),
       log::v1::VariableValue::descriptor()->file(),
   };
   std::vector<Binding> all;

@@ -33,7 +33,8 @@ absl::StatusOr<Credentials> CryptoCredentialBox::Open(const Uuid& repo_unit, con
   return Credentials{.username = text("username"), .password = text("password")};
 }
 
-Graph::Graph(const rpc::Channel& channel) : channel_(channel), stub_(graph::v1::GraphInternalService::NewStub(channel.grpc())) {}
+Graph::Graph(const rpc::Channel& channel)
+    : channel_(channel), stub_(graph::v1::GraphInternalService::NewStub(channel.grpc())) {}
 
 absl::StatusOr<std::vector<Wanted>> Graph::ListAll() {
   std::vector<Wanted> all;
@@ -61,8 +62,8 @@ absl::Status Graph::MayRead(const rpc::Caller& caller, const Uuid& repo_unit) {
   graph::v1::AuthorizeRequest request;
   request.set_node_id(repo_unit.ToString());
   request.set_permission(graph::v1::PERMISSION_READ);
-  const auto answer = rpc::Call<graph::v1::AuthorizeResponse>(channel_, caller, kTimeout,
-                                                              [&](auto* c, auto* r) { return stub_->Authorize(c, request, r); });
+  const auto answer = rpc::Call<graph::v1::AuthorizeResponse>(
+      channel_, caller, kTimeout, [&](auto* c, auto* r) { return stub_->Authorize(c, request, r); });
   if (absl::IsNotFound(answer.status())) return NotFound("repo_unit");
   if (!answer.ok()) return answer.status();
   return answer->node_type() == graph::v1::NODE_TYPE_REPO_UNIT ? absl::OkStatus() : NotFound("repo_unit");

@@ -10,8 +10,8 @@ namespace pepeunit::repo_sync {
 namespace {
 
 constexpr char kHeads[] = "refs/heads/", kTags[] = "refs/tags/";
-constexpr std::size_t kMostSummary = 200;      // characters
-constexpr std::size_t kMostBlob = 64u << 20;   // one file is held in memory while it is sent
+constexpr std::size_t kMostSummary = 200;     // characters
+constexpr std::size_t kMostBlob = 64u << 20;  // one file is held in memory while it is sent
 constexpr std::size_t kPiece = 64u << 10;
 constexpr int kMostDepth = 64;
 constexpr std::size_t kMostFiles = 100'000;
@@ -29,12 +29,18 @@ std::string Clean(const char* text, std::size_t most) {
   std::size_t count = 0;
   for (const char* p = text == nullptr ? "" : text; *p != 0 && count < most; ++count) {
     const auto lead = static_cast<unsigned char>(*p);
-    std::size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+    std::size_t length = lead < 0x80                   ? 1
+                         : lead >= 0xC2 && lead < 0xE0 ? 2
+                         : lead >= 0xE0 && lead < 0xF0 ? 3
+                         : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                       : 0;
     for (std::size_t i = 1; i < length; ++i) {
       if ((static_cast<unsigned char>(p[i]) & 0xC0) != 0x80) length = 0;
     }
     const auto second = static_cast<unsigned char>(length > 1 ? p[1] : 0);
-    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) length = 0;
+    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) ||
+        (lead == 0xF4 && second > 0x8F))
+      length = 0;
     if (length == 0) {
       out += "\xEF\xBF\xBD";
       ++p;
@@ -48,14 +54,16 @@ std::string Clean(const char* text, std::size_t most) {
 
 absl::StatusOr<std::vector<Tip>> List(git_repository* repository, const std::string& prefix) {
   git::References list;
-  if (git::Take(list, git_reference_iterator_glob_new, repository, (prefix + "*").c_str()) != 0) return Damaged("references");
+  if (git::Take(list, git_reference_iterator_glob_new, repository, (prefix + "*").c_str()) != 0)
+    return Damaged("references");
   std::vector<Tip> tips;
   git_reference* raw = nullptr;
   while (git_reference_next(&raw, list.get()) == 0) {
     const git::Reference reference(raw);
     // A tag may name a file or a tree; that is no version.
     if (const git::Commit commit = git::PeelToCommit(reference.get())) {
-      tips.push_back({std::string(git_reference_name(reference.get())).substr(prefix.size()), git::Hex(git_commit_id(commit.get()))});
+      tips.push_back({std::string(git_reference_name(reference.get())).substr(prefix.size()),
+                      git::Hex(git_commit_id(commit.get()))});
     }
   }
   std::sort(tips.begin(), tips.end(), [](const Tip& a, const Tip& b) { return a.name < b.name; });
@@ -135,7 +143,10 @@ class TreeReader {
     git::Blob blob;
     if (git::Take(blob, git_blob_lookup, repository_, id) != 0) return Damaged("file");
     const std::string_view content(static_cast<const char*>(git_blob_rawcontent(blob.get())), size);
-    FilePiece piece{.path = path, .executable = executable, .size = static_cast<std::int64_t>(size), .data = content.substr(0, kPiece)};
+    FilePiece piece{.path = path,
+                    .executable = executable,
+                    .size = static_cast<std::int64_t>(size),
+                    .data = content.substr(0, kPiece)};
     PEPEUNIT_RETURN_IF_ERROR(take_(piece));
     for (std::size_t at = kPiece; at < size; at += kPiece) {
       PEPEUNIT_RETURN_IF_ERROR(take_({.path = {}, .executable = false, .size = 0, .data = content.substr(at, kPiece)}));
@@ -181,7 +192,8 @@ absl::StatusOr<std::string> Copies::TipOf(const Uuid& id, const std::string& bra
   return git::Hex(git_commit_id(commit.get()));
 }
 
-absl::StatusOr<std::vector<CommitInfo>> Copies::Commits(const Uuid& id, const std::string& tip, std::size_t skip, std::size_t count) {
+absl::StatusOr<std::vector<CommitInfo>> Copies::Commits(const Uuid& id, const std::string& tip, std::size_t skip,
+                                                        std::size_t count) {
   PEPEUNIT_ASSIGN_OR_RETURN(const git::Repository repository, Open(id));
   const git::Commit first = FindCommit(repository.get(), tip);
   if (!first) return NotFound("commit");

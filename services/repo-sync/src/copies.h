@@ -52,10 +52,12 @@ class Copies {
   // NOT_FOUND when there is no such branch.
   absl::StatusOr<std::string> TipOf(const Uuid& id, const std::string& branch);
   // Up to `count` commits after the first `skip`, newest first, from `tip` back.
-  absl::StatusOr<std::vector<CommitInfo>> Commits(const Uuid& id, const std::string& tip, std::size_t skip, std::size_t count);
+  absl::StatusOr<std::vector<CommitInfo>> Commits(const Uuid& id, const std::string& tip, std::size_t skip,
+                                                  std::size_t count);
   absl::StatusOr<ResolvedVersion> Resolve(const Uuid& id, const Version& version);
   // Calls `take` with the files of a commit in the order of their paths; stops at its first error.
-  absl::Status ReadTree(const Uuid& id, const std::string& commit, const std::function<absl::Status(const FilePiece&)>& take);
+  absl::Status ReadTree(const Uuid& id, const std::string& commit,
+                        const std::function<absl::Status(const FilePiece&)>& take);
 
  private:
   absl::StatusOr<git::Repository> Open(const Uuid& id) const;

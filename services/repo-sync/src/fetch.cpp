@@ -56,7 +56,9 @@ void Duplicate(const fs::path& from, const fs::path& to) {
 class Fetcher {
  public:
   Fetcher(const SyncJob& job, ConnectionGuard* guard)
-      : job_(job), guard_(guard), copy_(fs::path(job.folder) / job.name),
+      : job_(job),
+        guard_(guard),
+        copy_(fs::path(job.folder) / job.name),
         work_(fs::path(job.folder) / (".tmp-" + job.name + "-" + HexEncode(AsBytes(RandomBytes(8))))) {}
   ~Fetcher() {
     std::error_code ignored;
@@ -103,7 +105,8 @@ class Fetcher {
     if (from_copy) {
       Duplicate(copy_, work_);
       return git::Take(repository_, git_repository_open_bare, work_.c_str()) == 0 &&
-             git::Take(remote_, git_remote_lookup, repository_.get(), "origin") == 0 && git_remote_url(remote_.get()) == job_.url;
+             git::Take(remote_, git_remote_lookup, repository_.get(), "origin") == 0 &&
+             git_remote_url(remote_.get()) == job_.url;
     }
     return git::Take(repository_, git_repository_init, work_.c_str(), 1u) == 0 &&
            git::Take(remote_, git_remote_create_with_fetchspec, repository_.get(), "origin", job_.url.c_str(),
@@ -138,7 +141,8 @@ class Fetcher {
     remote_failed_ = false;
     // Before the new names: `a` may be gone and `a/b` new.
     if (git_remote_prune(remote_.get(), &options.callbacks) != 0) return false;
-    if (git_remote_update_tips(remote_.get(), &options.callbacks, 0, GIT_REMOTE_DOWNLOAD_TAGS_NONE, nullptr) != 0) return false;
+    if (git_remote_update_tips(remote_.get(), &options.callbacks, 0, GIT_REMOTE_DOWNLOAD_TAGS_NONE, nullptr) != 0)
+      return false;
     git_remote_disconnect(remote_.get());
     return Describe(head);
   }
@@ -188,7 +192,8 @@ class Fetcher {
       result_.branches.push_back({name, git::Hex(git_commit_id(tip.get()))});
       if (name == head) result_.problems = CheckVersionFiles(repository_.get(), tip.get());
     }
-    std::sort(result_.branches.begin(), result_.branches.end(), [](const Tip& a, const Tip& b) { return a.name < b.name; });
+    std::sort(result_.branches.begin(), result_.branches.end(),
+              [](const Tip& a, const Tip& b) { return a.name < b.name; });
     return !result_.branches.empty();
   }
 
@@ -223,7 +228,8 @@ class Fetcher {
     }
     if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
     const auto lower = [](std::string text) {
-      std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      std::transform(text.begin(), text.end(), text.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
       return text;
     };
     return lower(host) == lower(guard_->last_host) && (port == guard_->last_port || guard_->last_port == "443");
@@ -237,8 +243,9 @@ class Fetcher {
 
   bool FailedOnTheWire() const {
     const git_error* error = git_error_last();
-    return !guard_->problem.empty() || (error != nullptr && (error->klass == GIT_ERROR_NET || error->klass == GIT_ERROR_HTTP ||
-                                                             error->klass == GIT_ERROR_SSL));
+    return !guard_->problem.empty() ||
+           (error != nullptr &&
+            (error->klass == GIT_ERROR_NET || error->klass == GIT_ERROR_HTTP || error->klass == GIT_ERROR_SSL));
   }
 
   std::string TooLarge() const { return "The repository is larger than " + std::to_string(job_.max_bytes) + " bytes."; }
@@ -258,7 +265,8 @@ class Fetcher {
       return "There is no git repository at this address.";
     }
     const git_error* error = git_error_last();
-    if (error != nullptr && error->klass == GIT_ERROR_SSL) return "The remote's certificate is not valid: " + message + ".";
+    if (error != nullptr && error->klass == GIT_ERROR_SSL)
+      return "The remote's certificate is not valid: " + message + ".";
     if (error != nullptr && (error->klass == GIT_ERROR_OS || error->klass == GIT_ERROR_NOMEMORY)) {
       return "The copy could not be written: " + message + ".";
     }

@@ -45,9 +45,10 @@ bool IsPrivate4(const unsigned char* a) {
     int bits;
   };
   static const std::vector<Range> ranges = {
-      {{0, 0, 0, 0}, 8},      {{10, 0, 0, 0}, 8},    {{100, 64, 0, 0}, 10},  {{127, 0, 0, 0}, 8},    {{169, 254, 0, 0}, 16},
-      {{172, 16, 0, 0}, 12},  {{192, 0, 0, 0}, 24},  {{192, 0, 2, 0}, 24},   {{192, 168, 0, 0}, 16}, {{198, 18, 0, 0}, 15},
-      {{198, 51, 100, 0}, 24}, {{203, 0, 113, 0}, 24}, {{224, 0, 0, 0}, 3},
+      {{0, 0, 0, 0}, 8},      {{10, 0, 0, 0}, 8},    {{100, 64, 0, 0}, 10},   {{127, 0, 0, 0}, 8},
+      {{169, 254, 0, 0}, 16}, {{172, 16, 0, 0}, 12}, {{192, 0, 0, 0}, 24},    {{192, 0, 2, 0}, 24},
+      {{192, 168, 0, 0}, 16}, {{198, 18, 0, 0}, 15}, {{198, 51, 100, 0}, 24}, {{203, 0, 113, 0}, 24},
+      {{224, 0, 0, 0}, 3},
   };
   return std::any_of(ranges.begin(), ranges.end(), [&](const Range& r) { return InPrefix(a, r.prefix, r.bits); });
 }
@@ -67,7 +68,8 @@ bool IsPrivate(const sockaddr* address) {
     return IsPrivate4(reinterpret_cast<const unsigned char*>(&reinterpret_cast<const sockaddr_in*>(address)->sin_addr));
   }
   if (address->sa_family == AF_INET6) {
-    return IsPrivate6(reinterpret_cast<const unsigned char*>(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr));
+    return IsPrivate6(
+        reinterpret_cast<const unsigned char*>(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr));
   }
   return true;
 }
@@ -135,9 +137,7 @@ bool Wait(const Stream& stream, short events) {
   return true;
 }
 
-int Broken(const Stream& stream) {
-  return Refuse("The connection with " + stream.host + " broke off.");
-}
+int Broken(const Stream& stream) { return Refuse("The connection with " + stream.host + " broke off."); }
 
 ssize_t Read(git_stream* base, void* data, size_t size) {
   Stream* stream = Of(base);

@@ -10,14 +10,23 @@ namespace pepeunit::repo_sync {
 class RepositoryHandler final : public repo::v1::RepositoryService::CallbackService {
  public:
   RepositoryHandler(rpc::Calls& calls, Repositories& repositories) : calls_(calls), repositories_(repositories) {}
-  grpc::ServerUnaryReactor* ListBranches(grpc::CallbackServerContext* c, const repo::v1::ListBranchesRequest* q, repo::v1::ListBranchesResponse* r) override {
-    return calls_.Unary(c, q, r, [&d = repositories_](const rpc::Context& x, const auto& request, auto& response) { return d.Branches(x, request, response); });
+  grpc::ServerUnaryReactor* ListBranches(grpc::CallbackServerContext* c, const repo::v1::ListBranchesRequest* q,
+                                         repo::v1::ListBranchesResponse* r) override {
+    return calls_.Unary(c, q, r, [&d = repositories_](const rpc::Context& x, const auto& request, auto& response) {
+      return d.Branches(x, request, response);
+    });
   }
-  grpc::ServerUnaryReactor* ListTags(grpc::CallbackServerContext* c, const repo::v1::ListTagsRequest* q, repo::v1::ListTagsResponse* r) override {
-    return calls_.Unary(c, q, r, [&d = repositories_](const rpc::Context& x, const auto& request, auto& response) { return d.Tags(x, request, response); });
+  grpc::ServerUnaryReactor* ListTags(grpc::CallbackServerContext* c, const repo::v1::ListTagsRequest* q,
+                                     repo::v1::ListTagsResponse* r) override {
+    return calls_.Unary(c, q, r, [&d = repositories_](const rpc::Context& x, const auto& request, auto& response) {
+      return d.Tags(x, request, response);
+    });
   }
-  grpc::ServerUnaryReactor* ListCommits(grpc::CallbackServerContext* c, const repo::v1::ListCommitsRequest* q, repo::v1::ListCommitsResponse* r) override {
-    return calls_.Unary(c, q, r, [&d = repositories_](const rpc::Context& x, const auto& request, auto& response) { return d.Commits(x, request, response); });
+  grpc::ServerUnaryReactor* ListCommits(grpc::CallbackServerContext* c, const repo::v1::ListCommitsRequest* q,
+                                        repo::v1::ListCommitsResponse* r) override {
+    return calls_.Unary(c, q, r, [&d = repositories_](const rpc::Context& x, const auto& request, auto& response) {
+      return d.Commits(x, request, response);
+    });
   }
 
  private:
@@ -27,12 +36,20 @@ class RepositoryHandler final : public repo::v1::RepositoryService::CallbackServ
 
 class RepositoryInternalHandler final : public repo::v1::RepositoryInternalService::CallbackService {
  public:
-  RepositoryInternalHandler(rpc::Calls& calls, Repositories& repositories) : calls_(calls), repositories_(repositories) {}
-  grpc::ServerUnaryReactor* ResolveVersion(grpc::CallbackServerContext* c, const repo::v1::ResolveVersionRequest* q, repo::v1::ResolveVersionResponse* r) override {
-    return calls_.Unary(c, q, r, [&d = repositories_](const rpc::Context& x, const auto& request, auto& response) { return d.Resolve(x, request, response); });
+  RepositoryInternalHandler(rpc::Calls& calls, Repositories& repositories)
+      : calls_(calls), repositories_(repositories) {}
+  grpc::ServerUnaryReactor* ResolveVersion(grpc::CallbackServerContext* c, const repo::v1::ResolveVersionRequest* q,
+                                           repo::v1::ResolveVersionResponse* r) override {
+    return calls_.Unary(c, q, r, [&d = repositories_](const rpc::Context& x, const auto& request, auto& response) {
+      return d.Resolve(x, request, response);
+    });
   }
-  grpc::ServerWriteReactor<repo::v1::TreePiece>* ReadTree(grpc::CallbackServerContext* c, const repo::v1::ReadTreeRequest* q) override {
-    return calls_.ServerStream<repo::v1::ReadTreeRequest, repo::v1::TreePiece>(c, q, [&d = repositories_](const rpc::Context& x, const auto& request, const auto& write) { return d.ReadTree(x, request, write); });
+  grpc::ServerWriteReactor<repo::v1::TreePiece>* ReadTree(grpc::CallbackServerContext* c,
+                                                          const repo::v1::ReadTreeRequest* q) override {
+    return calls_.ServerStream<repo::v1::ReadTreeRequest, repo::v1::TreePiece>(
+        c, q, [&d = repositories_](const rpc::Context& x, const auto& request, const auto& write) {
+          return d.ReadTree(x, request, write);
+        });
   }
 
  private:

@@ -95,7 +95,9 @@ absl::StatusOr<std::vector<Uuid>> PostgresStore::List(const char* name, const ch
   });
 }
 
-absl::StatusOr<std::vector<Uuid>> PostgresStore::ListIds() { return List("list repositories", "SELECT id FROM repository"); }
+absl::StatusOr<std::vector<Uuid>> PostgresStore::ListIds() {
+  return List("list repositories", "SELECT id FROM repository");
+}
 
 absl::StatusOr<std::vector<Uuid>> PostgresStore::ListSynced() {
   return List("list synced", "SELECT id FROM repository WHERE synced_at IS NOT NULL AND leased_until < now()");
@@ -104,8 +106,10 @@ absl::StatusOr<std::vector<Uuid>> PostgresStore::ListSynced() {
 absl::Status PostgresStore::MarkMissing(const Uuid& id) {
   return pool_.Transact("mark missing", [&](pqxx::work& tx) {
     // A clone that has just failed keeps its place in the back-off.
-    tx.exec_params("UPDATE repository SET next_sync_at = now(), synced_at = NULL WHERE id = $1 AND failures = 0"
-                   " AND leased_until < now()", id.ToString());
+    tx.exec_params(
+        "UPDATE repository SET next_sync_at = now(), synced_at = NULL WHERE id = $1 AND failures = 0"
+        " AND leased_until < now()",
+        id.ToString());
     return absl::OkStatus();
   });
 }
@@ -127,7 +131,8 @@ absl::StatusOr<std::optional<Taken>> PostgresStore::TakeDue(std::chrono::seconds
   using Result = std::optional<Taken>;
   auto result = pool_.Query<Result>("take due", [&](pqxx::work& tx) -> absl::StatusOr<Result> {
     const auto rows = tx.exec_params(
-        "UPDATE repository SET lease = lease + 1, leased_until = now() + make_interval(secs => $1), state = $2, error = ''"
+        "UPDATE repository SET lease = lease + 1, leased_until = now() + make_interval(secs => $1), state = $2, error "
+        "= ''"
         " WHERE id = (SELECT id FROM repository WHERE leased_until < now()"
         "  AND (next_sync_at <= now() OR sync_requests > done_requests)"
         "  ORDER BY sync_requests > done_requests DESC, next_sync_at LIMIT 1 FOR UPDATE SKIP LOCKED)"
@@ -150,8 +155,9 @@ absl::StatusOr<std::optional<Taken>> PostgresStore::TakeDue(std::chrono::seconds
 
 absl::StatusOr<bool> PostgresStore::Renew(const Taken& taken, std::chrono::seconds lease) {
   return pool_.Query<bool>("renew lease", [&](pqxx::work& tx) -> absl::StatusOr<bool> {
-    return tx.exec_params("UPDATE repository SET leased_until = now() + make_interval(secs => $3) WHERE id = $1 AND lease = $2",
-                          taken.wanted.id.ToString(), taken.lease, lease.count())
+    return tx.exec_params(
+                 "UPDATE repository SET leased_until = now() + make_interval(secs => $3) WHERE id = $1 AND lease = $2",
+                 taken.wanted.id.ToString(), taken.lease, lease.count())
                .affected_rows() == 1;
   });
 }
@@ -167,10 +173,12 @@ absl::StatusOr<bool> PostgresStore::Finish(const Taken& taken, const SyncResult&
     if (result.error.empty()) {
       // The jitter keeps repositories that were added together from being synced together for ever.
       tx.exec_params(
-          "UPDATE repository SET state = $2, error = '', problems = $3, size_bytes = $4, remote_head = $5, failures = 0,"
+          "UPDATE repository SET state = $2, error = '', problems = $3, size_bytes = $4, remote_head = $5, failures = "
+          "0,"
           " synced_at = now(), next_sync_at = CASE WHEN sync_period_s > 0"
           "  THEN now() + make_interval(secs => sync_period_s * (0.9 + 0.2 * random())) END WHERE id = $1",
-          id, static_cast<int>(bus::v1::SYNC_STATE_READY), Bytes(PackProblems(result)), result.size_bytes, result.remote_head);
+          id, static_cast<int>(bus::v1::SYNC_STATE_READY), Bytes(PackProblems(result)), result.size_bytes,
+          result.remote_head);
     } else {
       // Without a schedule only the first clone is tried again by itself.
       tx.exec_params(
@@ -188,8 +196,9 @@ absl::StatusOr<bool> PostgresStore::Finish(const Taken& taken, const SyncResult&
 
 absl::Status PostgresStore::Release(const Taken& taken) {
   return pool_.Transact("release", [&](pqxx::work& tx) {
-    tx.exec_params("UPDATE repository SET leased_until = '-infinity', next_sync_at = now() WHERE id = $1 AND lease = $2",
-                   taken.wanted.id.ToString(), taken.lease);
+    tx.exec_params(
+        "UPDATE repository SET leased_until = '-infinity', next_sync_at = now() WHERE id = $1 AND lease = $2",
+        taken.wanted.id.ToString(), taken.lease);
     return absl::OkStatus();
   });
 }

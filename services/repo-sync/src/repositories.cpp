@@ -20,7 +20,8 @@ struct Cursor {
 
 // Binds a cursor to its list. It keeps mistakes out; it hides nothing.
 std::string CheckSum(const Uuid& id, const std::string& branch, const std::string& position) {
-  return HexEncode(AsBytes(Sha256(AsBytes("commits\n" + id.ToString() + "\n" + branch + "\n" + position)).substr(0, 8)));
+  return HexEncode(
+      AsBytes(Sha256(AsBytes("commits\n" + id.ToString() + "\n" + branch + "\n" + position)).substr(0, 8)));
 }
 
 std::string WriteCursor(const Uuid& id, const std::string& branch, const Cursor& cursor) {
@@ -67,7 +68,8 @@ absl::Status Repositories::Explain(const Uuid& id, const absl::Status& status) {
   std::string message = "The local copy of the repository is not ready: it waits for its first sync.";
   if (const auto state = store_.Get(id); state.ok() && state->has_value()) {
     if ((*state)->running) message = "The local copy of the repository is not ready: it is being cloned.";
-    if ((*state)->failed) message = "The local copy of the repository is not ready: its last sync failed. " + (*state)->error;
+    if ((*state)->failed)
+      message = "The local copy of the repository is not ready: its last sync failed. " + (*state)->error;
   }
   return Error(absl::StatusCode::kFailedPrecondition, "REPOSITORY_NOT_READY", message);
 }
@@ -88,7 +90,8 @@ absl::Status Repositories::Branches(const rpc::Context& call, const repo::v1::Li
   return absl::OkStatus();
 }
 
-absl::Status Repositories::Tags(const rpc::Context& call, const repo::v1::ListTagsRequest& request, repo::v1::ListTagsResponse& out) {
+absl::Status Repositories::Tags(const rpc::Context& call, const repo::v1::ListTagsRequest& request,
+                                repo::v1::ListTagsResponse& out) {
   PEPEUNIT_ASSIGN_OR_RETURN(const Uuid id, Admit(call, request.repo_unit_id()));
   const auto tags = copies_.Tags(id);
   if (!tags.ok()) return Explain(id, tags.status());
@@ -102,7 +105,8 @@ absl::Status Repositories::Tags(const rpc::Context& call, const repo::v1::ListTa
 
 absl::Status Repositories::Commits(const rpc::Context& call, const repo::v1::ListCommitsRequest& request,
                                    repo::v1::ListCommitsResponse& out) {
-  if (request.page_size() < 0 || request.page_size() > kMostPage) return InvalidField("page_size", "must be from 1 to 200");
+  if (request.page_size() < 0 || request.page_size() > kMostPage)
+    return InvalidField("page_size", "must be from 1 to 200");
   PEPEUNIT_RETURN_IF_ERROR(CheckName("branch", request.branch()));
   PEPEUNIT_ASSIGN_OR_RETURN(const Uuid id, Admit(call, request.repo_unit_id()));
   Cursor cursor;
@@ -139,13 +143,21 @@ absl::Status Repositories::Resolve(const rpc::Context& call, const repo::v1::Res
   PEPEUNIT_ASSIGN_OR_RETURN(const Uuid id, AdmitService(call, request.repo_unit_id()));
   Version version;
   switch (request.version_case()) {
-    case repo::v1::ResolveVersionRequest::kBranch: version = {Version::Kind::kBranch, request.branch()}; break;
-    case repo::v1::ResolveVersionRequest::kTag: version = {Version::Kind::kTag, request.tag()}; break;
-    case repo::v1::ResolveVersionRequest::kCommit: version = {Version::Kind::kCommit, request.commit()}; break;
-    case repo::v1::ResolveVersionRequest::VERSION_NOT_SET: break;
+    case repo::v1::ResolveVersionRequest::kBranch:
+      version = {Version::Kind::kBranch, request.branch()};
+      break;
+    case repo::v1::ResolveVersionRequest::kTag:
+      version = {Version::Kind::kTag, request.tag()};
+      break;
+    case repo::v1::ResolveVersionRequest::kCommit:
+      version = {Version::Kind::kCommit, request.commit()};
+      break;
+    case repo::v1::ResolveVersionRequest::VERSION_NOT_SET:
+      break;
   }
   PEPEUNIT_RETURN_IF_ERROR(CheckName("version", version.name));
-  if (version.kind == Version::Kind::kCommit && !IsCommit(version.name)) return InvalidField("commit", "must be 40 hex digits");
+  if (version.kind == Version::Kind::kCommit && !IsCommit(version.name))
+    return InvalidField("commit", "must be 40 hex digits");
   auto found = copies_.Resolve(id, version);
   if (!found.ok()) return Explain(id, found.status());
   out.set_commit(found->commit);

@@ -20,14 +20,19 @@ class Rights {
 // Answers what is in the copies, to people and to services. Thread-safe.
 class Repositories {
  public:
-  Repositories(Copies& copies, RepositoryStore& store, Rights& rights) : copies_(copies), store_(store), rights_(rights) {}
+  Repositories(Copies& copies, RepositoryStore& store, Rights& rights)
+      : copies_(copies), store_(store), rights_(rights) {}
 
-  absl::Status Branches(const rpc::Context& call, const repo::v1::ListBranchesRequest& request, repo::v1::ListBranchesResponse& out);
-  absl::Status Tags(const rpc::Context& call, const repo::v1::ListTagsRequest& request, repo::v1::ListTagsResponse& out);
-  absl::Status Commits(const rpc::Context& call, const repo::v1::ListCommitsRequest& request, repo::v1::ListCommitsResponse& out);
+  absl::Status Branches(const rpc::Context& call, const repo::v1::ListBranchesRequest& request,
+                        repo::v1::ListBranchesResponse& out);
+  absl::Status Tags(const rpc::Context& call, const repo::v1::ListTagsRequest& request,
+                    repo::v1::ListTagsResponse& out);
+  absl::Status Commits(const rpc::Context& call, const repo::v1::ListCommitsRequest& request,
+                       repo::v1::ListCommitsResponse& out);
 
   // For services only, which have asked for the rights themselves.
-  absl::Status Resolve(const rpc::Context& call, const repo::v1::ResolveVersionRequest& request, repo::v1::ResolveVersionResponse& out);
+  absl::Status Resolve(const rpc::Context& call, const repo::v1::ResolveVersionRequest& request,
+                       repo::v1::ResolveVersionResponse& out);
   absl::Status ReadTree(const rpc::Context& call, const repo::v1::ReadTreeRequest& request,
                         const std::function<bool(const repo::v1::TreePiece&)>& write);
 

@@ -12,12 +12,16 @@ Settings Settings::From(Config& config) {
   s.bus = bus::BusOptionsFrom(config, "repo-sync");
   s.crypto_target = rpc::TargetFrom(config, "PEPEUNIT_CRYPTO_TARGET", 7001, "crypto");
   s.graph_target = rpc::TargetFrom(config, "PEPEUNIT_GRAPH_TARGET", 7002, "graph-registry");
-  s.stream_replicas = static_cast<int>(config.Integer("PEPEUNIT_STREAM_REPLICAS", 1, 1, 5, "replicas of the JetStream streams"));
-  s.syncs.folder = config.String("PEPEUNIT_REPOSITORIES_DIR", "./repositories", "where the local copies lie, as `<uuid>` each");
+  s.stream_replicas =
+      static_cast<int>(config.Integer("PEPEUNIT_STREAM_REPLICAS", 1, 1, 5, "replicas of the JetStream streams"));
+  s.syncs.folder =
+      config.String("PEPEUNIT_REPOSITORIES_DIR", "./repositories", "where the local copies lie, as `<uuid>` each");
   s.syncs.max_bytes = config.Integer("PEPEUNIT_REPOSITORY_MAX_BYTES", 10 << 20, 1 << 10, 1LL << 32,
                                      "bytes of a local copy, and of what one sync may receive");
-  s.syncs.worker.timeout = config.Duration("PEPEUNIT_SYNC_TIMEOUT", std::chrono::seconds(120), "how long one sync may take");
-  s.syncs.workers = static_cast<int>(config.Integer("PEPEUNIT_SYNC_WORKERS", 2, 1, 32, "syncs at once, a process each"));
+  s.syncs.worker.timeout =
+      config.Duration("PEPEUNIT_SYNC_TIMEOUT", std::chrono::seconds(120), "how long one sync may take");
+  s.syncs.workers =
+      static_cast<int>(config.Integer("PEPEUNIT_SYNC_WORKERS", 2, 1, 32, "syncs at once, a process each"));
   s.syncs.allow_private_addresses = config.Boolean(
       "PEPEUNIT_ALLOW_PRIVATE_ADDRESSES", false,
       "whether remotes may have loopback and private addresses; with true, users reach hosts of your own network");

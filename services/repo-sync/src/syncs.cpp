@@ -21,7 +21,7 @@ using std::chrono::seconds;
 
 constexpr seconds kLease{30};
 constexpr std::int64_t kRenewMs = 10'000;
-constexpr seconds kPoll{2};       // for what becomes due by time, or through another process
+constexpr seconds kPoll{2};  // for what becomes due by time, or through another process
 constexpr seconds kCompare{60};
 constexpr std::chrono::hours kLeftover{1};  // far longer than a sync may take
 
@@ -98,7 +98,8 @@ void Syncs::Run(const Taken& taken) {
   bool lost = false;
   const SyncResult result = Sync(taken, &lost);
   if (stop_ && !result.error.empty()) {
-    if (const auto status = store_.Release(taken); !status.ok()) log::Warning("a lease stays until it ends", {{"status", status}});
+    if (const auto status = store_.Release(taken); !status.ok())
+      log::Warning("a lease stays until it ends", {{"status", status}});
     return;
   }
   // The outcome is worth some patience: without it the sync is done again when the lease ends.
@@ -107,14 +108,17 @@ void Syncs::Run(const Taken& taken) {
     stored = store_.Finish(taken, result);
     if (stored.ok() || !Sleep(seconds(2))) break;
   }
-  if (!stored.ok()) return log::Warning("a sync's outcome could not be stored", {{"repo_unit", id}, {"status", stored.status()}});
+  if (!stored.ok())
+    return log::Warning("a sync's outcome could not be stored", {{"repo_unit", id}, {"status", stored.status()}});
   if (!*stored) {
     const auto state = store_.Get(taken.wanted.id);
     if (state.ok() && !state->has_value()) Remove(taken.wanted.id);
     return;
   }
   Observe(result, began_ms);
-  log::Info("synced", {{"repo_unit", id}, {"error", result.error}, {"bytes", result.size_bytes}, {"ms", MonotonicMs() - began_ms}});
+  log::Info(
+      "synced",
+      {{"repo_unit", id}, {"error", result.error}, {"bytes", result.size_bytes}, {"ms", MonotonicMs() - began_ms}});
 }
 
 SyncResult Syncs::Sync(const Taken& taken, bool* lost) {
@@ -162,7 +166,8 @@ void Syncs::Observe(const SyncResult& result, std::int64_t began_ms) {
 
 void Syncs::Watch() {
   do {
-    if (const auto status = Compare(); !status.ok()) log::Warning("the copies could not be compared", {{"status", status}});
+    if (const auto status = Compare(); !status.ok())
+      log::Warning("the copies could not be compared", {{"status", status}});
   } while (Sleep(kCompare));
 }
 

@@ -41,7 +41,8 @@ std::vector<schema::Problem> CheckVersionFiles(git_repository* repository, git_c
   const auto check = [&](const char* name, auto parse) {
     const VersionFile file = ReadVersionFile(repository, commit, name);
     if (!file.text) {
-      problems.push_back({name, 0, "", file.too_large ? "the file is larger than 256 KiB" : "the file is missing", false});
+      problems.push_back(
+          {name, 0, "", file.too_large ? "the file is larger than 256 KiB" : "the file is missing", false});
       return;
     }
     auto found = parse(*file.text).problems;
@@ -50,7 +51,8 @@ std::vector<schema::Problem> CheckVersionFiles(git_repository* repository, git_c
   check(kSchemaFile, schema::ParseSchema);
   check(kEnvExampleFile, schema::ParseEnvExample);
   // Errors before warnings, so that the bound cuts off the lesser ones.
-  std::stable_sort(problems.begin(), problems.end(), [](const auto& a, const auto& b) { return a.warning < b.warning; });
+  std::stable_sort(problems.begin(), problems.end(),
+                   [](const auto& a, const auto& b) { return a.warning < b.warning; });
   if (problems.size() > kMostProblems) problems.resize(kMostProblems);
   return problems;
 }

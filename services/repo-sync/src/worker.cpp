@@ -25,15 +25,20 @@ void Bound(int resource, rlim_t most) {
 std::string ReadAll(int fd, std::size_t most) {
   std::string text;
   char piece[4096];
-  for (ssize_t got; text.size() < most && (got = ::read(fd, piece, sizeof piece)) > 0;) text.append(piece, static_cast<std::size_t>(got));
+  for (ssize_t got; text.size() < most && (got = ::read(fd, piece, sizeof piece)) > 0;)
+    text.append(piece, static_cast<std::size_t>(got));
   return text;
 }
 
 }  // namespace
 
 std::string WriteJob(const SyncJob& job) {
-  return Json{{"url", job.url},         {"username", job.username},   {"password", job.password},
-              {"folder", job.folder},   {"name", job.name},           {"max_bytes", job.max_bytes},
+  return Json{{"url", job.url},
+              {"username", job.username},
+              {"password", job.password},
+              {"folder", job.folder},
+              {"name", job.name},
+              {"max_bytes", job.max_bytes},
               {"allow_private_addresses", job.allow_private_addresses}}
       .dump();
 }
@@ -52,8 +57,11 @@ std::optional<SyncJob> ReadJob(const std::string& text) try {
 }
 
 std::string WriteResult(const SyncResult& result) {
-  Json json = {{"error", result.error}, {"remote_head", result.remote_head}, {"size_bytes", result.size_bytes},
-               {"branches", Json::array()}, {"problems", Json::array()}};
+  Json json = {{"error", result.error},
+               {"remote_head", result.remote_head},
+               {"size_bytes", result.size_bytes},
+               {"branches", Json::array()},
+               {"problems", Json::array()}};
   for (const Tip& tip : result.branches) json["branches"].push_back({tip.name, tip.commit});
   for (const auto& p : result.problems) json["problems"].push_back({p.file, p.line, p.field, p.message, p.warning});
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);  // names come from outside

@@ -121,7 +121,8 @@ std::string Collect(const WorkerSettings& settings, int fd, const std::function<
 void RemoveLeftovers(const SyncJob& job) {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(job.folder, ignored)) {
-    if (entry.path().filename().string().starts_with(".tmp-" + job.name + "-")) std::filesystem::remove_all(entry.path(), ignored);
+    if (entry.path().filename().string().starts_with(".tmp-" + job.name + "-"))
+      std::filesystem::remove_all(entry.path(), ignored);
   }
 }
 
@@ -129,7 +130,8 @@ void RemoveLeftovers(const SyncJob& job) {
 
 SyncResult RunInProcess(const WorkerSettings& settings, const SyncJob& job, const std::function<bool()>& go_on) {
   Descriptor child_input, input, output, child_output;
-  if (!MakePipe(&child_input, &input) || !MakePipe(&output, &child_output)) return Failed("The sync could not be started.");
+  if (!MakePipe(&child_input, &input) || !MakePipe(&output, &child_output))
+    return Failed("The sync could not be started.");
   const pid_t pid = Spawn(settings.program, child_input.get(), child_output.get());
   if (pid < 0) return Failed("The sync could not be started.");
   child_input.Close();

@@ -67,7 +67,13 @@ class Remote {
   void Push() const { Git("push -q --prune --force " + folder_ + "/root/r.git '+refs/heads/*' '+refs/tags/*'"); }
 
   SyncJob Job() const {
-    return {.url = url(), .username = {}, .password = {}, .folder = copies(), .name = kName, .max_bytes = 10 << 20, .allow_private_addresses = true};
+    return {.url = url(),
+            .username = {},
+            .password = {},
+            .folder = copies(),
+            .name = kName,
+            .max_bytes = 10 << 20,
+            .allow_private_addresses = true};
   }
   static constexpr char kName[] = "0190a5d6-0000-7000-8000-000000000001";
 
@@ -76,12 +82,14 @@ class Remote {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
     std::string program = PEPEUNIT_SOURCE_DIR "/tools/git-http", root = folder_ + "/root", account = user;
-    char* arguments[] = {program.data(), const_cast<char*>("--root"), root.data(),
-                         user.empty() ? nullptr : const_cast<char*>("--user"), account.data(), nullptr};
+    char* arguments[] = {program.data(), const_cast<char*>("--root"),
+                         root.data(),    user.empty() ? nullptr : const_cast<char*>("--user"),
+                         account.data(), nullptr};
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
-    if (::posix_spawn(&pid_, program.c_str(), &files, nullptr, arguments, environ) != 0) throw std::runtime_error("git-http");
+    if (::posix_spawn(&pid_, program.c_str(), &files, nullptr, arguments, environ) != 0)
+      throw std::runtime_error("git-http");
     posix_spawn_file_actions_destroy(&files);
     ::close(ends[1]);
     std::string text;

@@ -20,22 +20,28 @@ struct StoreFixture {
   std::string schema = Server().NewSchema();
   postgres::Pool pool{{.dsn = Server().dsn(), .schema = schema}};
   PostgresStore store{pool, nullptr};
-  Wanted wanted{.id = Uuid::New(), .url = "https://example.org/r", .sync_period_s = 86'400, .sync_requests = 0, .sealed_credentials = std::string("\0x", 2)};
+  Wanted wanted{.id = Uuid::New(),
+                .url = "https://example.org/r",
+                .sync_period_s = 86'400,
+                .sync_requests = 0,
+                .sealed_credentials = std::string("\0x", 2)};
 
   StoreFixture() { REQUIRE(postgres::ApplyMigrations(pool, schema, kMigrations).ok()); }
 
   std::vector<bus::v1::RepoSynced> Events() {
     std::vector<bus::v1::RepoSynced> events;
-    REQUIRE(pool.Transact("events", [&](pqxx::work& tx) {
-      events.clear();
-      for (const auto& row : tx.exec("SELECT payload FROM outbox ORDER BY id")) {
-        const pqxx::binarystring raw(row[0]);
-        bus::v1::Event event;
-        event.ParseFromArray(raw.get(), static_cast<int>(raw.size()));
-        events.push_back(event.repo_synced());
-      }
-      return absl::OkStatus();
-    }).ok());
+    REQUIRE(pool.Transact("events",
+                          [&](pqxx::work& tx) {
+                            events.clear();
+                            for (const auto& row : tx.exec("SELECT payload FROM outbox ORDER BY id")) {
+                              const pqxx::binarystring raw(row[0]);
+                              bus::v1::Event event;
+                              event.ParseFromArray(raw.get(), static_cast<int>(raw.size()));
+                              events.push_back(event.repo_synced());
+                            }
+                            return absl::OkStatus();
+                          })
+                .ok());
     return events;
   }
   // Seconds until the next try; -1: never.
@@ -72,7 +78,8 @@ struct StoreFixture {
 
 }  // namespace
 
-TEST_CASE_METHOD(StoreFixture, "a new repository is due at once, for one taker; its states are told in order", "[R2][R3]") {
+TEST_CASE_METHOD(StoreFixture, "a new repository is due at once, for one taker; its states are told in order",
+                 "[R2][R3]") {
   REQUIRE(store.Upsert(wanted).ok());
   const Taken taken = Take();
   CHECK(taken.wanted.url == wanted.url);

@@ -15,7 +15,9 @@ using namespace pepeunit::repo_sync;
 namespace {
 
 struct Box final : CredentialBox {
-  absl::StatusOr<Credentials> Open(const Uuid&, const std::string& sealed) override { return Credentials{"ada", sealed}; }
+  absl::StatusOr<Credentials> Open(const Uuid&, const std::string& sealed) override {
+    return Credentials{"ada", sealed};
+  }
 };
 
 bool Eventually(const std::function<bool()>& holds) {
@@ -39,11 +41,18 @@ TEST_CASE("repositories are cloned, synced on request, mended and removed", "[R2
   remote.Push();
   Box box;
   Syncs syncs(store, box,
-              {.folder = remote.copies(), .max_bytes = 10 << 20, .workers = 2, .allow_private_addresses = true,
+              {.folder = remote.copies(),
+               .max_bytes = 10 << 20,
+               .workers = 2,
+               .allow_private_addresses = true,
                .worker = {.program = PEPEUNIT_WORKER}},
               nullptr);
   REQUIRE(syncs.Start().ok());
-  Wanted wanted{.id = *Uuid::Parse(Remote::kName), .url = remote.url(), .sync_period_s = 0, .sync_requests = 0, .sealed_credentials = "word"};
+  Wanted wanted{.id = *Uuid::Parse(Remote::kName),
+                .url = remote.url(),
+                .sync_period_s = 0,
+                .sync_requests = 0,
+                .sealed_credentials = "word"};
   REQUIRE(store.Upsert(wanted).ok());
   syncs.Wake();
   const std::string copy = remote.copies() + "/" + Remote::kName;

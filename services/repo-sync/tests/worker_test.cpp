@@ -1,3 +1,5 @@
+#include "worker.h"
+
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
@@ -5,7 +7,6 @@
 #include <thread>
 
 #include "remote.h"
-#include "worker.h"
 
 using namespace pepeunit::repo_sync;
 
@@ -108,7 +109,8 @@ TEST_CASE("problems of the files are told with a good sync", "[R3]") {
   REQUIRE(result.problems.size() >= 2);
   CHECK(result.problems[0].file == "schema.json");
   CHECK(result.problems[0].line == 2);
-  CHECK(std::any_of(result.problems.begin(), result.problems.end(), [](const auto& p) { return p.file == "env_example.json" && p.message == "the file is missing"; }));
+  CHECK(std::any_of(result.problems.begin(), result.problems.end(),
+                    [](const auto& p) { return p.file == "env_example.json" && p.message == "the file is missing"; }));
 }
 
 TEST_CASE("what cannot be cloned is told in words", "[R2]") {
@@ -141,7 +143,8 @@ TEST_CASE("what cannot be cloned is told in words", "[R2]") {
     CHECK(RunInProcess({.program = PEPEUNIT_WORKER}, job, [] { return false; }).error == "The sync was stopped.");
   }
   SECTION("no program") {
-    CHECK(RunInProcess({.program = "/nonexistent"}, job, [] { return true; }).error == "The sync could not be started.");
+    CHECK(RunInProcess({.program = "/nonexistent"}, job, [] { return true; }).error ==
+          "The sync could not be started.");
   }
   CHECK(fs::is_empty(remote.copies()));
 }
@@ -186,7 +189,8 @@ TEST_CASE("a worker's command line and environment hold no secret", "[R4]") {
   ::setenv("PEPEUNIT_INSTANCE_KEY", "s3cret-key", 1);
   std::string seen;
   const SyncResult result = RunInProcess({.program = PEPEUNIT_WORKER}, job, [&] {
-    seen = Lines("cat /proc/$(pgrep -f -P " + std::to_string(::getpid()) + " -- '--worker$')/cmdline | tr '\\0' ' '") + "|" +
+    seen = Lines("cat /proc/$(pgrep -f -P " + std::to_string(::getpid()) + " -- '--worker$')/cmdline | tr '\\0' ' '") +
+           "|" +
            Lines("cat /proc/$(pgrep -f -P " + std::to_string(::getpid()) + " -- '--worker$')/environ | tr '\\0' ' '");
     return false;
   });
@@ -197,7 +201,13 @@ TEST_CASE("a worker's command line and environment hold no secret", "[R4]") {
 }
 
 TEST_CASE("jobs and results survive the pipe") {
-  SyncJob job{.url = "https://example.org/\"r\"", .username = "a", .password = "\n", .folder = "/f", .name = "n", .max_bytes = 5, .allow_private_addresses = true};
+  SyncJob job{.url = "https://example.org/\"r\"",
+              .username = "a",
+              .password = "\n",
+              .folder = "/f",
+              .name = "n",
+              .max_bytes = 5,
+              .allow_private_addresses = true};
   const auto read = ReadJob(WriteJob(job));
   REQUIRE(read);
   CHECK(read->url == job.url);

@@ -72,7 +72,8 @@ void Batch::AddCurrent(const CurrentRow& row) {
 Batch Batch::Without(const std::set<Uuid>& gone) const {
   Batch kept = *this;
   std::erase_if(kept.readings_, [&](const ReadingRow& r) { return gone.count(r.variable) != 0; });
-  std::erase_if(kept.current_, [&](const auto& c) { return gone.count(c.first) != 0 || gone.count(c.second.unit) != 0; });
+  std::erase_if(kept.current_,
+                [&](const auto& c) { return gone.count(c.first) != 0 || gone.count(c.second.unit) != 0; });
   std::erase_if(kept.units_, [&](const auto& u) { return gone.count(u.first) != 0; });
   return kept;
 }

@@ -9,14 +9,23 @@ namespace pepeunit::state_logger {
 class ValueHandler final : public log::v1::ValueService::CallbackService {
  public:
   ValueHandler(rpc::Calls& calls, Values& values) : calls_(calls), values_(values) {}
-  grpc::ServerUnaryReactor* GetVariableValue(grpc::CallbackServerContext* c, const log::v1::GetVariableValueRequest* q, log::v1::VariableValue* r) override {
-    return calls_.Unary(c, q, r, [&v = values_](const rpc::Context& x, const auto& request, auto& response) { return v.Get(x.caller, request, response); });
+  grpc::ServerUnaryReactor* GetVariableValue(grpc::CallbackServerContext* c, const log::v1::GetVariableValueRequest* q,
+                                             log::v1::VariableValue* r) override {
+    return calls_.Unary(c, q, r, [&v = values_](const rpc::Context& x, const auto& request, auto& response) {
+      return v.Get(x.caller, request, response);
+    });
   }
-  grpc::ServerUnaryReactor* ListReadings(grpc::CallbackServerContext* c, const log::v1::ListReadingsRequest* q, log::v1::ListReadingsResponse* r) override {
-    return calls_.Unary(c, q, r, [&v = values_](const rpc::Context& x, const auto& request, auto& response) { return v.List(x.caller, request, response); });
+  grpc::ServerUnaryReactor* ListReadings(grpc::CallbackServerContext* c, const log::v1::ListReadingsRequest* q,
+                                         log::v1::ListReadingsResponse* r) override {
+    return calls_.Unary(c, q, r, [&v = values_](const rpc::Context& x, const auto& request, auto& response) {
+      return v.List(x.caller, request, response);
+    });
   }
-  grpc::ServerUnaryReactor* GetUnitState(grpc::CallbackServerContext* c, const log::v1::GetUnitStateRequest* q, log::v1::UnitState* r) override {
-    return calls_.Unary(c, q, r, [&v = values_](const rpc::Context& x, const auto& request, auto& response) { return v.State(x.caller, request, response); });
+  grpc::ServerUnaryReactor* GetUnitState(grpc::CallbackServerContext* c, const log::v1::GetUnitStateRequest* q,
+                                         log::v1::UnitState* r) override {
+    return calls_.Unary(c, q, r, [&v = values_](const rpc::Context& x, const auto& request, auto& response) {
+      return v.State(x.caller, request, response);
+    });
   }
 
  private:
@@ -27,8 +36,11 @@ class ValueHandler final : public log::v1::ValueService::CallbackService {
 class ValueInternalHandler final : public log::v1::ValueInternalService::CallbackService {
  public:
   ValueInternalHandler(rpc::Calls& calls, Snapshots& snapshots) : calls_(calls), snapshots_(snapshots) {}
-  grpc::ServerUnaryReactor* GetUnitSnapshot(grpc::CallbackServerContext* c, const log::v1::GetUnitSnapshotRequest* q, log::v1::UnitSnapshot* r) override {
-    return calls_.Unary(c, q, r, [&s = snapshots_](const rpc::Context& x, const auto& request, auto& response) { return s.Get(x.caller, request, response); });
+  grpc::ServerUnaryReactor* GetUnitSnapshot(grpc::CallbackServerContext* c, const log::v1::GetUnitSnapshotRequest* q,
+                                            log::v1::UnitSnapshot* r) override {
+    return calls_.Unary(c, q, r, [&s = snapshots_](const rpc::Context& x, const auto& request, auto& response) {
+      return s.Get(x.caller, request, response);
+    });
   }
 
  private:

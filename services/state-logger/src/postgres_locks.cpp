@@ -36,15 +36,19 @@ absl::StatusOr<std::uint32_t> PostgresLocks::Members() {
   return Ask<std::uint32_t>("members",
                             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2"
                             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-                            " AND classid::bigint = (" + kClass + "::bigint & 4294967295) AND objid = " + kMember);
+                            " AND classid::bigint = (" +
+                                kClass + "::bigint & 4294967295) AND objid = " + kMember);
 }
 
 absl::StatusOr<bool> PostgresLocks::TryLock(std::uint32_t partition) {
-  return Ask<bool>("take a partition", "SELECT pg_try_advisory_lock(" + kClass + ", " + std::to_string(partition) + ")");
+  return Ask<bool>("take a partition",
+                   "SELECT pg_try_advisory_lock(" + kClass + ", " + std::to_string(partition) + ")");
 }
 
 absl::Status PostgresLocks::Unlock(std::uint32_t partition) {
-  return Ask<bool>("give up a partition", "SELECT pg_advisory_unlock(" + kClass + ", " + std::to_string(partition) + ")").status();
+  return Ask<bool>("give up a partition",
+                   "SELECT pg_advisory_unlock(" + kClass + ", " + std::to_string(partition) + ")")
+      .status();
 }
 
 }  // namespace pepeunit::state_logger

@@ -26,11 +26,20 @@ std::string FirstOf(int month) {
 bus::v1::Scalar ReadScalar(const pqxx::field& kind, const pqxx::field& number, const pqxx::field& text) {
   bus::v1::Scalar scalar;
   switch (kind.as<int>()) {
-    case bus::v1::Scalar::kNumber: scalar.set_number(number.as<double>()); break;
-    case bus::v1::Scalar::kBoolean: scalar.set_boolean(number.as<double>() != 0); break;
-    case bus::v1::Scalar::kText: scalar.set_text(text.c_str()); break;
-    case bus::v1::Scalar::kJson: scalar.set_json(text.c_str()); break;
-    default: break;
+    case bus::v1::Scalar::kNumber:
+      scalar.set_number(number.as<double>());
+      break;
+    case bus::v1::Scalar::kBoolean:
+      scalar.set_boolean(number.as<double>() != 0);
+      break;
+    case bus::v1::Scalar::kText:
+      scalar.set_text(text.c_str());
+      break;
+    case bus::v1::Scalar::kJson:
+      scalar.set_json(text.c_str());
+      break;
+    default:
+      break;
   }
   return scalar;
 }
@@ -102,7 +111,8 @@ absl::StatusOr<std::uint64_t> PostgresStore::Resume(std::uint32_t partition, con
                  {{"stored", highest}, {"stream", stream.last_sequence}});
       GoBack(tx, stream.last_sequence);
     }
-    return tx.exec_params1("SELECT applied FROM partition_position WHERE partition = $1", partition)[0].as<std::uint64_t>();
+    return tx.exec_params1("SELECT applied FROM partition_position WHERE partition = $1", partition)[0]
+        .as<std::uint64_t>();
   });
 }
 
@@ -112,8 +122,9 @@ absl::Status PostgresStore::Apply(std::uint32_t partition, std::uint64_t expecte
   Batch without;
   const absl::Status status = pool_.Transact("apply", [&](pqxx::work& tx) -> absl::Status {
     // First, so that a second writer waits here and then sees that it is one too many.
-    const auto moved = tx.exec_params("UPDATE partition_position SET applied = $3 WHERE partition = $1 AND applied = $2",
-                                      partition, expected, batch.last_sequence());
+    const auto moved =
+        tx.exec_params("UPDATE partition_position SET applied = $3 WHERE partition = $1 AND applied = $2", partition,
+                       expected, batch.last_sequence());
     if (moved.affected_rows() != 1) return absl::AbortedError("another writer has this partition");
     const std::set<Uuid> gone = Gone(tx, batch);
     if (!gone.empty()) without = batch.Without(gone);
@@ -164,8 +175,10 @@ absl::Status PostgresStore::EnsureMonths(const Batch& batch) {
 absl::Status PostgresStore::Forget(const std::vector<Uuid>& variables, const std::vector<Uuid>& units) {
   return pool_.Transact("forget", [&](pqxx::work& tx) {
     tx.exec("SELECT pg_advisory_xact_lock(" + kForgetLock + ")");
-    tx.exec_params("INSERT INTO removed (id) SELECT unnest($1::uuid[] || $2::uuid[]) ON CONFLICT DO NOTHING", UuidArray(variables), UuidArray(units));
-    tx.exec_params("DELETE FROM current_value WHERE variable_id = ANY($1::uuid[]) OR unit_id = ANY($2::uuid[])", UuidArray(variables), UuidArray(units));
+    tx.exec_params("INSERT INTO removed (id) SELECT unnest($1::uuid[] || $2::uuid[]) ON CONFLICT DO NOTHING",
+                   UuidArray(variables), UuidArray(units));
+    tx.exec_params("DELETE FROM current_value WHERE variable_id = ANY($1::uuid[]) OR unit_id = ANY($2::uuid[])",
+                   UuidArray(variables), UuidArray(units));
     tx.exec_params("DELETE FROM unit_state WHERE unit_id = ANY($1::uuid[])", UuidArray(units));
     return absl::OkStatus();
   });
@@ -192,13 +205,16 @@ absl::Status PostgresStore::ForgetOldTombstones() {
 absl::StatusOr<std::optional<StoredValue>> PostgresStore::CurrentValue(const Uuid& variable) {
   using Result = std::optional<StoredValue>;
   return pool_.Query<Result>("current value", [&](pqxx::work& tx) -> absl::StatusOr<Result> {
-    const auto rows = tx.exec_params(std::string("SELECT kind, number, text, ") + kTimeMs + " FROM current_value WHERE variable_id = $1", variable.ToString());
+    const auto rows = tx.exec_params(
+        std::string("SELECT kind, number, text, ") + kTimeMs + " FROM current_value WHERE variable_id = $1",
+        variable.ToString());
     if (rows.empty()) return Result();
     return Result(StoredValue{ReadScalar(rows[0][0], rows[0][1], rows[0][2]), rows[0][3].as<std::int64_t>()});
   });
 }
 
-absl::StatusOr<std::vector<StoredReading>> PostgresStore::Readings(const Uuid& variable, const ReadingKey& after, std::int64_t to_us, int limit) {
+absl::StatusOr<std::vector<StoredReading>> PostgresStore::Readings(const Uuid& variable, const ReadingKey& after,
+                                                                   std::int64_t to_us, int limit) {
   using Result = std::vector<StoredReading>;
   return pool_.Query<Result>("readings", [&](pqxx::work& tx) -> absl::StatusOr<Result> {
     const auto rows = tx.exec_params(
@@ -209,7 +225,8 @@ absl::StatusOr<std::vector<StoredReading>> PostgresStore::Readings(const Uuid& v
         variable.ToString(), after.time_us, after.stream_seq, after.ord, to_us, limit);
     Result result;
     for (const auto& row : rows) {
-      result.push_back({{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>(), row[2].as<int>()}, ReadScalar(row[3], row[4], row[5])});
+      result.push_back({{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>(), row[2].as<int>()},
+                        ReadScalar(row[3], row[4], row[5])});
     }
     return result;
   });
@@ -218,7 +235,9 @@ absl::StatusOr<std::vector<StoredReading>> PostgresStore::Readings(const Uuid& v
 absl::StatusOr<std::optional<StoredState>> PostgresStore::UnitState(const Uuid& unit) {
   using Result = std::optional<StoredState>;
   return pool_.Query<Result>("unit state", [&](pqxx::work& tx) -> absl::StatusOr<Result> {
-    const auto rows = tx.exec_params("SELECT state, (extract(epoch FROM last_seen) * 1000)::bigint FROM unit_state WHERE unit_id = $1", unit.ToString());
+    const auto rows = tx.exec_params(
+        "SELECT state, (extract(epoch FROM last_seen) * 1000)::bigint FROM unit_state WHERE unit_id = $1",
+        unit.ToString());
     if (rows.empty()) return Result();
     return Result(StoredState{rows[0][0].c_str(), rows[0][1].as<std::int64_t>()});
   });
@@ -227,7 +246,8 @@ absl::StatusOr<std::optional<StoredState>> PostgresStore::UnitState(const Uuid& 
 absl::StatusOr<Mark> PostgresStore::GetMark(const Uuid& unit) {
   return pool_.Query<Mark>("mark", [&](pqxx::work& tx) -> absl::StatusOr<Mark> {
     Mark mark;
-    const auto rows = tx.exec_params("SELECT sequence, request_tag FROM unit_state WHERE unit_id = $1", unit.ToString());
+    const auto rows =
+        tx.exec_params("SELECT sequence, request_tag FROM unit_state WHERE unit_id = $1", unit.ToString());
     if (!rows.empty()) {
       mark.sequence = static_cast<std::uint64_t>(rows[0][0].as<std::int64_t>());
       const pqxx::binarystring tag(rows[0][1]);

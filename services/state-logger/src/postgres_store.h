@@ -21,7 +21,8 @@ class PostgresStore final : public ValueStore {
   absl::StatusOr<bool> DeleteReadings(const Uuid& variable, int most) override;
   absl::Status ForgetOldTombstones() override;
   absl::StatusOr<std::optional<StoredValue>> CurrentValue(const Uuid& variable) override;
-  absl::StatusOr<std::vector<StoredReading>> Readings(const Uuid& variable, const ReadingKey& after, std::int64_t to_us, int limit) override;
+  absl::StatusOr<std::vector<StoredReading>> Readings(const Uuid& variable, const ReadingKey& after, std::int64_t to_us,
+                                                      int limit) override;
   absl::StatusOr<std::optional<StoredState>> UnitState(const Uuid& unit) override;
   absl::StatusOr<Mark> GetMark(const Uuid& unit) override;
 

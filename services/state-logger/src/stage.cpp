@@ -24,11 +24,16 @@ std::string NumberText(double value) {
 Columns ToColumns(const bus::v1::Scalar& value) {
   const std::string kind = std::to_string(static_cast<int>(value.kind_case()));
   switch (value.kind_case()) {
-    case bus::v1::Scalar::kNumber: return {kind, NumberText(value.number()), std::nullopt};
-    case bus::v1::Scalar::kBoolean: return {kind, value.boolean() ? "1" : "0", std::nullopt};
-    case bus::v1::Scalar::kText: return {kind, std::nullopt, value.text()};
-    case bus::v1::Scalar::kJson: return {kind, std::nullopt, value.json()};
-    case bus::v1::Scalar::KIND_NOT_SET: break;
+    case bus::v1::Scalar::kNumber:
+      return {kind, NumberText(value.number()), std::nullopt};
+    case bus::v1::Scalar::kBoolean:
+      return {kind, value.boolean() ? "1" : "0", std::nullopt};
+    case bus::v1::Scalar::kText:
+      return {kind, std::nullopt, value.text()};
+    case bus::v1::Scalar::kJson:
+      return {kind, std::nullopt, value.json()};
+    case bus::v1::Scalar::KIND_NOT_SET:
+      break;
   }
   return {kind, std::nullopt, std::nullopt};
 }
@@ -71,7 +76,8 @@ std::string UuidArray(const std::vector<Uuid>& ids) {
 
 void CopyReadings(pqxx::work& tx, const std::vector<ReadingRow>& readings) {
   if (readings.empty()) return;
-  pqxx::stream_to copy(tx, "reading", std::vector<std::string>{"variable_id", "time", "stream_seq", "ord", "kind", "number", "text"});
+  pqxx::stream_to copy(tx, "reading",
+                       std::vector<std::string>{"variable_id", "time", "stream_seq", "ord", "kind", "number", "text"});
   for (const ReadingRow& row : readings) {
     Columns columns = ToColumns(*row.value);
     if (columns.text) columns.text = WithoutNul(*std::move(columns.text));
@@ -97,12 +103,14 @@ void UpsertCurrent(pqxx::work& tx, const std::map<Uuid, CurrentRow>& current) {
   }
   tx.exec_params(
       "INSERT INTO current_value AS c (variable_id, unit_id, input, kind, number, text, time, stream_seq)"
-      " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::smallint[], $5::float8[], $6::text[], $7::timestamptz[], $8::bigint[])"
+      " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::smallint[], $5::float8[], $6::text[], "
+      "$7::timestamptz[], $8::bigint[])"
       " ON CONFLICT (variable_id) DO UPDATE SET kind = excluded.kind, number = excluded.number, text = excluded.text,"
       " time = excluded.time, stream_seq = excluded.stream_seq WHERE c.stream_seq < excluded.stream_seq"
       // A report may bring only readings older than the newest known.
       " AND (c.input OR c.time <= excluded.time)",
-      variable.Finish(), unit.Finish(), input.Finish(), kind.Finish(), number.Finish(), text.Finish(), time.Finish(), seq.Finish());
+      variable.Finish(), unit.Finish(), input.Finish(), kind.Finish(), number.Finish(), text.Finish(), time.Finish(),
+      seq.Finish());
 }
 
 void UpsertUnits(pqxx::work& tx, const std::map<Uuid, UnitRow>& units) {

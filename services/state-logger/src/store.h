@@ -67,14 +67,15 @@ class ValueStore {
 
   virtual absl::StatusOr<std::optional<StoredValue>> CurrentValue(const Uuid& variable) = 0;
   // After `after`, up to but without `to_us`; oldest first.
-  virtual absl::StatusOr<std::vector<StoredReading>> Readings(const Uuid& variable, const ReadingKey& after, std::int64_t to_us, int limit) = 0;
+  virtual absl::StatusOr<std::vector<StoredReading>> Readings(const Uuid& variable, const ReadingKey& after,
+                                                              std::int64_t to_us, int limit) = 0;
   virtual absl::StatusOr<std::optional<StoredState>> UnitState(const Uuid& unit) = 0;
   virtual absl::StatusOr<Mark> GetMark(const Uuid& unit) = 0;
 };
 
 // Which replica writes which partition. They only keep replicas from working against each other; what keeps values
-// exactly once is the position (see ValueStore::Apply). After an error all of this replica's locks are gone. Used by one
-// thread.
+// exactly once is the position (see ValueStore::Apply). After an error all of this replica's locks are gone. Used by
+// one thread.
 class PartitionLocks {
  public:
   virtual ~PartitionLocks() = default;

@@ -29,8 +29,8 @@ struct Cursor {
 };
 
 std::string WriteCursor(const std::string& variable, const Cursor& c) {
-  return Base64UrlEncode(AsBytes(variable + ':' + std::to_string(c.to_us) + ':' + std::to_string(c.after.time_us) + ':' +
-                                 std::to_string(c.after.stream_seq) + ':' + std::to_string(c.after.ord)));
+  return Base64UrlEncode(AsBytes(variable + ':' + std::to_string(c.to_us) + ':' + std::to_string(c.after.time_us) +
+                                 ':' + std::to_string(c.after.stream_seq) + ':' + std::to_string(c.after.ord)));
 }
 
 template <typename Number>
@@ -41,7 +41,8 @@ bool ReadNumber(const std::string& text, Number* out) {
 
 // What PostgreSQL and RFC 3339 can both say.
 bool IsTime(std::int64_t us) {
-  return us >= TimeUtil::kTimestampMinSeconds * 1'000'000 - kDayUs && us <= (TimeUtil::kTimestampMaxSeconds + 1) * 1'000'000;
+  return us >= TimeUtil::kTimestampMinSeconds * 1'000'000 - kDayUs &&
+         us <= (TimeUtil::kTimestampMaxSeconds + 1) * 1'000'000;
 }
 
 absl::StatusOr<Cursor> ReadCursor(const std::string& variable, const std::string& text) {
@@ -49,8 +50,10 @@ absl::StatusOr<Cursor> ReadCursor(const std::string& variable, const std::string
   if (!raw) return InvalidCursor();
   const std::vector<std::string> parts = absl::StrSplit(*raw, ':');
   Cursor c;
-  if (parts.size() != 5 || parts[0] != variable || !ReadNumber(parts[1], &c.to_us) || !ReadNumber(parts[2], &c.after.time_us) ||
-      !ReadNumber(parts[3], &c.after.stream_seq) || !ReadNumber(parts[4], &c.after.ord) || c.after.stream_seq > INT64_MAX || !IsTime(c.to_us) || !IsTime(c.after.time_us)) {
+  if (parts.size() != 5 || parts[0] != variable || !ReadNumber(parts[1], &c.to_us) ||
+      !ReadNumber(parts[2], &c.after.time_us) || !ReadNumber(parts[3], &c.after.stream_seq) ||
+      !ReadNumber(parts[4], &c.after.ord) || c.after.stream_seq > INT64_MAX || !IsTime(c.to_us) ||
+      !IsTime(c.after.time_us)) {
     return InvalidCursor();
   }
   return c;
@@ -88,7 +91,8 @@ absl::StatusOr<graph::v1::AuthorizeResponse> GraphRights::MayRead(const rpc::Cal
                                                  [&](auto* c, auto* r) { return stub_->Authorize(c, request, r); });
 }
 
-absl::Status Values::Get(const rpc::Caller& caller, const log::v1::GetVariableValueRequest& request, log::v1::VariableValue& out) {
+absl::Status Values::Get(const rpc::Caller& caller, const log::v1::GetVariableValueRequest& request,
+                         log::v1::VariableValue& out) {
   PEPEUNIT_RETURN_IF_ERROR(NeedUuid("variable_id", request.variable_id()));
   PEPEUNIT_ASSIGN_OR_RETURN(const auto node, rights_.MayRead(caller, request.variable_id()));
   if (!node.has_variable()) return NotFound("variable");
@@ -105,13 +109,18 @@ absl::Status Values::Get(const rpc::Caller& caller, const log::v1::GetVariableVa
   return absl::OkStatus();
 }
 
-absl::Status Values::List(const rpc::Caller& caller, const log::v1::ListReadingsRequest& request, log::v1::ListReadingsResponse& out) {
+absl::Status Values::List(const rpc::Caller& caller, const log::v1::ListReadingsRequest& request,
+                          log::v1::ListReadingsResponse& out) {
   PEPEUNIT_RETURN_IF_ERROR(NeedUuid("variable_id", request.variable_id()));
-  if (request.page_size() < 0 || request.page_size() > kMostPage) return InvalidField("page_size", "must be from 1 to 10000");
-  PEPEUNIT_ASSIGN_OR_RETURN(Cursor cursor, request.cursor().empty() ? FirstCursor(request) : ReadCursor(request.variable_id(), request.cursor()));
+  if (request.page_size() < 0 || request.page_size() > kMostPage)
+    return InvalidField("page_size", "must be from 1 to 10000");
+  PEPEUNIT_ASSIGN_OR_RETURN(Cursor cursor, request.cursor().empty()
+                                               ? FirstCursor(request)
+                                               : ReadCursor(request.variable_id(), request.cursor()));
   PEPEUNIT_ASSIGN_OR_RETURN(const auto node, rights_.MayRead(caller, request.variable_id()));
   if (!node.has_variable()) return NotFound("variable");
-  if (node.variable().kind() != graph::v1::VARIABLE_KIND_OUTPUT) return InvalidField("variable_id", "is an input; only outputs have a history");
+  if (node.variable().kind() != graph::v1::VARIABLE_KIND_OUTPUT)
+    return InvalidField("variable_id", "is an input; only outputs have a history");
   const Uuid variable = *Uuid::Parse(request.variable_id());
   const int limit = request.page_size() == 0 ? kDefaultPage : request.page_size();
   std::size_t bytes = 0;
@@ -134,7 +143,8 @@ absl::Status Values::List(const rpc::Caller& caller, const log::v1::ListReadings
   return absl::OkStatus();
 }
 
-absl::Status Values::State(const rpc::Caller& caller, const log::v1::GetUnitStateRequest& request, log::v1::UnitState& out) {
+absl::Status Values::State(const rpc::Caller& caller, const log::v1::GetUnitStateRequest& request,
+                           log::v1::UnitState& out) {
   PEPEUNIT_RETURN_IF_ERROR(NeedUuid("unit_id", request.unit_id()));
   PEPEUNIT_ASSIGN_OR_RETURN(const auto node, rights_.MayRead(caller, request.unit_id()));
   if (node.node_type() != graph::v1::NODE_TYPE_UNIT) return NotFound("unit");
@@ -153,7 +163,8 @@ absl::Status Values::State(const rpc::Caller& caller, const log::v1::GetUnitStat
 absl::Status Snapshots::CatchUp() {
   const std::int64_t deadline = MonotonicMs() + 2'000;
   for (std::uint32_t p = 0; p < partitions_; ++p) {
-    PEPEUNIT_ASSIGN_OR_RETURN(const auto last, bus_.GetLastMessage(bus::kValuesStream, "values." + std::to_string(p) + ".>"));
+    PEPEUNIT_ASSIGN_OR_RETURN(const auto last,
+                              bus_.GetLastMessage(bus::kValuesStream, "values." + std::to_string(p) + ".>"));
     if (!last) continue;
     for (int wait_ms = 2;; wait_ms = std::min(wait_ms * 2, 50)) {
       PEPEUNIT_ASSIGN_OR_RETURN(const std::uint64_t applied, store_.Applied(p));
@@ -165,13 +176,15 @@ absl::Status Snapshots::CatchUp() {
   return absl::OkStatus();
 }
 
-absl::Status Snapshots::Get(const rpc::Caller& caller, const log::v1::GetUnitSnapshotRequest& request, log::v1::UnitSnapshot& out) {
+absl::Status Snapshots::Get(const rpc::Caller& caller, const log::v1::GetUnitSnapshotRequest& request,
+                            log::v1::UnitSnapshot& out) {
   if (caller.kind != rpc::Caller::Kind::kService) return Forbidden("Only services may ask this.");
   const auto unit = Uuid::Parse(request.unit_id());
   if (!unit) return InvalidField("unit_id", "is not a UUID");
   PEPEUNIT_RETURN_IF_ERROR(CatchUp());
   PEPEUNIT_ASSIGN_OR_RETURN(
-      const auto last, bus_.GetLastMessage(bus::kValuesStream, bus::ReportSubject(PartitionOf(*unit, partitions_), unit->ToString())));
+      const auto last,
+      bus_.GetLastMessage(bus::kValuesStream, bus::ReportSubject(PartitionOf(*unit, partitions_), unit->ToString())));
   PEPEUNIT_ASSIGN_OR_RETURN(const Mark mark, store_.GetMark(*unit));
   out.set_sequence(mark.sequence);
   out.set_request_tag(mark.request_tag);

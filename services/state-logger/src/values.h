@@ -21,7 +21,8 @@ class Rights {
 
 class GraphRights final : public Rights {
  public:
-  explicit GraphRights(const rpc::Channel& channel) : channel_(channel), stub_(graph::v1::GraphInternalService::NewStub(channel.grpc())) {}
+  explicit GraphRights(const rpc::Channel& channel)
+      : channel_(channel), stub_(graph::v1::GraphInternalService::NewStub(channel.grpc())) {}
   absl::StatusOr<graph::v1::AuthorizeResponse> MayRead(const rpc::Caller& caller, const std::string& node) override;
 
  private:
@@ -34,8 +35,10 @@ class Values {
  public:
   Values(ValueStore& store, Rights& rights) : store_(store), rights_(rights) {}
 
-  absl::Status Get(const rpc::Caller& caller, const log::v1::GetVariableValueRequest& request, log::v1::VariableValue& out);
-  absl::Status List(const rpc::Caller& caller, const log::v1::ListReadingsRequest& request, log::v1::ListReadingsResponse& out);
+  absl::Status Get(const rpc::Caller& caller, const log::v1::GetVariableValueRequest& request,
+                   log::v1::VariableValue& out);
+  absl::Status List(const rpc::Caller& caller, const log::v1::ListReadingsRequest& request,
+                    log::v1::ListReadingsResponse& out);
   absl::Status State(const rpc::Caller& caller, const log::v1::GetUnitStateRequest& request, log::v1::UnitState& out);
 
  private:
@@ -46,8 +49,10 @@ class Values {
 // What unit-ingest begins to serve a unit with. Thread-safe.
 class Snapshots {
  public:
-  Snapshots(ValueStore& store, bus::Bus& bus, std::uint32_t partitions) : store_(store), bus_(bus), partitions_(partitions) {}
-  absl::Status Get(const rpc::Caller& caller, const log::v1::GetUnitSnapshotRequest& request, log::v1::UnitSnapshot& out);
+  Snapshots(ValueStore& store, bus::Bus& bus, std::uint32_t partitions)
+      : store_(store), bus_(bus), partitions_(partitions) {}
+  absl::Status Get(const rpc::Caller& caller, const log::v1::GetUnitSnapshotRequest& request,
+                   log::v1::UnitSnapshot& out);
 
  private:
   // Waits until all that is in the stream now is in the tables.

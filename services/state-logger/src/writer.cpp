@@ -23,11 +23,23 @@ WriterMetrics WriterMetrics::In(prometheus::Registry& registry) {
   WriterMetrics m;
   m.rows = counter("pepeunit_log_rows_total", "Readings written to the history");
   m.batches = counter("pepeunit_log_batches_total", "Transactions that stored values");
-  m.unreadable = counter("pepeunit_log_unreadable_total", "Messages or values that could not be read and were passed over");
-  m.seconds = &prometheus::BuildHistogram().Name("pepeunit_log_batch_seconds").Help("Time to store a batch").Register(registry)
-                   .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5});
-  m.owned = &prometheus::BuildGauge().Name("pepeunit_log_partitions_owned").Help("Partitions that this replica writes").Register(registry).Add({});
-  m.lag = &prometheus::BuildGauge().Name("pepeunit_log_lag_messages").Help("Positions of the stream VALUES that are not stored yet").Register(registry);
+  m.unreadable =
+      counter("pepeunit_log_unreadable_total", "Messages or values that could not be read and were passed over");
+  m.seconds = &prometheus::BuildHistogram()
+                   .Name("pepeunit_log_batch_seconds")
+                   .Help("Time to store a batch")
+                   .Register(registry)
+                   .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+                                                                    0.5, 1, 5});
+  m.owned = &prometheus::BuildGauge()
+                 .Name("pepeunit_log_partitions_owned")
+                 .Help("Partitions that this replica writes")
+                 .Register(registry)
+                 .Add({});
+  m.lag = &prometheus::BuildGauge()
+               .Name("pepeunit_log_lag_messages")
+               .Help("Positions of the stream VALUES that are not stored yet")
+               .Register(registry);
   return m;
 }
 
@@ -35,7 +47,9 @@ void WriterMetrics::SetLag(std::uint32_t partition, std::uint64_t messages) cons
   lag->Add({{"partition", std::to_string(partition)}}).Set(static_cast<double>(messages));
 }
 
-void WriterMetrics::ForgetLag(std::uint32_t partition) const { lag->Remove(&lag->Add({{"partition", std::to_string(partition)}})); }
+void WriterMetrics::ForgetLag(std::uint32_t partition) const {
+  lag->Remove(&lag->Add({{"partition", std::to_string(partition)}}));
+}
 
 void Writer::Start() {
   thread_ = std::thread([this] { Loop(); });
@@ -86,7 +100,8 @@ absl::Status Writer::Follow() {
     if (messages.empty()) {
       // Nothing comes either when the stream is another one now, or shorter: begin again, with Resume.
       PEPEUNIT_ASSIGN_OR_RETURN(const bus::StreamState now, bus_.GetStreamState(bus::kValuesStream));
-      if (now.created_ns != stream.created_ns || now.last_sequence < applied_) return Unavailable("the stream was replaced or lost its end");
+      if (now.created_ns != stream.created_ns || now.last_sequence < applied_)
+        return Unavailable("the stream was replaced or lost its end");
     }
     // On any error the whole way begins again at the stored position, so a batch is never passed over.
     PEPEUNIT_RETURN_IF_ERROR(StoreAll(messages));
@@ -108,7 +123,8 @@ absl::Status Writer::StoreAll(const std::vector<bus::Message>& messages) {
         most = (end - at) / 2;
         continue;
       }
-      log::Error("a message cannot be stored and is passed over", {{"subject", messages[at].subject}, {"position", messages[at].stream_sequence}});
+      log::Error("a message cannot be stored and is passed over",
+                 {{"subject", messages[at].subject}, {"position", messages[at].stream_sequence}});
       Batch nothing;
       nothing.PassOver(messages[at]);
       status = Store(nothing);
@@ -122,14 +138,16 @@ absl::Status Writer::StoreAll(const std::vector<bus::Message>& messages) {
 
 absl::Status Writer::Store(const Batch& batch) {
   const std::int64_t begin = MonotonicMs();
-  PEPEUNIT_RETURN_IF_ERROR(store_.Apply(partition_, applied_, batch, [this](const Batch& kept) { return Notify(kept); }));
+  PEPEUNIT_RETURN_IF_ERROR(
+      store_.Apply(partition_, applied_, batch, [this](const Batch& kept) { return Notify(kept); }));
   applied_ = batch.last_sequence();
   metrics_.seconds->Observe(static_cast<double>(MonotonicMs() - begin) / 1000.0);
   metrics_.batches->Increment();
   metrics_.rows->Increment(static_cast<double>(batch.readings().size()));
   if (batch.unreadable() > 0) {
     metrics_.unreadable->Increment(static_cast<double>(batch.unreadable()));
-    log::Error("values could not be read and were passed over", {{"partition", partition_}, {"count", batch.unreadable()}});
+    log::Error("values could not be read and were passed over",
+               {{"partition", partition_}, {"count", batch.unreadable()}});
   }
   return absl::OkStatus();
 }

@@ -13,8 +13,15 @@ const Uuid kUnit = Uuid::New(), kOther = Uuid::New(), kOutput = Uuid::New(), kIn
 
 TEST_CASE("a batch keeps every reading in its order and the newest of everything else", "[D1][D3]") {
   Batch batch;
-  batch.Add(ReportMaker(kUnit, 1, 5'000).State(R"({"a":1})").Reading(kOutput, 3'000, Number(3)).Reading(kOutput, 4'000, Number(4)).At(10));
-  batch.Add(ReportMaker(kUnit, 2, 6'000).Reading(kOutput, 2'000, Number(2)).Delivery(kInput, kOther, 6'000, Number(2)).At(12));
+  batch.Add(ReportMaker(kUnit, 1, 5'000)
+                .State(R"({"a":1})")
+                .Reading(kOutput, 3'000, Number(3))
+                .Reading(kOutput, 4'000, Number(4))
+                .At(10));
+  batch.Add(ReportMaker(kUnit, 2, 6'000)
+                .Reading(kOutput, 2'000, Number(2))
+                .Delivery(kInput, kOther, 6'000, Number(2))
+                .At(12));
   REQUIRE(batch.readings().size() == 3);
   CHECK(batch.readings()[1].stream_seq == 10);
   CHECK(batch.readings()[1].ord == 1);
@@ -68,7 +75,10 @@ TEST_CASE("what cannot be read is counted and passed over") {
 
 TEST_CASE("times outside of 1970 to 2100 are brought inside") {
   Batch batch;
-  batch.Add(ReportMaker(kUnit, 1, INT64_MIN).Reading(kOutput, INT64_MIN, Number(1)).Reading(kOutput, INT64_MAX, Number(2)).At(1));
+  batch.Add(ReportMaker(kUnit, 1, INT64_MIN)
+                .Reading(kOutput, INT64_MIN, Number(1))
+                .Reading(kOutput, INT64_MAX, Number(2))
+                .At(1));
   CHECK(batch.readings()[0].time_ms == 0);
   CHECK(batch.readings()[1].time_ms == 4'102'444'799'999);
   CHECK(batch.units().at(kUnit).last_seen_ms == 0);

@@ -29,7 +29,8 @@ struct ReportMaker {
     report.set_request_tag("tag" + std::to_string(sequence));
     report.set_received_ms(received_ms);
   }
-  ReportMaker& Reading(const Uuid& variable, std::int64_t time_ms, const bus::v1::Scalar& value, bool unlogged = false) {
+  ReportMaker& Reading(const Uuid& variable, std::int64_t time_ms, const bus::v1::Scalar& value,
+                       bool unlogged = false) {
     auto* reading = report.add_readings();
     reading->set_variable_id(variable.ToBytes());
     reading->set_time_ms(time_ms);
@@ -59,7 +60,8 @@ struct ReportMaker {
   bus::v1::Report report;
 };
 
-inline std::string InputPayload(const Uuid& input, const Uuid& unit, std::int64_t time_ms, const bus::v1::Scalar& value) {
+inline std::string InputPayload(const Uuid& input, const Uuid& unit, std::int64_t time_ms,
+                                const bus::v1::Scalar& value) {
   bus::v1::ValueMessage message;
   message.mutable_input()->set_input_id(input.ToBytes());
   message.mutable_input()->set_unit_id(unit.ToBytes());
@@ -79,7 +81,9 @@ struct Tables {
   postgres::Pool pool{{.dsn = Database().dsn(), .schema = schema}};
   PostgresStore store{pool};
 
-  explicit Tables(std::string name = Database().NewSchema()) : schema(std::move(name)) { REQUIRE(postgres::ApplyMigrations(pool, schema, kMigrations).ok()); }
+  explicit Tables(std::string name = Database().NewSchema()) : schema(std::move(name)) {
+    REQUIRE(postgres::ApplyMigrations(pool, schema, kMigrations).ok());
+  }
 
   std::string One(const std::string& query) {
     return *pool.Query<std::string>("test", [&](pqxx::work& tx) -> absl::StatusOr<std::string> {

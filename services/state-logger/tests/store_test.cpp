@@ -8,7 +8,8 @@ using namespace pepeunit::state_logger;
 
 namespace {
 
-const bus::StreamState kStream{.messages = 0, .bytes = 0, .first_sequence = 1, .last_sequence = 1'000'000, .created_ns = 1};
+const bus::StreamState kStream{
+    .messages = 0, .bytes = 0, .first_sequence = 1, .last_sequence = 1'000'000, .created_ns = 1};
 absl::Status Quiet(const Batch&) { return absl::OkStatus(); }
 
 struct Store : Tables {
@@ -32,9 +33,11 @@ TEST_CASE("a batch is stored entirely, and read back as it was", "[D1][S2][S3]")
   bus::v1::Scalar json, boolean, none;
   json.set_json(R"({"a":[1,"\\"]})");
   boolean.set_boolean(true);
-  const std::vector<bus::v1::Scalar> values = {Number(0.1), Number(-1e300), boolean, Text("a\tb\n\\N\"{},\xc3\xa9"), Text(""), json, none};
+  const std::vector<bus::v1::Scalar> values = {Number(0.1), Number(-1e300), boolean, Text("a\tb\n\\N\"{},\xc3\xa9"),
+                                               Text(""),    json,           none};
   ReportMaker report(s.unit, 7, 1'700'000'000'123);
-  for (std::size_t i = 0; i < values.size(); ++i) report.Reading(s.output, 1'700'000'000'000 + static_cast<std::int64_t>(i), values[i]);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    report.Reading(s.output, 1'700'000'000'000 + static_cast<std::int64_t>(i), values[i]);
   report.State(R"({"rssi":-60})").Delivery(s.input, s.unit, 1'700'000'000'123, Text("x"));
   REQUIRE(s.Apply(0, {report.At(5)}).ok());
 
@@ -76,7 +79,8 @@ TEST_CASE("of two writers at the same time one stores") {
     std::vector<std::thread> writers;
     for (int i = 0; i < 3; ++i) {
       writers.emplace_back([&] {
-        const absl::Status status = s.Apply(round, {ReportMaker(s.unit, round + 1).Reading(s.output, 1'000, Number(1)).At(round + 1)});
+        const absl::Status status =
+            s.Apply(round, {ReportMaker(s.unit, round + 1).Reading(s.output, 1'000, Number(1)).At(round + 1)});
         status.ok() ? ++stored : ++refused;
       });
     }
@@ -118,7 +122,11 @@ TEST_CASE("newest values are the same however the messages are cut into batches"
 
 TEST_CASE("months get their tables, also when one was dropped or several writers need it at once", "[D1]") {
   Store s;
-  REQUIRE(s.Apply(0, {ReportMaker(s.unit, 1).Reading(s.output, 0, Number(1)).Reading(s.output, 4'102'444'799'999, Number(2)).At(1)}).ok());
+  REQUIRE(s.Apply(0, {ReportMaker(s.unit, 1)
+                          .Reading(s.output, 0, Number(1))
+                          .Reading(s.output, 4'102'444'799'999, Number(2))
+                          .At(1)})
+              .ok());
   CHECK(s.One("SELECT count(*) FROM reading_1970_01") == "1");
   CHECK(s.One("SELECT count(*) FROM reading_2099_12") == "1");
   REQUIRE(s.Exec("DROP TABLE reading_1970_01").ok());
@@ -133,7 +141,12 @@ TEST_CASE("months get their tables, also when one was dropped or several writers
       PostgresStore store(s.pool);
       if (!store.Resume(p, kStream).ok()) return;
       const Uuid variable = Uuid::New();
-      if (store.Apply(p, 0, Store::Of({ReportMaker(Uuid::New(), 1).Reading(variable, 1'000'000'000'000, Number(1)).At(10)}), Quiet).ok()) ++stored;
+      if (store
+              .Apply(p, 0,
+                     Store::Of({ReportMaker(Uuid::New(), 1).Reading(variable, 1'000'000'000'000, Number(1)).At(10)}),
+                     Quiet)
+              .ok())
+        ++stored;
     });
   }
   for (auto& writer : writers) writer.join();
@@ -144,7 +157,8 @@ TEST_CASE("months get their tables, also when one was dropped or several writers
 TEST_CASE("a value that PostgreSQL never takes is told apart from an outage") {
   Store s;
   REQUIRE(s.Exec("ALTER TABLE reading ALTER COLUMN text TYPE varchar(5)").ok());
-  CHECK(s.Apply(0, {ReportMaker(s.unit, 1).Reading(s.output, 1'000, Text("too long")).At(1)}).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(s.Apply(0, {ReportMaker(s.unit, 1).Reading(s.output, 1'000, Text("too long")).At(1)}).code() ==
+        absl::StatusCode::kInvalidArgument);
   CHECK(s.Apply(0, {ReportMaker(s.unit, 1).Reading(s.output, 1'000, Text(std::string("a\0b", 3))).At(1)}).ok());
   CHECK(s.store.CurrentValue(s.output)->value().value.text() == "ab");
 }
@@ -179,14 +193,15 @@ TEST_CASE("what was removed goes with its history and does not come back", "[U8]
 TEST_CASE("a batch that is being stored while its variable is removed leaves nothing behind", "[U8]") {
   Store s;
   std::thread forgetting;
-  const absl::Status stored = s.store.Apply(0, 0, Store::Of({ReportMaker(s.unit, 1).Reading(s.output, 1'000, Number(1)).At(1)}), [&](const Batch&) {
-    forgetting = std::thread([&] {
-      CHECK(s.store.Forget({s.output}, {s.unit}).ok());
-      CHECK(s.store.DeleteReadings(s.output, 100).ok());
-    });
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    return absl::OkStatus();
-  });
+  const absl::Status stored = s.store.Apply(
+      0, 0, Store::Of({ReportMaker(s.unit, 1).Reading(s.output, 1'000, Number(1)).At(1)}), [&](const Batch&) {
+        forgetting = std::thread([&] {
+          CHECK(s.store.Forget({s.output}, {s.unit}).ok());
+          CHECK(s.store.DeleteReadings(s.output, 100).ok());
+        });
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        return absl::OkStatus();
+      });
   CHECK(stored.ok());
   forgetting.join();
   CHECK(s.One("SELECT count(*) FROM reading") == "0");
@@ -260,9 +275,13 @@ TEST_CASE("partitions have one owner; a dead session frees them at once") {
   }
   CHECK(taken);
   CHECK(one->Members().value() == 1);
-  REQUIRE(tables.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%pg_locks%'").ok());
+  REQUIRE(tables
+              .Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query "
+                    "LIKE '%pg_locks%'")
+              .ok());
   CHECK(one->TryLock(4).status().code() == absl::StatusCode::kUnavailable);
-  CHECK(one->TryLock(4).status().code() == absl::StatusCode::kUnavailable);  // does not take part until it asks for members
+  CHECK(one->TryLock(4).status().code() ==
+        absl::StatusCode::kUnavailable);  // does not take part until it asks for members
   CHECK(one->Members().value() == 1);
   CHECK(one->TryLock(4).value());
 }

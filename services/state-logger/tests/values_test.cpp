@@ -25,7 +25,8 @@ struct OneUnit final : Rights {
     } else if (node == output.ToString() || node == input.ToString()) {
       const bool is_input = node == input.ToString();
       response.set_node_type(is_input ? graph::v1::NODE_TYPE_INPUT_VARIABLE : graph::v1::NODE_TYPE_OUTPUT_VARIABLE);
-      response.mutable_variable()->set_kind(is_input ? graph::v1::VARIABLE_KIND_INPUT : graph::v1::VARIABLE_KIND_OUTPUT);
+      response.mutable_variable()->set_kind(is_input ? graph::v1::VARIABLE_KIND_INPUT
+                                                     : graph::v1::VARIABLE_KIND_OUTPUT);
       if (is_input) response.mutable_variable()->mutable_default_value()->set_number_value(21);
     } else {
       return NotFound("node");
@@ -40,7 +41,8 @@ struct Asking : Tables {
   rpc::Caller user{.kind = rpc::Caller::Kind::kUser};
 
   Asking() {
-    REQUIRE(store.Resume(0, {.messages = 0, .bytes = 0, .first_sequence = 1, .last_sequence = 1'000, .created_ns = 1}).ok());
+    REQUIRE(store.Resume(0, {.messages = 0, .bytes = 0, .first_sequence = 1, .last_sequence = 1'000, .created_ns = 1})
+                .ok());
   }
   // `count` readings, one each second up to now.
   void Store(int count, const bus::v1::Scalar& value) {
@@ -190,9 +192,10 @@ TEST_CASE("bad requests name their field, bad cursors are refused", "[D1]") {
   const std::string id = a.rights.output.ToString();
   const auto cursor = [](const std::string& text) { return Base64UrlEncode(AsBytes(text)); };
   for (const std::string& bad :
-       {std::string("%"), std::string("x"), response.next_cursor() + "A", cursor(":"), cursor(id + ":1:1:1"), cursor(id + ":1:1:1:1:1"),
-        cursor(id + ":1:1:-1:1"), cursor(id + ":9223372036854775807:1:1:1"), cursor(id + ":1:-9223372036854775808:1:1"),
-        cursor(id + ":1:1:9223372036854775808:1"), cursor(id + ": 1:1:1:1"), cursor(Uuid::New().ToString() + ":1:1:1:1")}) {
+       {std::string("%"), std::string("x"), response.next_cursor() + "A", cursor(":"), cursor(id + ":1:1:1"),
+        cursor(id + ":1:1:1:1:1"), cursor(id + ":1:1:-1:1"), cursor(id + ":9223372036854775807:1:1:1"),
+        cursor(id + ":1:-9223372036854775808:1:1"), cursor(id + ":1:1:9223372036854775808:1"), cursor(id + ": 1:1:1:1"),
+        cursor(Uuid::New().ToString() + ":1:1:1:1")}) {
     request = a.Of(a.rights.output);
     request.set_cursor(bad);
     log::v1::ListReadingsResponse page;

@@ -49,11 +49,18 @@ struct Plant : Tables {
     ++sequence;
     const Uuid& unit = units[sequence % units.size()];
     const auto number = Number(static_cast<double>(sequence));
-    const std::string payload = ReportMaker(unit, sequence).Reading(output, 1'000, number).Reading(output, 2'000, number)
-                                    .Delivery(input, units[0], 2'000, number).Payload();
+    const std::string payload = ReportMaker(unit, sequence)
+                                    .Reading(output, 1'000, number)
+                                    .Reading(output, 2'000, number)
+                                    .Delivery(input, units[0], 2'000, number)
+                                    .Payload();
     const std::string subject = bus::ReportSubject(PartitionOf(unit, partitions), unit.ToString());
     REQUIRE(Eventually([&] {
-      return bus.PublishAndWait(subject, payload, {.expected_last_subject_sequence = {}, .message_id = "m" + std::to_string(sequence), .traceparent = ""}).status.ok();
+      return bus
+          .PublishAndWait(
+              subject, payload,
+              {.expected_last_subject_sequence = {}, .message_id = "m" + std::to_string(sequence), .traceparent = ""})
+          .status.ok();
     }));
   }
   bool AllStored() {
@@ -66,7 +73,8 @@ struct Plant : Tables {
   void CheckExactlyOnce() {
     CHECK(One("SELECT count(*) FROM reading") == std::to_string(2 * sequence));
     CHECK(One("SELECT count(DISTINCT number) FROM reading") == std::to_string(sequence));
-    CHECK(One("SELECT count(*) FROM (SELECT DISTINCT stream_seq, ord FROM reading) AS d") == std::to_string(2 * sequence));
+    CHECK(One("SELECT count(*) FROM (SELECT DISTINCT stream_seq, ord FROM reading) AS d") ==
+          std::to_string(2 * sequence));
     CHECK(store.CurrentValue(input)->value().value.number() == static_cast<double>(sequence));
   }
 };
@@ -75,7 +83,8 @@ struct Plant : Tables {
 struct Picky final : ValueStore {
   absl::StatusOr<std::uint64_t> Applied(std::uint32_t) override { return applied; }
   absl::StatusOr<std::uint64_t> Resume(std::uint32_t, const bus::StreamState&) override { return applied; }
-  absl::Status Apply(std::uint32_t, std::uint64_t expected, const Batch& batch, const std::function<absl::Status(const Batch&)>&) override {
+  absl::Status Apply(std::uint32_t, std::uint64_t expected, const Batch& batch,
+                     const std::function<absl::Status(const Batch&)>&) override {
     if (expected != applied) return absl::AbortedError("");
     for (const auto& row : batch.readings()) {
       if (row.value->number() == poison) return absl::InvalidArgumentError("");
@@ -89,7 +98,9 @@ struct Picky final : ValueStore {
   absl::StatusOr<bool> DeleteReadings(const Uuid&, int) override { return false; }
   absl::Status ForgetOldTombstones() override { return absl::OkStatus(); }
   absl::StatusOr<std::optional<StoredValue>> CurrentValue(const Uuid&) override { return std::optional<StoredValue>(); }
-  absl::StatusOr<std::vector<StoredReading>> Readings(const Uuid&, const ReadingKey&, std::int64_t, int) override { return std::vector<StoredReading>(); }
+  absl::StatusOr<std::vector<StoredReading>> Readings(const Uuid&, const ReadingKey&, std::int64_t, int) override {
+    return std::vector<StoredReading>();
+  }
   absl::StatusOr<std::optional<StoredState>> UnitState(const Uuid&) override { return std::optional<StoredState>(); }
   absl::StatusOr<Mark> GetMark(const Uuid&) override { return Mark(); }
 
@@ -157,7 +168,13 @@ TEST_CASE("writers go on by themselves after PostgreSQL, the bus or their sessio
     }
     if (i == 180) two.reset();
     if (i == 240) {
-      (void)Eventually([&] { return plant.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'").ok(); });
+      (void)Eventually([&] {
+        return plant
+            .Exec(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type "
+                "= 'client backend'")
+            .ok();
+      });
     }
   }
   CHECK(Eventually([&] { return plant.AllStored(); }));
@@ -198,7 +215,8 @@ TEST_CASE("removed units are forgotten as the graph tells, once the bus and Post
   event.mutable_unit_changed()->set_unit_id(plant.units[1].ToString());
   event.mutable_unit_changed()->set_deleted(true);
   event.mutable_unit_changed()->add_removed_variable_ids(plant.output.ToString());
-  REQUIRE(plant.bus.PublishAndWait("events.graph.unit." + plant.units[1].ToString(), event.SerializeAsString(), {}).status.ok());
+  REQUIRE(plant.bus.PublishAndWait("events.graph.unit." + plant.units[1].ToString(), event.SerializeAsString(), {})
+              .status.ok());
   CHECK(Eventually([&] { return plant.One("SELECT count(*) FROM reading") == "0"; }));
   CHECK(plant.One("SELECT count(*) FROM unit_state") == "4");
   plant.Report();
@@ -234,13 +252,15 @@ TEST_CASE("a snapshot holds all that was in the stream when it was asked for") {
   log::v1::GetUnitSnapshotRequest request;
   request.set_unit_id(plant.units[1].ToString());
   log::v1::UnitSnapshot snapshot;
-  CHECK(snapshots.Get(rpc::Caller{.kind = rpc::Caller::Kind::kUser}, request, snapshot).code() == absl::StatusCode::kPermissionDenied);
+  CHECK(snapshots.Get(rpc::Caller{.kind = rpc::Caller::Kind::kUser}, request, snapshot).code() ==
+        absl::StatusCode::kPermissionDenied);
   REQUIRE(snapshots.Get(rpc::Caller::Service(), request, snapshot).ok());
   CHECK(snapshot.sequence() == 0);
   CHECK(snapshot.report_stream_sequence() == 0);
 
   plant.Report();  // of units[1]
-  CHECK(snapshots.Get(rpc::Caller::Service(), request, snapshot).code() == absl::StatusCode::kUnavailable);  // nobody stores
+  CHECK(snapshots.Get(rpc::Caller::Service(), request, snapshot).code() ==
+        absl::StatusCode::kUnavailable);  // nobody stores
   PostgresLocks locks(plant.pool);
   Partitions partitions(plant.store, locks, plant.bus, plant.metrics, {.count = 1, .values_max_bytes = 64 << 20});
   partitions.Start();
@@ -314,6 +334,7 @@ TEST_CASE("draining a full stream", "[.][bench]") {
   REQUIRE(Eventually([&] { return plant.store.Applied(0).value() >= last; }, 120s));
   const double seconds = static_cast<double>(MonotonicMs() - begin) / 1000;
   WARN(kMessages * kReadings / seconds << " rows/s, " << kMessages / seconds << " messages/s, own CPU "
-       << static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC / kMessages * 1e6 << " us per message");
+                                       << static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC / kMessages * 1e6
+                                       << " us per message");
   CHECK(plant.One("SELECT count(*) FROM reading") == std::to_string(kMessages * kReadings));
 }

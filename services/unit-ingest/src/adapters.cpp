@@ -40,8 +40,9 @@ std::shared_ptr<Profile> ToProfile(const graph::v1::UnitProfile& from, const Uui
   for (const auto& link : from.links()) {
     const auto output = by_id.find(link.output_id());
     if (output == by_id.end()) continue;
-    output->second->targets.push_back({Uuid::Parse(link.link_id()).value_or(Uuid{}), Uuid::Parse(link.input().id()).value_or(Uuid{}),
-                                       Uuid::Parse(link.input().unit_id()).value_or(Uuid{}), values::ToDefinition(link.input())});
+    output->second->targets.push_back(
+        {Uuid::Parse(link.link_id()).value_or(Uuid{}), Uuid::Parse(link.input().id()).value_or(Uuid{}),
+         Uuid::Parse(link.input().unit_id()).value_or(Uuid{}), values::ToDefinition(link.input())});
   }
   return profile;
 }
@@ -53,15 +54,20 @@ Standing ToStanding(const log::v1::UnitSnapshot& snapshot) {
 }  // namespace
 
 RemoteSource::RemoteSource(const rpc::Channel& graph, const rpc::Channel& crypto, const rpc::Channel& log)
-    : graph_(graph), crypto_(crypto), log_(log), graph_stub_(graph::v1::GraphInternalService::NewStub(graph.grpc())),
-      crypto_stub_(crypto::v1::CryptoService::NewStub(crypto.grpc())), log_stub_(log::v1::ValueInternalService::NewStub(log.grpc())) {}
+    : graph_(graph),
+      crypto_(crypto),
+      log_(log),
+      graph_stub_(graph::v1::GraphInternalService::NewStub(graph.grpc())),
+      crypto_stub_(crypto::v1::CryptoService::NewStub(crypto.grpc())),
+      log_stub_(log::v1::ValueInternalService::NewStub(log.grpc())) {}
 
 absl::StatusOr<TokenFacts> RemoteSource::OpenToken(const std::string& token) {
   crypto::v1::OpenUnitTokenRequest request;
   request.set_token(token);
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto answer, rpc::Call<crypto::v1::OpenUnitTokenResponse>(crypto_, Self(), kTimeout, [&](auto* c, auto* r) {
-    return crypto_stub_->OpenUnitToken(c, request, r);
-  }));
+  PEPEUNIT_ASSIGN_OR_RETURN(
+      const auto answer, rpc::Call<crypto::v1::OpenUnitTokenResponse>(crypto_, Self(), kTimeout, [&](auto* c, auto* r) {
+        return crypto_stub_->OpenUnitToken(c, request, r);
+      }));
   const auto unit = Uuid::Parse(answer.unit_id());
   if (!unit) return Internal("crypto opened a token without a unit");
   return TokenFacts{*unit, answer.generation()};
@@ -70,21 +76,23 @@ absl::StatusOr<TokenFacts> RemoteSource::OpenToken(const std::string& token) {
 absl::StatusOr<Loaded> RemoteSource::Load(const Uuid& unit) {
   graph::v1::GetUnitProfileRequest ask;
   ask.set_unit_id(unit.ToString());
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto profile, rpc::Call<graph::v1::UnitProfile>(graph_, Self(), kTimeout, [&](auto* c, auto* r) {
-    return graph_stub_->GetUnitProfile(c, ask, r);
-  }));
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto profile,
+                            rpc::Call<graph::v1::UnitProfile>(graph_, Self(), kTimeout, [&](auto* c, auto* r) {
+                              return graph_stub_->GetUnitProfile(c, ask, r);
+                            }));
   crypto::v1::OpenRequest open;
   open.set_ciphertext(profile.sealed_sync_key());
   open.set_context("graph.unit.sync_key:" + unit.ToString());
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto key, rpc::Call<crypto::v1::OpenResponse>(crypto_, Self(), kTimeout, [&](auto* c, auto* r) {
-    return crypto_stub_->Open(c, open, r);
-  }));
+  PEPEUNIT_ASSIGN_OR_RETURN(
+      const auto key, rpc::Call<crypto::v1::OpenResponse>(
+                          crypto_, Self(), kTimeout, [&](auto* c, auto* r) { return crypto_stub_->Open(c, open, r); }));
   PEPEUNIT_ASSIGN_OR_RETURN(const auto snapshot, Snapshot(unit));
   Loaded loaded;
   loaded.profile = ToProfile(profile, unit, key.plaintext());
   loaded.standing = ToStanding(snapshot);
   for (const auto& input : snapshot.inputs()) {
-    if (const auto id = Uuid::FromBytes(input.input_id())) loaded.inputs.push_back({*id, {values::ToJson(input.value()), input.stream_sequence()}});
+    if (const auto id = Uuid::FromBytes(input.input_id()))
+      loaded.inputs.push_back({*id, {values::ToJson(input.value()), input.stream_sequence()}});
   }
   return loaded;
 }
@@ -97,13 +105,15 @@ absl::StatusOr<Standing> RemoteSource::LoadStanding(const Uuid& unit) {
 absl::StatusOr<log::v1::UnitSnapshot> RemoteSource::Snapshot(const Uuid& unit) {
   log::v1::GetUnitSnapshotRequest request;
   request.set_unit_id(unit.ToString());
-  return rpc::Call<log::v1::UnitSnapshot>(log_, Self(), kTimeout, [&](auto* c, auto* r) { return log_stub_->GetUnitSnapshot(c, request, r); });
+  return rpc::Call<log::v1::UnitSnapshot>(log_, Self(), kTimeout,
+                                          [&](auto* c, auto* r) { return log_stub_->GetUnitSnapshot(c, request, r); });
 }
 
 void BusSink::Publish(const Uuid& unit, std::string payload, std::uint64_t expected, const std::string& traceparent,
                       std::function<void(bus::PublishResult)> done) {
   bus_.Publish(bus::ReportSubject(PartitionOf(unit, partitions_), unit.ToString()), payload,
-               {.expected_last_subject_sequence = expected, .message_id = "", .traceparent = traceparent}, std::move(done));
+               {.expected_last_subject_sequence = expected, .message_id = "", .traceparent = traceparent},
+               std::move(done));
 }
 
 CacheEvents::CacheEvents(bus::Bus& bus, Edge& edge) {

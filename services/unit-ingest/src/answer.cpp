@@ -9,7 +9,8 @@ namespace pepeunit::unit_ingest {
 std::string GoodAnswer(const Profile& profile, const std::vector<std::string>& inputs, const AnswerFacts& facts) {
   std::string out = "{";
   if (facts.next != 0) out += "\"next\":" + std::to_string(facts.next) + ",";
-  out += "\"world_state\":{\"utc\":\"" + FormatTime(facts.now_ms) + "\",\"unix_ms\":" + std::to_string(facts.now_ms) + "}";
+  out +=
+      "\"world_state\":{\"utc\":\"" + FormatTime(facts.now_ms) + "\",\"unix_ms\":" + std::to_string(facts.now_ms) + "}";
   if (!facts.update_commit.empty()) out += ",\"update\":{\"commit\":\"" + facts.update_commit + "\"}";
   out += ",\"input_variables\":{";
   constexpr std::size_t kTail = 24;  // `},"truncated":true}`
@@ -30,12 +31,14 @@ std::string GoodAnswer(const Profile& profile, const std::vector<std::string>& i
 }
 
 std::string SequenceAnswer(std::uint64_t next, bool accepted) {
-  return "{\"error\":\"sequence\",\"next\":" + std::to_string(next) + ",\"accepted\":" + (accepted ? "true}" : "false}");
+  return "{\"error\":\"sequence\",\"next\":" + std::to_string(next) +
+         ",\"accepted\":" + (accepted ? "true}" : "false}");
 }
 
 std::string InvalidAnswer(const absl::Status& status) {
   nlohmann::ordered_json json = {{"error", "invalid"}, {"detail", std::string(status.message()).substr(0, 1000)}};
-  for (const auto& v : InfoOf(status).violations) json["errors"].push_back({{"field", v.field}, {"detail", v.description}});
+  for (const auto& v : InfoOf(status).violations)
+    json["errors"].push_back({{"field", v.field}, {"detail", v.description}});
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -26,20 +26,38 @@ std::string TagHead(const envelope::Tag& tag) { return {reinterpret_cast<const c
 
 EdgeMetrics EdgeMetrics::In(prometheus::Registry& registry) {
   EdgeMetrics m;
-  m.exchanges = &prometheus::BuildCounter().Name("pepeunit_ingest_exchanges_total").Help("Exchanges of devices by result").Register(registry);
-  m.loads = &prometheus::BuildCounter().Name("pepeunit_ingest_loads_total").Help("Units loaded because the cache did not have them").Register(registry).Add({});
-  m.undelivered = &prometheus::BuildCounter().Name("pepeunit_ingest_undelivered_total").Help("Values that a link could not carry, or beyond the fan-out's bound").Register(registry).Add({});
+  m.exchanges = &prometheus::BuildCounter()
+                     .Name("pepeunit_ingest_exchanges_total")
+                     .Help("Exchanges of devices by result")
+                     .Register(registry);
+  m.loads = &prometheus::BuildCounter()
+                 .Name("pepeunit_ingest_loads_total")
+                 .Help("Units loaded because the cache did not have them")
+                 .Register(registry)
+                 .Add({});
+  m.undelivered = &prometheus::BuildCounter()
+                       .Name("pepeunit_ingest_undelivered_total")
+                       .Help("Values that a link could not carry, or beyond the fan-out's bound")
+                       .Register(registry)
+                       .Add({});
   return m;
 }
 
 Edge::Edge(Source& source, ReportSink& sink, Executor& executor, EdgeMetrics metrics, EdgeSettings settings)
-    : source_(source), sink_(sink), executor_(executor), metrics_(metrics), settings_(settings), units_(settings.cache_units), tokens_(settings.cache_units) {}
+    : source_(source),
+      sink_(sink),
+      executor_(executor),
+      metrics_(metrics),
+      settings_(settings),
+      units_(settings.cache_units),
+      tokens_(settings.cache_units) {}
 
 void Edge::Count(const char* result) {
   if (metrics_.exchanges != nullptr) metrics_.exchanges->Add({{"result", result}}).Increment();
 }
 
-void Edge::RefuseEarly(const std::shared_ptr<http::Exchange>& http, const absl::Status& status, int http_status, const char* result) {
+void Edge::RefuseEarly(const std::shared_ptr<http::Exchange>& http, const absl::Status& status, int http_status,
+                       const char* result) {
   Count(result);
   auto problem = http::Problem(status, http->path(), http->trace(), http_status);
   if (http_status == 405) problem.headers.emplace_back("Allow", "POST");
@@ -49,10 +67,13 @@ void Edge::RefuseEarly(const std::shared_ptr<http::Exchange>& http, const absl::
 void Edge::Handle(std::shared_ptr<http::Exchange> http) {
   if (http->path() != kPath) return RefuseEarly(http, NotFound("page"), 404, "not_found");
   if (http->method() != "POST") {
-    return RefuseEarly(http, Error(absl::StatusCode::kUnimplemented, "INVALID_BODY", "Devices POST here."), 405, "method");
+    return RefuseEarly(http, Error(absl::StatusCode::kUnimplemented, "INVALID_BODY", "Devices POST here."), 405,
+                       "method");
   }
   if (!http->Header("content-type").starts_with(kMediaType)) {
-    return RefuseEarly(http, Error(absl::StatusCode::kInvalidArgument, "INVALID_BODY", "The body must be application/octet-stream."), 415, "media_type");
+    return RefuseEarly(
+        http, Error(absl::StatusCode::kInvalidArgument, "INVALID_BODY", "The body must be application/octet-stream."),
+        415, "media_type");
   }
   const std::string_view authorization = http->Header("authorization");
   constexpr std::string_view kBearer = "Bearer ";
@@ -77,11 +98,13 @@ void Edge::Handle(std::shared_ptr<http::Exchange> http) {
 void Edge::WithToken(std::shared_ptr<http::Exchange> http, const TokenFacts& token) {
   const auto header = envelope::Peek(AsBytes(http->body()));
   if (!header.ok()) return RefuseEarly(http, header.status(), 400, "envelope");
-  if (header->unit != token.unit) return RefuseEarly(http, Unauthenticated("The token is of another unit."), 401, "token");
+  if (header->unit != token.unit)
+    return RefuseEarly(http, Unauthenticated("The token is of another unit."), 401, "token");
   auto job = std::make_shared<Job>();
   job->http = std::move(http);
   job->token = token;
-  job->entry = units_.FindOrMake(token.unit, [this] { return std::make_shared<UnitEntry>(settings_.unit_rate, settings_.unit_burst); });
+  job->entry = units_.FindOrMake(
+      token.unit, [this] { return std::make_shared<UnitEntry>(settings_.unit_rate, settings_.unit_burst); });
   if (!job->entry->TakeTurn([this, job] { Begin(job); })) {
     RefuseEarly(job->http, Limit("Exchanges of this unit wait already; send one at a time."), 429, "busy");
   }
@@ -131,10 +154,12 @@ void Edge::Process(const JobPtr& job, const std::shared_ptr<const Profile>& prof
   // From here on the request is the device's own, and so are its answers.
   const Standing& standing = job->entry->standing;
   if (!job->retried) {
-    if (const std::int64_t wait = job->entry->limiter.Take(MonotonicMs()); wait > 0) return Seal(job, current, *opened, 429, BusyAnswer(wait), "rate", wait);
+    if (const std::int64_t wait = job->entry->limiter.Take(MonotonicMs()); wait > 0)
+      return Seal(job, current, *opened, 429, BusyAnswer(wait), "rate", wait);
   }
   const std::uint64_t sequence = opened->header.sequence;
-  if (sequence == 0) return Seal(job, current, *opened, 200, Good(job, current, standing.sequence + 1, kMaxAnswerBytes), "hello");
+  if (sequence == 0)
+    return Seal(job, current, *opened, 200, Good(job, current, standing.sequence + 1, kMaxAnswerBytes), "hello");
   if (sequence <= standing.sequence) {
     const bool accepted = sequence == standing.sequence && standing.request_tag == TagHead(opened->tag);
     return Seal(job, current, *opened, 409, SequenceAnswer(standing.sequence + 1, accepted), "sequence");
@@ -144,21 +169,26 @@ void Edge::Process(const JobPtr& job, const std::shared_ptr<const Profile>& prof
   Publish(job, profile, *opened, *std::move(parsed));
 }
 
-void Edge::Publish(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened, Parsed parsed) {
+void Edge::Publish(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened,
+                   Parsed parsed) {
   auto* report = parsed.message.mutable_report();
   report->set_sequence(opened.header.sequence);
   report->set_request_tag(TagHead(opened.tag));
   if (!parsed.commit.empty()) job->entry->commit = parsed.commit;
-  if (parsed.undelivered > 0 && metrics_.undelivered != nullptr) metrics_.undelivered->Increment(static_cast<double>(parsed.undelivered));
+  if (parsed.undelivered > 0 && metrics_.undelivered != nullptr)
+    metrics_.undelivered->Increment(static_cast<double>(parsed.undelivered));
   // Until the answer is there, nobody knows whether the report is stored.
   job->entry->standing_known = false;
   const std::size_t max_answer = parsed.max_answer;
-  sink_.Publish(profile->unit, parsed.message.SerializeAsString(), job->entry->standing.report_stream_sequence, job->http->trace().ToTraceparent(),
-                [this, job, profile, opened, max_answer](const bus::PublishResult& result) { Published(job, profile, opened, max_answer, result); });
+  sink_.Publish(profile->unit, parsed.message.SerializeAsString(), job->entry->standing.report_stream_sequence,
+                job->http->trace().ToTraceparent(),
+                [this, job, profile, opened, max_answer](const bus::PublishResult& result) {
+                  Published(job, profile, opened, max_answer, result);
+                });
 }
 
-void Edge::Published(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened, std::size_t max_answer,
-                     const bus::PublishResult& result) {
+void Edge::Published(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened,
+                     std::size_t max_answer, const bus::PublishResult& result) {
   UnitEntry& entry = *job->entry;
   if (result.status.ok()) {
     entry.standing = {opened.header.sequence, TagHead(opened.tag), result.sequence};
@@ -182,13 +212,14 @@ std::string Edge::Good(const JobPtr& job, const Profile& profile, std::uint64_t 
   AnswerFacts facts;
   facts.now_ms = NowMs();
   facts.next = next;
-  if (const std::string& commit = job->entry->commit; !commit.empty() && commit != profile.target_commit) facts.update_commit = profile.target_commit;
+  if (const std::string& commit = job->entry->commit; !commit.empty() && commit != profile.target_commit)
+    facts.update_commit = profile.target_commit;
   facts.max_bytes = max_answer;
   return GoodAnswer(profile, job->entry->InputTexts(profile), facts);
 }
 
-void Edge::Seal(const JobPtr& job, const Profile& profile, const envelope::Opened& opened, int status, const std::string& plaintext, const char* result,
-                std::int64_t retry_after_ms) {
+void Edge::Seal(const JobPtr& job, const Profile& profile, const envelope::Opened& opened, int status,
+                const std::string& plaintext, const char* result, std::int64_t retry_after_ms) {
   Count(result);
   http::Response response;
   response.status = status;

@@ -57,14 +57,18 @@ class Edge {
   void LoadThen(const JobPtr& job);
   void ReloadStandingThen(const JobPtr& job);
   void Process(const JobPtr& job, const std::shared_ptr<const Profile>& profile);
-  void Publish(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened, Parsed parsed);
-  void Published(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened, std::size_t max_answer, const bus::PublishResult& result);
+  void Publish(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened,
+               Parsed parsed);
+  void Published(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened,
+                 std::size_t max_answer, const bus::PublishResult& result);
   std::string Good(const JobPtr& job, const Profile& profile, std::uint64_t next, std::size_t max_answer) const;
 
   // Answers and ends the turn.
-  void Seal(const JobPtr& job, const Profile& profile, const envelope::Opened& opened, int status, const std::string& plaintext, const char* result, std::int64_t retry_after_ms = 0);
+  void Seal(const JobPtr& job, const Profile& profile, const envelope::Opened& opened, int status,
+            const std::string& plaintext, const char* result, std::int64_t retry_after_ms = 0);
   void Refuse(const JobPtr& job, const absl::Status& status, const char* result);
-  void RefuseEarly(const std::shared_ptr<http::Exchange>& http, const absl::Status& status, int http_status, const char* result);
+  void RefuseEarly(const std::shared_ptr<http::Exchange>& http, const absl::Status& status, int http_status,
+                   const char* result);
   void Count(const char* result);
 
   Source& source_;

@@ -18,8 +18,10 @@ bool DeeperThan(std::string_view text, int most) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quoted) {
-      if (c == '\\') ++i;
-      else if (c == '"') quoted = false;
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        quoted = false;
     } else if (c == '"') {
       quoted = true;
     } else if (c == '{' || c == '[') {
@@ -33,26 +35,32 @@ bool DeeperThan(std::string_view text, int most) {
 
 class Reader {
  public:
-  Reader(const Profile& profile, std::int64_t received_ms, Parsed* out) : profile_(profile), received_ms_(received_ms), out_(out) {}
+  Reader(const Profile& profile, std::int64_t received_ms, Parsed* out)
+      : profile_(profile), received_ms_(received_ms), out_(out) {}
 
   void ReadState(const json& state) {
-    if (!state.is_object() || state.size() > kMaxStateKeys) return Fail("unit_state", "must be an object of at most 64 keys");
+    if (!state.is_object() || state.size() > kMaxStateKeys)
+      return Fail("unit_state", "must be an object of at most 64 keys");
     std::string text = state.dump(-1, ' ', false, json::error_handler_t::replace);
     if (text.size() > kMaxStateBytes) return Fail("unit_state", "must have at most 2048 bytes");
-    if (const auto commit = state.find("commit"); commit != state.end() && commit->is_string() && commit->get_ref<const std::string&>().size() == 40) {
+    if (const auto commit = state.find("commit");
+        commit != state.end() && commit->is_string() && commit->get_ref<const std::string&>().size() == 40) {
       out_->commit = commit->get<std::string>();
     }
     report().set_unit_state(std::move(text));
   }
 
   void ReadOutputs(const json& outputs) {
-    if (!outputs.is_array() || outputs.size() > kMaxReadings) return Fail("output_variables", "must be a list of at most 64 readings");
+    if (!outputs.is_array() || outputs.size() > kMaxReadings)
+      return Fail("output_variables", "must be a list of at most 64 readings");
     for (std::size_t i = 0; i < outputs.size(); ++i) ReadOne(outputs[i], i);
-    if (static_cast<std::size_t>(report().readings_size()) > kMaxValues) Fail("output_variables", "must have at most 512 values in all");
+    if (static_cast<std::size_t>(report().readings_size()) > kMaxValues)
+      Fail("output_variables", "must have at most 512 values in all");
   }
 
   void ReadMaxAnswer(const json& value) {
-    if (!value.is_number_integer() || value < 512 || value > 65'536) return Fail("max_answer_bytes", "must be from 512 to 65536");
+    if (!value.is_number_integer() || value < 512 || value > 65'536)
+      return Fail("max_answer_bytes", "must be from 512 to 65536");
     out_->max_answer = value.get<std::size_t>();
   }
 
@@ -100,11 +108,13 @@ class Reader {
     if (!reading.is_object()) return Fail(at(""), "must be an object with `age_ms` and `values`");
     std::int64_t age = 0;
     if (const auto found = reading.find("age_ms"); found != reading.end()) {
-      if (!found->is_number() || *found < 0 || *found > kMaxAgeMs) return Fail(at(".age_ms"), "must be from 0 to 2592000000 (30 days)");
+      if (!found->is_number() || *found < 0 || *found > kMaxAgeMs)
+        return Fail(at(".age_ms"), "must be from 0 to 2592000000 (30 days)");
       age = static_cast<std::int64_t>(found->get<double>());
     }
     const auto values = reading.find("values");
-    if (values == reading.end() || !values->is_object()) return Fail(at(".values"), "must be an object from output to value");
+    if (values == reading.end() || !values->is_object())
+      return Fail(at(".values"), "must be an object from output to value");
     for (const auto& [name, value] : values->items()) {
       const auto output = profile_.outputs.find(name);
       if (output == profile_.outputs.end()) {
@@ -140,7 +150,8 @@ class Reader {
 
 }  // namespace
 
-absl::StatusOr<Parsed> ParseReport(const Profile& profile, std::string_view plaintext, std::int64_t received_ms, std::size_t max_deliveries) {
+absl::StatusOr<Parsed> ParseReport(const Profile& profile, std::string_view plaintext, std::int64_t received_ms,
+                                   std::size_t max_deliveries) {
   if (DeeperThan(plaintext, kMaxDepth)) return InvalidField("body", "must have at most 20 levels");
   const json body = json::parse(plaintext, nullptr, false);
   if (!body.is_object()) return InvalidField("body", "must be a JSON object");

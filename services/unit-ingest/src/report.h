@@ -12,19 +12,19 @@
 // A device's plaintext, read against its unit's profile. Pure.
 namespace pepeunit::unit_ingest {
 
-inline constexpr std::size_t kMaxReadings = 64;         // objects of `output_variables`
-inline constexpr std::size_t kMaxValues = 512;          // in all of them
+inline constexpr std::size_t kMaxReadings = 64;  // objects of `output_variables`
+inline constexpr std::size_t kMaxValues = 512;   // in all of them
 inline constexpr std::int64_t kMaxAgeMs = 30LL * 86'400'000;
 inline constexpr std::size_t kMaxStateBytes = 2048;
 inline constexpr std::size_t kMaxStateKeys = 64;
 inline constexpr int kMaxDepth = 20;
-inline constexpr std::size_t kMaxAnswerBytes = 4000;    // of plaintext, unless the device asked for more
+inline constexpr std::size_t kMaxAnswerBytes = 4000;  // of plaintext, unless the device asked for more
 
 struct Parsed {
-  bus::v1::ValueMessage message;       // the report, complete but for the request's tag and sequence
-  std::string commit;                  // unit_state.commit, or empty
+  bus::v1::ValueMessage message;  // the report, complete but for the request's tag and sequence
+  std::string commit;             // unit_state.commit, or empty
   std::size_t max_answer = kMaxAnswerBytes;
-  std::size_t undelivered = 0;         // values that a link could not carry, or beyond the fan-out's bound
+  std::size_t undelivered = 0;  // values that a link could not carry, or beyond the fan-out's bound
 };
 
 // Checks everything and names each field at fault (INVALID_ARGUMENT). `max_deliveries` bounds the fan-out.

@@ -13,19 +13,26 @@ Settings Settings::From(Config& config) {
   s.server.address = config.String("PEPEUNIT_INGEST_ADDRESS", "127.0.0.1", "IP on which devices are answered");
   s.server.port = config.Port("PEPEUNIT_INGEST_PORT", 8081, "its port");
   s.server.threads = size("PEPEUNIT_INGEST_THREADS", 2, 1, 64, "threads that open, check and seal");
-  s.server.max_body_bytes = size("PEPEUNIT_INGEST_MAX_BODY", 16'384, 256, 1 << 20, "largest envelope in bytes; a larger one is 413");
-  s.server.max_connections = size("PEPEUNIT_INGEST_CONNECTIONS", 20'000, 1, 1'000'000, "most connections; one more is 503");
+  s.server.max_body_bytes =
+      size("PEPEUNIT_INGEST_MAX_BODY", 16'384, 256, 1 << 20, "largest envelope in bytes; a larger one is 413");
+  s.server.max_connections =
+      size("PEPEUNIT_INGEST_CONNECTIONS", 20'000, 1, 1'000'000, "most connections; one more is 503");
   s.server.max_header_bytes = 4'096;
-  s.edge.unit_rate = static_cast<double>(size("PEPEUNIT_UNIT_RATE", 20, 1, 1'000'000, "exchanges a second that one unit may make; more is 429"));
-  s.edge.unit_burst = static_cast<double>(size("PEPEUNIT_UNIT_BURST", 40, 1, 1'000'000, "exchanges that it may make at once after a pause"));
-  s.edge.cache_units = size("PEPEUNIT_CACHE_UNITS", 100'000, 16, 100'000'000, "units whose keys, schemas, links and inputs are kept in memory");
+  s.edge.unit_rate = static_cast<double>(
+      size("PEPEUNIT_UNIT_RATE", 20, 1, 1'000'000, "exchanges a second that one unit may make; more is 429"));
+  s.edge.unit_burst = static_cast<double>(
+      size("PEPEUNIT_UNIT_BURST", 40, 1, 1'000'000, "exchanges that it may make at once after a pause"));
+  s.edge.cache_units = size("PEPEUNIT_CACHE_UNITS", 100'000, 16, 100'000'000,
+                            "units whose keys, schemas, links and inputs are kept in memory");
   s.edge.max_deliveries = size("PEPEUNIT_MAX_DELIVERIES", 64, 1, 4'096, "values that one report may carry along links");
   s.bus = bus::BusOptionsFrom(config, "unit-ingest");
   s.instance_key = rpc::InstanceKeyFrom(config);
   s.crypto_target = rpc::TargetFrom(config, "PEPEUNIT_CRYPTO_TARGET", 7001, "crypto");
   s.graph_target = rpc::TargetFrom(config, "PEPEUNIT_GRAPH_TARGET", 7002, "graph-registry");
   s.log_target = rpc::TargetFrom(config, "PEPEUNIT_LOG_TARGET", 7005, "state-logger");
-  s.partitions = static_cast<std::uint32_t>(config.Integer("PEPEUNIT_PARTITIONS", 1, 1, 256, "partitions of the stream VALUES; the same in graph-registry and state-logger"));
+  s.partitions = static_cast<std::uint32_t>(
+      config.Integer("PEPEUNIT_PARTITIONS", 1, 1, 256,
+                     "partitions of the stream VALUES; the same in graph-registry and state-logger"));
   return s;
 }
 

@@ -6,7 +6,8 @@
 namespace pepeunit::unit_ingest {
 
 std::int64_t RateLimiter::Take(std::int64_t now_ms) {
-  if (last_ms_ != 0) tokens_ = std::min(burst_, tokens_ + static_cast<double>(now_ms - last_ms_) * per_second_ / 1000.0);
+  if (last_ms_ != 0)
+    tokens_ = std::min(burst_, tokens_ + static_cast<double>(now_ms - last_ms_) * per_second_ / 1000.0);
   last_ms_ = now_ms;
   if (tokens_ >= 1) {
     tokens_ -= 1;
@@ -85,7 +86,8 @@ std::vector<std::string> UnitEntry::InputTexts(const Profile& profile) const {
   std::lock_guard lock(mutex_);
   for (const Input& input : profile.inputs) {
     const auto found = inputs_.find(input.id);
-    const nlohmann::json& value = found == inputs_.end() || found->second.stream_sequence == 0 ? input.default_value : found->second.value;
+    const nlohmann::json& value =
+        found == inputs_.end() || found->second.stream_sequence == 0 ? input.default_value : found->second.value;
     texts.push_back(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   }
   return texts;

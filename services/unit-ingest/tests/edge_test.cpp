@@ -17,13 +17,16 @@ namespace {
 // A request as the HTTP server would hand it over, and the answer that it got.
 class FakeHttp final : public http::Exchange {
  public:
-  FakeHttp(std::string token, std::string body) : token_(token.empty() ? "" : "Bearer " + token), body_(std::move(body)) {}
+  FakeHttp(std::string token, std::string body)
+      : token_(token.empty() ? "" : "Bearer " + token), body_(std::move(body)) {}
 
   std::string_view method() const override { return method_; }
   std::string_view target() const override { return path_; }
   std::string_view path() const override { return path_; }
   std::string_view query() const override { return ""; }
-  std::string_view Header(std::string_view name) const override { return name == "authorization" ? token_ : name == "content-type" ? type_ : std::string_view(); }
+  std::string_view Header(std::string_view name) const override {
+    return name == "authorization" ? token_ : name == "content-type" ? type_ : std::string_view();
+  }
   std::string_view body() const override { return body_; }
   std::string_view remote_address() const override { return "127.0.0.1"; }
   const TraceContext& trace() const override { return trace_; }
@@ -93,7 +96,8 @@ class FakeSink final : public ReportSink {
     bus::v1::ValueMessage message;
     std::uint64_t expected;
   };
-  void Publish(const Uuid&, std::string payload, std::uint64_t expected, const std::string&, std::function<void(bus::PublishResult)> done) override {
+  void Publish(const Uuid&, std::string payload, std::uint64_t expected, const std::string&,
+               std::function<void(bus::PublishResult)> done) override {
     Published one{{}, expected};
     REQUIRE(one.message.ParseFromString(payload));
     published.push_back(std::move(one));

@@ -39,14 +39,17 @@ struct World {
     profile.outputs["note"] = silent;
   }
 
-  absl::StatusOr<Parsed> Parse(const std::string& text, std::size_t deliveries = 64) { return ParseReport(profile, text, kNow, deliveries); }
+  absl::StatusOr<Parsed> Parse(const std::string& text, std::size_t deliveries = 64) {
+    return ParseReport(profile, text, kNow, deliveries);
+  }
 };
 
 }  // namespace
 
 TEST_CASE("a report becomes readings with their times, and deliveries of the newest", "[S2][S4][G4]") {
   World w;
-  const auto parsed = w.Parse(R"({"unit_state": {"ip": "10.0.0.1", "commit": "0123456789012345678901234567890123456789"},
+  const auto parsed =
+      w.Parse(R"({"unit_state": {"ip": "10.0.0.1", "commit": "0123456789012345678901234567890123456789"},
     "output_variables": [{"age_ms": 0, "values": {"temperature": 21.0, "note": "n"}}, {"age_ms": 5000, "values": {"temperature": 19.5}}],
     "future": {"key": 1}})");
   REQUIRE(parsed.ok());

@@ -43,8 +43,8 @@ absl::Status Internal(const std::string& message);                              
 }  // namespace pepeunit
 
 // Returns from the calling function (which returns a Status or StatusOr) when `expr` is an error.
-#define PEPEUNIT_RETURN_IF_ERROR(expr)                     \
-  do {                                                     \
+#define PEPEUNIT_RETURN_IF_ERROR(expr)                                                        \
+  do {                                                                                        \
     if (absl::Status pepeunit_status = (expr); !pepeunit_status.ok()) return pepeunit_status; \
   } while (false)
 

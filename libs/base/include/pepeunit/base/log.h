@@ -23,9 +23,9 @@ struct Field {
   Field(std::string_view k, const char* v) : key(k), value(v), quoted(true) {}
   Field(std::string_view k, bool v) : key(k), value(v ? "true" : "false"), quoted(false) {}
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  Field(std::string_view k, T v) : key(k), value(std::to_string(v)), quoted(false) {}
-  Field(std::string_view k, const absl::Status& v) : key(k), value(v.ToString(absl::StatusToStringMode::kWithNoExtraData)), quoted(true) {}
+  requires std::is_arithmetic_v<T> Field(std::string_view k, T v) : key(k), value(std::to_string(v)), quoted(false) {}
+  Field(std::string_view k, const absl::Status& v)
+      : key(k), value(v.ToString(absl::StatusToStringMode::kWithNoExtraData)), quoted(true) {}
 };
 
 // Once, before any thread starts. `level` is "debug", "info", "warning" or "error"; false if it is none of them.
@@ -33,9 +33,17 @@ bool Init(std::string_view service, std::string_view level);
 
 void Write(Level level, std::string_view message, std::initializer_list<Field> fields);
 
-inline void Debug(std::string_view message, std::initializer_list<Field> fields = {}) { Write(Level::kDebug, message, fields); }
-inline void Info(std::string_view message, std::initializer_list<Field> fields = {}) { Write(Level::kInfo, message, fields); }
-inline void Warning(std::string_view message, std::initializer_list<Field> fields = {}) { Write(Level::kWarning, message, fields); }
-inline void Error(std::string_view message, std::initializer_list<Field> fields = {}) { Write(Level::kError, message, fields); }
+inline void Debug(std::string_view message, std::initializer_list<Field> fields = {}) {
+  Write(Level::kDebug, message, fields);
+}
+inline void Info(std::string_view message, std::initializer_list<Field> fields = {}) {
+  Write(Level::kInfo, message, fields);
+}
+inline void Warning(std::string_view message, std::initializer_list<Field> fields = {}) {
+  Write(Level::kWarning, message, fields);
+}
+inline void Error(std::string_view message, std::initializer_list<Field> fields = {}) {
+  Write(Level::kError, message, fields);
+}
 
 }  // namespace pepeunit::log

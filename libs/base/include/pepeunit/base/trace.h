@@ -17,9 +17,9 @@ struct TraceContext {
   static TraceContext New();
   // The `traceparent` header; nullopt when it is malformed or all zero.
   static std::optional<TraceContext> Parse(std::string_view traceparent);
-  TraceContext Child() const;           // the same trace, a new span
-  std::string ToTraceparent() const;    // 55 characters
-  std::string TraceIdHex() const;       // 32 characters
+  TraceContext Child() const;         // the same trace, a new span
+  std::string ToTraceparent() const;  // 55 characters
+  std::string TraceIdHex() const;     // 32 characters
   bool valid() const;
 };
 

@@ -29,9 +29,9 @@ BusOptions BusOptionsFrom(Config& config, const std::string& client_name);
 struct StreamOptions {
   std::string name;
   std::vector<std::string> subjects;
-  std::int64_t max_bytes = -1;                  // when full, publishing fails (discard new): back-pressure, never loss
-  std::chrono::seconds max_age{0};              // 0: no limit
-  std::chrono::seconds duplicate_window{120};   // for message ids
+  std::int64_t max_bytes = -1;                 // when full, publishing fails (discard new): back-pressure, never loss
+  std::chrono::seconds max_age{0};             // 0: no limit
+  std::chrono::seconds duplicate_window{120};  // for message ids
   int replicas = 1;
 };
 
@@ -107,7 +107,8 @@ class Bus {
 
   // Creates the stream, or brings an existing one to these options; tries again with backoff until `give_up`, then
   // UNAVAILABLE: by default a single try, for the start steps of runtime::Service repeat it.
-  absl::Status EnsureStream(const StreamOptions& options, std::chrono::milliseconds give_up = std::chrono::milliseconds(0));
+  absl::Status EnsureStream(const StreamOptions& options,
+                            std::chrono::milliseconds give_up = std::chrono::milliseconds(0));
   absl::StatusOr<StreamState> GetStreamState(const std::string& stream);
   // The newest message whose subject matches (wildcards allowed); nullopt when there is none.
   absl::StatusOr<std::optional<Message>> GetLastMessage(const std::string& stream, const std::string& subject);

@@ -53,7 +53,8 @@ absl::StatusOr<Opened> OpenRequest(const Keys& keys, ByteView envelope);
 absl::StatusOr<Opened> OpenAnswer(const Keys& keys, const Tag& request_tag, ByteView envelope);
 
 // Seals with a random IV. `out` is overwritten, its memory reused.
-void SealRequest(const Keys& keys, const Uuid& unit, std::uint64_t sequence, std::string_view plaintext, std::string* out);
+void SealRequest(const Keys& keys, const Uuid& unit, std::uint64_t sequence, std::string_view plaintext,
+                 std::string* out);
 void SealAnswer(const Keys& keys, const Uuid& unit, std::uint64_t sequence, const Tag& request_tag,
                 std::string_view plaintext, std::string* out);
 

@@ -17,22 +17,22 @@
 namespace pepeunit::http {
 
 struct ServerOptions {
-  std::string address = "127.0.0.1";      // IP to listen on
-  std::uint16_t port = 0;                 // 0: any free one, see Server::port()
-  std::size_t threads = 2;                // handlers run on these and must not block
-  std::size_t max_body_bytes = 1u << 20;  // more: 413
-  std::size_t max_header_bytes = 16u << 10;                // more: 431
-  std::size_t max_connections = 10'000;                    // more: 503 and closed
-  std::chrono::milliseconds read_timeout{10'000};          // for one request's head and body: 408
-  std::chrono::milliseconds idle_timeout{75'000};          // between requests of a connection
-  std::chrono::milliseconds write_timeout{30'000};         // without progress: closed
-  std::chrono::milliseconds handler_timeout{60'000};       // no answer by then: 503
+  std::string address = "127.0.0.1";                  // IP to listen on
+  std::uint16_t port = 0;                             // 0: any free one, see Server::port()
+  std::size_t threads = 2;                            // handlers run on these and must not block
+  std::size_t max_body_bytes = 1u << 20;              // more: 413
+  std::size_t max_header_bytes = 16u << 10;           // more: 431
+  std::size_t max_connections = 10'000;               // more: 503 and closed
+  std::chrono::milliseconds read_timeout{10'000};     // for one request's head and body: 408
+  std::chrono::milliseconds idle_timeout{75'000};     // between requests of a connection
+  std::chrono::milliseconds write_timeout{30'000};    // without progress: closed
+  std::chrono::milliseconds handler_timeout{60'000};  // no answer by then: 503
 };
 
 struct Response {
   int status = 200;
-  std::string content_type;                                 // empty: none
-  std::vector<std::pair<std::string, std::string>> headers; // besides content-type and content-length
+  std::string content_type;                                  // empty: none
+  std::vector<std::pair<std::string, std::string>> headers;  // besides content-type and content-length
   std::string body;
 };
 
@@ -43,9 +43,9 @@ class Exchange {
 
   // The request. Valid until it is answered.
   virtual std::string_view method() const = 0;
-  virtual std::string_view target() const = 0;  // path and query as sent
-  virtual std::string_view path() const = 0;    // before '?', still percent-encoded
-  virtual std::string_view query() const = 0;   // after '?', or empty
+  virtual std::string_view target() const = 0;                       // path and query as sent
+  virtual std::string_view path() const = 0;                         // before '?', still percent-encoded
+  virtual std::string_view query() const = 0;                        // after '?', or empty
   virtual std::string_view Header(std::string_view name) const = 0;  // empty when absent
   // The last of several lines of that name: what a proxy in front has added comes after what the client sent.
   virtual std::string_view LastHeader(std::string_view name) const { return Header(name); }

@@ -13,7 +13,8 @@
 // tells of it commit together; a relay publishes the events to the stream EVENTS in order and deletes them after the
 // ack. The table `outbox` lives in the schema of the service:
 //   CREATE TABLE outbox (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, subject text NOT NULL,
-//                        payload bytea NOT NULL, traceparent text NOT NULL, created_at timestamptz NOT NULL DEFAULT now());
+//                        payload bytea NOT NULL, traceparent text NOT NULL, created_at timestamptz NOT NULL DEFAULT
+//                        now());
 namespace pepeunit::outbox {
 
 // Writes the event into the transaction. `id` and `time_ms` are filled in by the relay.

@@ -20,9 +20,9 @@ struct PoolOptions {
   std::string dsn;     // libpq connection string; holds the password, so it is never logged
   std::string schema;  // becomes the search_path
   std::size_t max_connections = 4;
-  std::chrono::milliseconds acquire_timeout{2'000};      // then UNAVAILABLE
-  std::chrono::milliseconds statement_timeout{10'000};   // of PostgreSQL
-  std::chrono::milliseconds idle_close{30'000};          // a connection unused for so long is closed
+  std::chrono::milliseconds acquire_timeout{2'000};     // then UNAVAILABLE
+  std::chrono::milliseconds statement_timeout{10'000};  // of PostgreSQL
+  std::chrono::milliseconds idle_close{30'000};         // a connection unused for so long is closed
 };
 
 // PEPEUNIT_DATABASE_URL (a secret) and PEPEUNIT_DATABASE_CONNECTIONS.

@@ -18,13 +18,13 @@ struct Caller {
   // How far the token of a user reaches: that of a session to all he may do, a personal access token as its scopes say.
   enum class Reach { kAll, kRead, kWrite, kManage };
   Kind kind = Kind::kAnonymous;
-  Uuid user_id{};              // kUser only
-  Uuid session_id{};           // kUser only: the session, or the personal access token
-  bool administrator = false;  // kUser only
-  Reach reach = Reach::kAll;   // kUser only
-  std::string if_match{};      // the caller's If-Match without quotes; empty when absent
+  Uuid user_id{};                 // kUser only
+  Uuid session_id{};              // kUser only: the session, or the personal access token
+  bool administrator = false;     // kUser only
+  Reach reach = Reach::kAll;      // kUser only
+  std::string if_match{};         // the caller's If-Match without quotes; empty when absent
   std::string idempotency_key{};  // the caller's Idempotency-Key; empty when absent
-  std::string client_address{};  // of the person or program outside; for limits and audit; may be empty
+  std::string client_address{};   // of the person or program outside; for limits and audit; may be empty
 
   static Caller Service() { return Caller{.kind = Kind::kService}; }
   bool signed_in() const { return kind == Kind::kUser; }

@@ -41,7 +41,8 @@ struct ServerOptions {
 // Checks, traces, measures and runs calls on a bounded executor, so that a handler is one forwarding line:
 //
 //   grpc::ServerUnaryReactor* GetUnit(grpc::CallbackServerContext* c, const GetUnitRequest* q, Unit* r) override {
-//     return calls_.Unary(c, q, r, [this](const Context& x, const GetUnitRequest& q, Unit& r) { return units_.Get(x, q, r); });
+//     return calls_.Unary(c, q, r, [this](const Context& x, const GetUnitRequest& q, Unit& r) { return units_.Get(x, q,
+//     r); });
 //   }
 //
 // Thread-safe. Handlers run on the executor's threads with the call's TraceScope set.
@@ -55,8 +56,9 @@ class Calls {
   grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, const Request* request, Response* response,
                                   Handler handler) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    Start(context, Request::descriptor()->full_name(), [=](const absl::Status& status) { Finish(reactor, status); },
-          [=, handler = std::move(handler)](const Context& call) { return handler(call, *request, *response); });
+    Start(
+        context, Request::descriptor()->full_name(), [=](const absl::Status& status) { Finish(reactor, status); },
+        [=, handler = std::move(handler)](const Context& call) { return handler(call, *request, *response); });
     return reactor;
   }
 
@@ -66,10 +68,12 @@ class Calls {
                                                   Handler handler) {
     auto* reactor = new StreamReactor<Message>();
     auto shared = reactor->state;  // outlives the reactor, which deletes itself in OnDone
-    Start(context, Request::descriptor()->full_name(), [shared](const absl::Status& status) { shared->Finish(status); },
-          [=, handler = std::move(handler)](const Context& call) {
-            return handler(call, *request, std::function<bool(const Message&)>([shared](const Message& m) { return shared->Write(m); }));
-          });
+    Start(
+        context, Request::descriptor()->full_name(), [shared](const absl::Status& status) { shared->Finish(status); },
+        [=, handler = std::move(handler)](const Context& call) {
+          return handler(call, *request,
+                         std::function<bool(const Message&)>([shared](const Message& m) { return shared->Write(m); }));
+        });
     return reactor;
   }
 
@@ -82,7 +86,8 @@ class Calls {
 
   using Done = std::function<void(const absl::Status&)>;
   // `request` is the full name of the request's message; without "Request" it names the method in metrics and logs.
-  void Start(grpc::CallbackServerContext* context, const std::string& request, Done done, std::function<absl::Status(const Context&)> work);
+  void Start(grpc::CallbackServerContext* context, const std::string& request, Done done,
+             std::function<absl::Status(const Context&)> work);
   static void Finish(grpc::ServerUnaryReactor* reactor, const absl::Status& status);
 
   struct Impl;

@@ -1,12 +1,11 @@
 #pragma once
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -21,14 +20,14 @@ enum class Logging { kOff, kDirect };
 struct Variable {
   std::string name;  // 1 to 64 of A-Z a-z 0-9 _ - . beginning with a letter or _
   Type type = Type::kNumber;
-  std::string unit;         // of measure
+  std::string unit;  // of measure
   std::string description;
-  std::optional<double> minimum, maximum;   // numbers and integers
-  std::vector<nlohmann::json> choices;      // empty: any
+  std::optional<double> minimum, maximum;  // numbers and integers
+  std::vector<nlohmann::json> choices;     // empty: any
   std::optional<nlohmann::json> default_value;
-  bool people_may_write = true;             // inputs
-  bool links_may_write = true;              // inputs
-  Logging logging = Logging::kDirect;       // outputs
+  bool people_may_write = true;        // inputs
+  bool links_may_write = true;         // inputs
+  Logging logging = Logging::kDirect;  // outputs
 };
 
 struct Schema {
