@@ -1,5 +1,9 @@
 #include "pepeunit/rpc/client.h"
 
+#include <grpcpp/generic/generic_stub.h>
+
+#include <cstring>
+
 #include "metadata.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/trace.h"
@@ -45,8 +49,31 @@ bool Channel::Ready(std::chrono::milliseconds timeout) const {
   return channel_->WaitForConnected(std::chrono::system_clock::now() + timeout);
 }
 
+// grpc.health.v1.Health/Check for the whole server (https://github.com/grpc/grpc/blob/master/doc/health-checking.md):
+// the empty request is no bytes, and the answer one enum in field 1.
 absl::Status Channel::Check() const {
-  return Ready(std::chrono::milliseconds(500)) ? absl::OkStatus() : Unavailable("does not answer on " + target_);
+  constexpr char kServing[] = "\x08\x01";
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
+  context.set_wait_for_ready(true);  // also while it connects
+  grpc::CompletionQueue queue;
+  grpc::GenericStub stub(channel_);
+  const grpc::Slice nothing;
+  const grpc::ByteBuffer request(&nothing, 1);
+  const auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
+  call->StartCall();
+  grpc::ByteBuffer answer;
+  grpc::Status status;
+  call->Finish(&answer, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  queue.Shutdown();
+  if (!status.ok()) return Unavailable("does not answer on " + target_);
+  grpc::Slice bytes;
+  if (!answer.TrySingleSlice(&bytes).ok() || bytes.size() != 2 || std::memcmp(bytes.begin(), kServing, 2) != 0)
+    return Unavailable("is not ready itself: " + target_);
+  return absl::OkStatus();
 }
 
 }  // namespace pepeunit::rpc

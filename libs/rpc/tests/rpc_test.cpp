@@ -1,4 +1,6 @@
 #include <prometheus/registry.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -112,6 +114,31 @@ TEST_CASE("caller, If-Match and trace travel with a call") {
   REQUIRE(answer.ok());
   CHECK(answer->plaintext() == rpc::FormatCaller(caller) + "|7|" + CurrentTrace().TraceIdHex());
   CHECK(rpc::ParseCaller(rpc::FormatCaller(caller))->user_id == caller.user_id);
+}
+
+TEST_CASE("a service is ready when it says so, and not when it hangs or is away") {
+  const std::string path = "/tmp/pepeunit-rpc-hung-" + std::to_string(::getpid()) + ".sock";
+  const rpc::Channel away("unix:" + path, kKey);
+  CHECK(away.Check().message().find("does not answer") != std::string::npos);
+  {
+    Fixture f;
+    CHECK(f.channel.Check().message().find("is not ready itself") != std::string::npos);
+    f.server.SetServing(true);
+    CHECK(f.channel.Check() == absl::OkStatus());
+    f.server.SetServing(false);
+    CHECK_FALSE(f.channel.Check().ok());
+  }
+  // One that was stopped: it has the connection, and says nothing.
+  const int hung = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  REQUIRE(::bind(hung, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+  REQUIRE(::listen(hung, 8) == 0);
+  const rpc::Channel silent("unix:" + path, kKey);
+  CHECK(silent.Check().message().find("does not answer") != std::string::npos);
+  ::close(hung);
+  ::unlink(path.c_str());
 }
 
 TEST_CASE("malformed callers are refused") {

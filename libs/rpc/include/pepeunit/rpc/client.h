@@ -27,7 +27,8 @@ class Channel {
   void Prepare(grpc::ClientContext& context, const Caller& caller, std::chrono::milliseconds timeout) const;
   // The other side answered lately, or answers a connection attempt within `timeout`.
   bool Ready(std::chrono::milliseconds timeout) const;
-  // Ready within half a second, as a readiness check.
+  // Whether the other side says within half a second that it serves (its gRPC health), as a readiness check: a process
+  // that hangs keeps its connections, but does not answer.
   absl::Status Check() const;
   const std::string& target() const { return target_; }
 
