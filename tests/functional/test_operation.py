@@ -3,6 +3,7 @@ import base64
 import glob
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,6 +53,18 @@ def test_health_tells_the_truth_when_postgres_and_nats_are_away(instance, admin,
     assert device.deliver({"count": 3}, time.monotonic() + 30 * PATIENCE)
     url = f"/api/v1/variables/{variables['count']['id']}/readings"
     eventually(lambda: [r["value"] for r in admin.get(url)["readings"]] == [1, 2, 3])
+
+
+def test_a_service_that_hangs_is_not_taken_for_one_that_answers(instance):
+    hung = instance.services["graph-registry"]
+    hung.signal(signal.SIGSTOP)
+    try:
+        for name in ("gateway", "unit-ingest"):
+            eventually(lambda: instance.readiness(name)[0] == 503)
+            assert "graph-registry" in instance.readiness(name)[1]
+    finally:
+        hung.signal(signal.SIGCONT)
+    instance.wait_ready()
 
 
 def test_a_trace_goes_through_services(instance, admin, sensor_repo):
