@@ -1,0 +1,121 @@
+"""Who may do what through the API: the written table that test_access_matrix.py holds every operation to.
+
+Each operation of the OpenAPI document has one row; one without a row fails the suite. A row says on which kind of node the
+operation acts and which role it needs there. What a subject's role is follows from its grants and the node's level: see
+`role_of`.
+"""
+import dataclasses
+import uuid
+
+NONE, READER, WRITER, MAINTAINER, OWNER = range(5)
+
+LEVELS = ["ACCESS_LEVEL_PRIVATE", "ACCESS_LEVEL_INSTANCE", "ACCESS_LEVEL_FEDERATED", "ACCESS_LEVEL_PUBLIC"]
+
+# Subject to the role that it has on every node of the test's world, whatever the node's level.
+SUBJECTS = {
+    "anonymous": NONE,
+    "stranger": NONE,
+    "reader": READER,
+    "writer": WRITER,
+    "maintainer": MAINTAINER,
+    "granted owner": OWNER,
+    "owner": OWNER,
+    "administrator": OWNER,
+}
+# Nobody to the API, whatever they may see elsewhere: always 401.
+IMPOSTORS = ["a unit's token", "an altered token", "nonsense"]
+
+
+def role_of(subject, level):
+    """A0-A4: the higher of what the level gives to everybody of its kind and what was granted."""
+    opens = LEVELS.index(level) >= (3 if subject == "anonymous" else 1)
+    return max(SUBJECTS[subject], READER if opens else NONE)
+
+
+@dataclasses.dataclass
+class OnNode:
+    """Acts on one node. `kinds` are the nodes it is tried on, `role` what it needs there."""
+    kinds: tuple
+    role: int
+    body: object = None            # of the request: a value, or a function of the node
+    destroys: bool = False         # each try gets a node of its own
+    signed_in_first: bool = False  # who is not signed in is told so before anything else
+
+    def expected(self, subject, level):
+        role = role_of(subject, level)
+        if subject == "anonymous" and self.signed_in_first:
+            return 401
+        if role == NONE:
+            return 404
+        if role < self.role:
+            return 401 if subject == "anonymous" else 403
+        return 200
+
+
+@dataclasses.dataclass
+class Listing:
+    """Shows those nodes of a kind that the caller may see."""
+    kind: str
+    field: str
+    query: object = None  # a function of the world, for a list of what hangs on a node
+
+
+@dataclasses.dataclass
+class ForUsers:
+    """For everybody who is signed in."""
+    body: object = None
+
+
+@dataclasses.dataclass
+class ForAll:
+    """For everybody. What it answers depends on what is sent, not on who sends it; `status` is that of `body`."""
+    body: object
+    status: int
+
+
+TABLE = {
+    # People.
+    "POST /api/v1/users": ForAll({"login": "x", "password": "x"}, 400),
+    "GET /api/v1/users/me": ForUsers(),
+    # Another login each time: wrong passwords for one have to wait.
+    "POST /api/v1/sessions": ForAll(lambda: {"login": "m" + uuid.uuid4().hex[:10], "password": "wrong password"}, 401),
+    "POST /api/v1/sessions:refresh": ForAll({"refresh_token": "wrong"}, 401),
+    "DELETE /api/v1/sessions/{id}": ForUsers(),
+    # All nodes.
+    "GET /api/v1/nodes/{id}": OnNode(("repo_unit", "unit", "variable"), READER),
+    "POST /api/v1/nodes/{id}:set-level": OnNode(("repo_unit", "unit", "variable"), MAINTAINER, {"level": LEVELS[0], "preview": True}),
+    "GET /api/v1/nodes/{node_id}/grants": OnNode(("repo_unit", "unit", "variable"), MAINTAINER),
+    "PUT /api/v1/nodes/{node_id}/grants/{subject_id}": OnNode(("repo_unit", "unit", "variable"), MAINTAINER, {"role": "ROLE_READER"}),
+    "DELETE /api/v1/nodes/{node_id}/grants/{subject_id}": OnNode(("repo_unit", "unit"), MAINTAINER, destroys=True),
+    "GET /api/v1/audit": ForUsers(),
+    # Repositories.
+    "POST /api/v1/repo-units": ForUsers({"name": "matrix", "url": "http://127.0.0.1:1/none.git"}),
+    "GET /api/v1/repo-units": Listing("repo_unit", "repo_units"),
+    "GET /api/v1/repo-units/{id}": OnNode(("repo_unit",), READER),
+    "PATCH /api/v1/repo-units/{id}": OnNode(("repo_unit",), MAINTAINER, {"name": "renamed"}),
+    "DELETE /api/v1/repo-units/{id}": OnNode(("repo_unit",), OWNER, destroys=True),
+    "POST /api/v1/repo-units/{id}:sync": OnNode(("repo_unit",), MAINTAINER),
+    "GET /api/v1/repo-units/{repo_unit_id}/branches": OnNode(("repo_unit",), READER),
+    "GET /api/v1/repo-units/{repo_unit_id}/tags": OnNode(("repo_unit",), READER),
+    "GET /api/v1/repo-units/{repo_unit_id}/commits": OnNode(("repo_unit",), READER),
+    "GET /api/v1/standard-repositories": ForAll(None, 200),
+    # Units and what they hold.
+    "POST /api/v1/units": OnNode(("repo_unit",), READER, lambda node: {"repo_unit_id": node["id"], "name": "matrix"}, signed_in_first=True),
+    "GET /api/v1/units": Listing("unit", "units"),
+    "GET /api/v1/units/{id}": OnNode(("unit",), READER),
+    "PATCH /api/v1/units/{id}": OnNode(("unit",), MAINTAINER, {"name": "renamed"}),
+    "DELETE /api/v1/units/{id}": OnNode(("unit",), OWNER, destroys=True),
+    "GET /api/v1/units/{unit_id}/variables": OnNode(("unit",), READER),
+    "GET /api/v1/units/{unit_id}/state": OnNode(("unit",), READER),
+    "GET /api/v1/units/{unit_id}/archive": OnNode(("unit",), MAINTAINER),
+    "GET /api/v1/variables/{id}": OnNode(("variable",), READER),
+    "PUT /api/v1/variables/{id}/value": OnNode(("variable",), WRITER, {"value": 21}),
+    "GET /api/v1/variables/{variable_id}/value": OnNode(("variable",), READER),
+    "GET /api/v1/variables/{variable_id}/readings": OnNode(("output",), READER),
+    # Links. The world's join an output to an input of the same unit, so that one role decides for both ends.
+    "POST /api/v1/links": OnNode(("link",), WRITER, signed_in_first=True, destroys=True,
+                                 body=lambda node: {"type": "LINK_TYPE_WRITE", "output_id": node["spare_output_id"], "input_id": node["spare_input_id"]}),
+    "GET /api/v1/links": Listing("link", "links"),
+    "GET /api/v1/links/{id}": OnNode(("link",), READER),
+    "DELETE /api/v1/links/{id}": OnNode(("link",), MAINTAINER, destroys=True),
+}

@@ -1,0 +1,187 @@
+"""Every operation of the API, for every kind of subject, on nodes of every level, against access_table.py."""
+import json
+import re
+import uuid
+
+import pytest
+
+from access_table import IMPOSTORS, LEVELS, NONE, READER, SUBJECTS, TABLE, ForAll, ForUsers, Listing, OnNode, role_of
+from conftest import ENV, SCHEMA
+from marks import requirement
+from pepeunit.api import Problem
+
+ROLES = {"reader": "ROLE_READER", "writer": "ROLE_WRITER", "maintainer": "ROLE_MAINTAINER", "granted owner": "ROLE_OWNER"}
+
+
+class World:
+    """Nodes of every level that belong to one user, and everybody who comes to them."""
+
+    def __init__(self, instance, remote):
+        self.instance = instance
+        self.url = remote.publish("matrix-" + uuid.uuid4().hex[:6], {"schema.json": SCHEMA, "env_example.json": ENV, "main.py": ""})
+        self.apis, self.ids = {"anonymous": instance.api()}, {}
+        for name in SUBJECTS:
+            if name not in ("anonymous", "administrator"):
+                api = self.apis[name] = instance.api()
+                self.ids[name] = api.sign_up(f"m{uuid.uuid4().hex[:10]}", "correct horse battery")["user"]["id"]
+        api = self.apis["administrator"] = instance.api()
+        self.ids["administrator"] = api.sign_in("admin", instance.secret("admin-password"))["user"]["id"]
+        guest = instance.api()
+        self.guest = guest.sign_up(f"m{uuid.uuid4().hex[:10]}", "correct horse battery")["user"]["id"]
+        self.owner = self.apis["owner"]
+        self.nodes = {}
+        for level in LEVELS:
+            repo = self.nodes["repo_unit", level] = self.make_repo(level)
+            unit = self.nodes["unit", level] = self.make_unit(level)
+            variables = self.owner.variables(unit["id"])
+            self.nodes["variable", level], self.nodes["output", level] = variables["target"], variables["count"]
+            self.nodes["link", level] = self.make_link(variables)
+            assert repo["level"] == unit["level"] == variables["target"]["level"] == level
+        self.impostors()
+
+    def impostors(self):
+        import io
+        import zipfile
+        archive = self.owner.get(f"/api/v1/units/{self.nodes['unit', LEVELS[3]]['id']}/archive", raw=True)
+        with zipfile.ZipFile(io.BytesIO(archive)) as z:
+            unit_token = json.loads(z.read("env.json"))["PEPEUNIT_TOKEN"]
+        good = self.owner.token
+        tokens = dict(zip(IMPOSTORS, [unit_token, good[:-5] + ("AAAAA" if good[-5:] != "AAAAA" else "BBBBB"), "nonsense"]))
+        for name, token in tokens.items():
+            api = self.apis[name] = self.instance.api()
+            api.token = token
+
+    def grant(self, node):
+        for name, role in ROLES.items():
+            self.owner.put(f"/api/v1/nodes/{node['id']}/grants/{self.ids[name]}", {"role": role})
+        return node
+
+    def make_repo(self, level):
+        repo = self.owner.post("/api/v1/repo-units", {"name": "matrix", "url": self.url, "level": level})
+        self.owner.wait_synced(repo["id"])
+        repo = self.owner.patch("/api/v1/repo-units/" + repo["id"], {"default_branch": repo["sync"].get("remote_head") or "main"})
+        return self.grant(repo)
+
+    def make_bare_repo(self, level):
+        return self.grant(self.owner.post("/api/v1/repo-units", {"name": "matrix", "url": "http://127.0.0.1:1/none.git", "level": level, "no_automatic_sync": True}))
+
+    def make_unit(self, level):
+        repo = self.nodes["repo_unit", level]
+        return self.grant(self.owner.post("/api/v1/units", {"repo_unit_id": repo["id"], "name": "matrix", "level": level}))
+
+    def make_link(self, variables):
+        link = self.owner.post("/api/v1/links", {"type": "LINK_TYPE_WRITE", "output_id": variables["temperature"]["id"], "input_id": variables["target"]["id"]})
+        return dict(link, spare_output_id=variables["note"]["id"], spare_input_id=variables["mode"]["id"])
+
+    def fresh(self, kind, level):
+        if kind == "repo_unit":
+            return self.make_bare_repo(level)
+        unit = self.make_unit(level)
+        return unit if kind == "unit" else self.make_link(self.owner.variables(unit["id"]))
+
+    def ask(self, subject, operation, node_id, body, guest_granted=False):
+        method, path = operation.split(" ", 1)
+        if guest_granted:
+            self.owner.put(f"/api/v1/nodes/{node_id}/grants/{self.guest}", {"role": "ROLE_READER"})
+        path = path.replace("{subject_id}", self.guest)
+        path = re.sub(r"\{\w+\}", node_id, path)
+        try:
+            self.apis[subject].call(method, path, body, raw=True)
+            return 200, None
+        except Problem as problem:
+            # 409: it may, but something else is in the way (two links between the same ends).
+            body = {k: v for k, v in problem.body.items() if k not in ("trace_id", "instance")}
+            return (200 if problem.status == 409 else problem.status), body
+
+
+@pytest.fixture(scope="module")
+def world(instance, remote):
+    return World(instance, remote)
+
+
+def operations(instance):
+    document = instance.api().get("/api/v1/openapi.json")
+    return {f"{verb.upper()} {path}" for path, verbs in document["paths"].items() for verb in verbs if verb != "parameters"}
+
+
+@requirement("A3")
+def test_every_operation_has_its_row(instance):
+    assert operations(instance) == set(TABLE)
+
+
+def body_for(row, node):
+    return row.body(node) if callable(row.body) else row.body
+
+
+@requirement("A0", "A1", "A3", "A4")
+@pytest.mark.parametrize("operation", [name for name, row in TABLE.items() if isinstance(row, OnNode)])
+def test_on_nodes(world, operation):
+    row, wrong = TABLE[operation], []
+    guest = operation.startswith("DELETE") and "{subject_id}" in operation
+    for kind in row.kinds:
+        for level in LEVELS:
+            for subject in list(SUBJECTS) + IMPOSTORS:
+                expected = 401 if subject in IMPOSTORS else row.expected(subject, level)
+                # A node of its own only for whoever may destroy it.
+                own = row.destroys and expected == 200 and not guest
+                node = world.fresh(kind, level) if own else world.nodes[kind, level]
+                status, problem = world.ask(subject, operation, node["id"], body_for(row, node), guest)
+                if status != expected:
+                    wrong.append(f"{subject} on a {kind} of {level}: {status}, not {expected}: {problem}")
+                if status == 404:
+                    absent = world.ask(subject, operation, str(uuid.uuid4()), body_for(row, dict(node, id=str(uuid.uuid4()), spare_input_id=str(uuid.uuid4()))))
+                    if absent != (status, problem):
+                        wrong.append(f"{subject} can tell a hidden {kind} of {level} from none: {problem} and {absent}")
+    assert not wrong, "\n".join(wrong)
+
+
+@requirement("A0", "A1", "A3", "A4")
+@pytest.mark.parametrize("operation", [name for name, row in TABLE.items() if isinstance(row, Listing)])
+def test_lists(world, operation):
+    row, wrong = TABLE[operation], []
+    path = operation.split(" ", 1)[1]
+    ours = {world.nodes[row.kind, level]["id"]: level for level in LEVELS}
+    for subject in SUBJECTS:
+        shown = {item["id"] for item in world.apis[subject].list(path, row.field)}
+        for node, level in ours.items():
+            if (node in shown) != (role_of(subject, level) >= READER):
+                wrong.append(f"{subject} {'sees' if node in shown else 'misses'} the {row.kind} of {level}")
+    for subject in IMPOSTORS:
+        with pytest.raises(Problem) as caught:
+            world.apis[subject].get(path)
+        if caught.value.status != 401:
+            wrong.append(f"{subject}: {caught.value.status}")
+    assert not wrong, "\n".join(wrong)
+
+
+@requirement("A0", "A1")
+@pytest.mark.parametrize("operation", [name for name, row in TABLE.items() if isinstance(row, (ForUsers, ForAll))])
+def test_for_everybody(world, operation):
+    row, wrong = TABLE[operation], []
+    for subject in list(SUBJECTS) + IMPOSTORS:
+        # Nobody's session: absent for all who may ask.
+        status, problem = world.ask(subject, operation, str(uuid.uuid4()), row.body() if callable(row.body) else row.body)
+        if isinstance(row, ForAll):
+            expected = 401 if subject in IMPOSTORS else row.status
+        else:
+            expected = 401 if subject == "anonymous" or subject in IMPOSTORS else 404 if "{id}" in operation else 200
+        if status != expected:
+            wrong.append(f"{subject}: {status}, not {expected}: {problem}")
+    assert not wrong, "\n".join(wrong)
+
+
+@requirement("A4")
+def test_a_page_tells_nothing_of_what_is_hidden(world):
+    """With pages of one, a stranger passes over what he may not see without an empty page or a gap in the cursors."""
+    api, seen, cursor = world.apis["stranger"], [], ""
+    while True:
+        page = api.get("/api/v1/units?page_size=1" + ("&cursor=" + cursor if cursor else ""))
+        assert len(page["units"]) == 1 or not page.get("next_cursor"), page
+        seen += [unit["id"] for unit in page["units"]]
+        cursor = page.get("next_cursor", "")
+        if not cursor:
+            break
+    assert len(seen) == len(set(seen))
+    assert world.nodes["unit", LEVELS[0]]["id"] not in seen
+    assert {world.nodes["unit", level]["id"] for level in LEVELS[1:]} <= set(seen)
+    assert role_of("stranger", LEVELS[0]) == NONE
