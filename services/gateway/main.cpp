@@ -3,7 +3,7 @@
 
 #include "api.h"
 #include "pepeunit/base/log.h"
-#include "remote_keys.h"
+#include "remote_sign_in.h"
 #include "settings.h"
 
 using namespace pepeunit;
@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
   backends.Add("pepeunit.repo.v1", repo);
   backends.Add("pepeunit.archive.v1", archive);
   backends.Add("pepeunit.log.v1", log_channel);
-  Authenticator authenticator(KeysFrom(backends));
+  Authenticator authenticator(KeysFrom(backends), TokensFrom(backends));
 
   auto router = LinkedRouter();
   if (!router.ok()) {

@@ -4,6 +4,7 @@
 #include "migrations.h"
 #include "postgres_accounts.h"
 #include "postgres_store.h"
+#include "postgres_tokens.h"
 #include "repo_events.h"
 #include "settings.h"
 
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
   const rpc::Channel repo_sync(settings.repo_target, settings.server.instance_key);
   outbox::Relay relay(pool, bus, "graph");
   PostgresAccounts people(pool);
+  PostgresTokens token_store(pool);
   PostgresStore store(pool, &relay);
   CryptoSecretBox secrets(crypto);
   RepoSyncVersions versions(repo_sync);
@@ -29,16 +31,18 @@ int main(int argc, char** argv) {
   RepoEvents repo_events(bus, store);
 
   Accounts accounts(people, secrets, settings.accounts);
+  PersonalTokens tokens(token_store);
   RepoUnits repo_units(store, secrets, versions, settings.standard);
   Units units(store, secrets, versions, values, settings.device_url);
   Links links(store, settings.links_per_unit);
   Nodes nodes(store);
-  Internals internals(store);
+  Internals internals(store, token_store);
 
   Housekeeping housekeeping({{"audit", [&] { return store.ForgetAudit(settings.audit_days); }}}, std::chrono::hours(1));
 
   rpc::Calls calls(settings.server, &service.metrics());
-  Handlers handlers(calls, accounts, repo_units, units, links, nodes, internals);
+  const Callers callers(people);
+  Handlers handlers(calls, callers, accounts, tokens, repo_units, units, links, nodes, internals);
   rpc::Server server(settings.server, handlers.All());
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });

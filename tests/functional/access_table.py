@@ -5,6 +5,7 @@ operation acts and which role it needs there. What a subject's role is follows f
 `role_of`.
 """
 import dataclasses
+import time
 import uuid
 
 NONE, READER, WRITER, MAINTAINER, OWNER = range(5)
@@ -22,6 +23,16 @@ SUBJECTS = {
     "owner": OWNER,
     "administrator": OWNER,
 }
+# Personal access tokens, by who made them and with which scopes: the role that their user has on every node, and the most
+# that the scopes allow. That of an administrator is an ordinary user's without the scope ADMIN.
+TOKENS = {
+    "owner's READ": ("owner", ["READ"], OWNER, READER),
+    "owner's WRITE": ("owner", ["WRITE"], OWNER, WRITER),
+    "owner's MANAGE": ("owner", ["MANAGE"], OWNER, OWNER),
+    "administrator's MANAGE": ("administrator", ["MANAGE"], NONE, OWNER),
+    "administrator's READ and ADMIN": ("administrator", ["READ", "ADMIN"], OWNER, READER),
+    "administrator's MANAGE and ADMIN": ("administrator", ["MANAGE", "ADMIN"], OWNER, OWNER),
+}
 # Nobody to the API, whatever they may see elsewhere: always 401.
 IMPOSTORS = ["a unit's token", "an altered token", "nonsense"]
 
@@ -29,7 +40,13 @@ IMPOSTORS = ["a unit's token", "an altered token", "nonsense"]
 def role_of(subject, level):
     """A0-A4: the higher of what the level gives to everybody of its kind and what was granted."""
     opens = LEVELS.index(level) >= (3 if subject == "anonymous" else 1)
-    return max(SUBJECTS[subject], READER if opens else NONE)
+    given = TOKENS[subject][2] if subject in TOKENS else SUBJECTS[subject]
+    return min(max(given, READER if opens else NONE), most_of(subject))
+
+
+def most_of(subject):
+    """What the scopes of a token allow at most."""
+    return TOKENS[subject][3] if subject in TOKENS else OWNER
 
 
 @dataclasses.dataclass
@@ -39,12 +56,14 @@ class OnNode:
     role: int
     body: object = None            # of the request: a value, or a function of the node
     destroys: bool = False         # each try gets a node of its own
-    signed_in_first: bool = False  # who is not signed in is told so before anything else
+    signed_in_first: bool = False  # who may make nothing at all is told so before anything else
 
     def expected(self, subject, level):
         role = role_of(subject, level)
-        if subject == "anonymous" and self.signed_in_first:
+        if self.signed_in_first and subject == "anonymous":
             return 401
+        if self.signed_in_first and most_of(subject) < MAINTAINER:
+            return 403
         if role == NONE:
             return 404
         if role < self.role:
@@ -64,6 +83,8 @@ class Listing:
 class ForUsers:
     """For everybody who is signed in."""
     body: object = None
+    most: int = READER     # what the scopes of a token must allow
+    session: bool = False  # no token at all
 
 
 @dataclasses.dataclass
@@ -73,6 +94,10 @@ class ForAll:
     status: int
 
 
+def in_an_hour():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+
+
 TABLE = {
     # People.
     "POST /api/v1/users": ForAll({"login": "x", "password": "x"}, 400),
@@ -80,7 +105,10 @@ TABLE = {
     # Another login each time: wrong passwords for one have to wait.
     "POST /api/v1/sessions": ForAll(lambda: {"login": "m" + uuid.uuid4().hex[:10], "password": "wrong password"}, 401),
     "POST /api/v1/sessions:refresh": ForAll({"refresh_token": "wrong"}, 401),
-    "DELETE /api/v1/sessions/{id}": ForUsers(),
+    "DELETE /api/v1/sessions/{id}": ForUsers(session=True),
+    "POST /api/v1/tokens": ForUsers(lambda: {"name": "matrix", "scopes": ["TOKEN_SCOPE_READ"], "expires_at": in_an_hour()}, session=True),
+    "GET /api/v1/tokens": ForUsers(session=True),
+    "DELETE /api/v1/tokens/{id}": ForUsers(session=True),
     # All nodes.
     "GET /api/v1/nodes/{id}": OnNode(("repo_unit", "unit", "variable"), READER),
     "POST /api/v1/nodes/{id}:set-level": OnNode(("repo_unit", "unit", "variable"), MAINTAINER, {"level": LEVELS[0], "preview": True}),
@@ -89,7 +117,7 @@ TABLE = {
     "DELETE /api/v1/nodes/{node_id}/grants/{subject_id}": OnNode(("repo_unit", "unit"), MAINTAINER, destroys=True),
     "GET /api/v1/audit": ForUsers(),
     # Repositories.
-    "POST /api/v1/repo-units": ForUsers({"name": "matrix", "url": "http://127.0.0.1:1/none.git"}),
+    "POST /api/v1/repo-units": ForUsers({"name": "matrix", "url": "http://127.0.0.1:1/none.git"}, most=MAINTAINER),
     "GET /api/v1/repo-units": Listing("repo_unit", "repo_units"),
     "GET /api/v1/repo-units/{id}": OnNode(("repo_unit",), READER),
     "PATCH /api/v1/repo-units/{id}": OnNode(("repo_unit",), MAINTAINER, {"name": "renamed"}),

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from access_table import IMPOSTORS, LEVELS, NONE, READER, SUBJECTS, TABLE, ForAll, ForUsers, Listing, OnNode, role_of
+from access_table import IMPOSTORS, LEVELS, NONE, READER, SUBJECTS, TABLE, TOKENS, ForAll, ForUsers, Listing, OnNode, most_of, role_of
 from conftest import ENV, SCHEMA
 from marks import requirement
 from pepeunit.api import Problem
@@ -37,6 +37,9 @@ class World:
             self.nodes["variable", level], self.nodes["output", level] = variables["target"], variables["count"]
             self.nodes["link", level] = self.make_link(variables)
             assert repo["level"] == unit["level"] == variables["target"]["level"] == level
+        for name, (user, scopes, _, _) in TOKENS.items():
+            self.apis[name] = instance.api()
+            self.apis[name].token = self.apis[user].make_token(scopes)["secret"]
         self.impostors()
 
     def impostors(self):
@@ -120,7 +123,7 @@ def test_on_nodes(world, operation):
     guest = operation.startswith("DELETE") and "{subject_id}" in operation
     for kind in row.kinds:
         for level in LEVELS:
-            for subject in list(SUBJECTS) + IMPOSTORS:
+            for subject in [*SUBJECTS, *TOKENS, *IMPOSTORS]:
                 expected = 401 if subject in IMPOSTORS else row.expected(subject, level)
                 # A node of its own only for whoever may destroy it.
                 own = row.destroys and expected == 200 and not guest
@@ -141,7 +144,7 @@ def test_lists(world, operation):
     row, wrong = TABLE[operation], []
     path = operation.split(" ", 1)[1]
     ours = {world.nodes[row.kind, level]["id"]: level for level in LEVELS}
-    for subject in SUBJECTS:
+    for subject in [*SUBJECTS, *TOKENS]:
         shown = {item["id"] for item in world.apis[subject].list(path, row.field)}
         for node, level in ours.items():
             if (node in shown) != (role_of(subject, level) >= READER):
@@ -158,13 +161,13 @@ def test_lists(world, operation):
 @pytest.mark.parametrize("operation", [name for name, row in TABLE.items() if isinstance(row, (ForUsers, ForAll))])
 def test_for_everybody(world, operation):
     row, wrong = TABLE[operation], []
-    for subject in list(SUBJECTS) + IMPOSTORS:
+    for subject in [*SUBJECTS, *TOKENS, *IMPOSTORS]:
         # Nobody's session: absent for all who may ask.
         status, problem = world.ask(subject, operation, str(uuid.uuid4()), row.body() if callable(row.body) else row.body)
         if isinstance(row, ForAll):
             expected = 401 if subject in IMPOSTORS else row.status
         else:
-            expected = 401 if subject == "anonymous" or subject in IMPOSTORS else 404 if "{id}" in operation else 200
+            expected = 403 if subject in TOKENS and (row.session or most_of(subject) < row.most) else 401 if subject == "anonymous" or subject in IMPOSTORS else 404 if "{id}" in operation else 200
         if status != expected:
             wrong.append(f"{subject}: {status}, not {expected}: {problem}")
     assert not wrong, "\n".join(wrong)

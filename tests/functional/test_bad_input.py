@@ -253,8 +253,12 @@ def test_signing_up_and_in(instance):
     fresh = api.post("/api/v1/sessions:refresh", {"refresh_token": session["refresh_token"]})
     refused(401, "UNAUTHENTICATED", api.post, "/api/v1/sessions:refresh", {"refresh_token": session["refresh_token"]})
     refused(401, "UNAUTHENTICATED", api.post, "/api/v1/sessions:refresh", {"refresh_token": fresh["refresh_token"]})
+    # And its access token with it.
+    refused(401, "UNAUTHENTICATED", api.get, "/api/v1/users/me")
     again = api.sign_in("grace", "correct horse battery")
     api.delete("/api/v1/sessions/" + again["id"])
+    refused(401, "UNAUTHENTICATED", api.get, "/api/v1/users/me")
+    api.token = None
     refused(401, "UNAUTHENTICATED", api.post, "/api/v1/sessions:refresh", {"refresh_token": again["refresh_token"]})
     for _ in range(6):
         with pytest.raises(Exception) as caught:

@@ -137,8 +137,9 @@ class Document {
                                {{"bearer",
                                  {{"type", "http"},
                                   {"scheme", "bearer"},
-                                  {"bearerFormat", "JWT"},
-                                  {"description", "The access token of a session."}}}}},
+                                  {"description",
+                                   "The access token of a session (a JWT), or a personal access token "
+                                   "(`pepeunit_pat_...`), which does what its scopes say."}}}}},
                               {"responses", responses},
                               {"schemas", schemas_.Take()}};
     return document.dump(1) + "\n";

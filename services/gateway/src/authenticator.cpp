@@ -5,6 +5,7 @@
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
+#include "pepeunit/base/personal_token.h"
 
 namespace pepeunit::gateway {
 namespace {
@@ -27,12 +28,15 @@ std::string_view BearerTokenOf(std::string_view header) {
 
 }  // namespace
 
-Authenticator::Authenticator(Fetch fetch, Clock clock)
-    : fetch_(std::move(fetch)), now_ms_(clock ? std::move(clock) : Clock(&NowMs)) {}
+Authenticator::Authenticator(Fetch fetch, PersonalTokens::Open open, Clock clock)
+    : fetch_(std::move(fetch)),
+      now_ms_(clock ? std::move(clock) : Clock(&NowMs)),
+      personal_(std::move(open), now_ms_) {}
 
 void Authenticator::Authenticate(std::string_view authorization, Done done) {
   if (authorization.empty()) return done(rpc::Caller{});
   const std::string_view token = BearerTokenOf(authorization);
+  if (token.starts_with(kPersonalTokenPrefix)) return personal_.Resolve(token, std::move(done));
   const auto key_id = token.empty() ? std::nullopt : KeyIdOf(token);
   if (!key_id) return done(Unauthenticated("Authorization must be 'Bearer' and an access token."));
 

@@ -123,7 +123,9 @@ struct Stage {
   prometheus::Registry registry;
   Edge edge;
   Backends backends;
-  Authenticator authenticator{[](const Authenticator::FetchDone& done) { done(VerificationKeys{}); }};
+  Authenticator authenticator{
+      [](const Authenticator::FetchDone& done) { done(VerificationKeys{}); },
+      [](const std::string&, const PersonalTokens::OpenDone& done) { done(NotFound("token")); }};
   std::unique_ptr<Api> api;
   std::unique_ptr<http::Server> server;
 

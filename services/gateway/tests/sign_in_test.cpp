@@ -33,6 +33,10 @@ struct Signer {
   }
 };
 
+const PersonalTokens::Open kNoTokens = [](const std::string&, const PersonalTokens::OpenDone& done) {
+  done(NotFound("token"));
+};
+
 json Header() { return {{"alg", "EdDSA"}, {"typ", "JWT"}, {"kid", "1"}}; }
 json Claims() {
   return {{"iss", "pepeunit"}, {"sub", kUser},     {"sid", kSession},
@@ -133,7 +137,7 @@ TEST_CASE("keys are fetched once, again for unknown ones, and not too often") {
         ++fetches;
         pending = std::move(done);
       },
-      [&] { return now_ms; });
+      kNoTokens, [&] { return now_ms; });
   std::vector<absl::StatusOr<rpc::Caller>> callers;
   const auto ask = [&](const std::string& header) {
     authenticator.Authenticate(header,
@@ -184,7 +188,7 @@ TEST_CASE("keys are kept fresh in the background") {
         ++fetches;
         done(answer);
       },
-      [&] { return now_ms; });
+      kNoTokens, [&] { return now_ms; });
   CHECK(authenticator.KeepFresh().code() == absl::StatusCode::kUnavailable);
   now_ms += 1'000;
   answer = VerificationKeys{{"1", std::string(32, 'k')}};
@@ -208,7 +212,7 @@ TEST_CASE("keys are kept fresh in the background") {
 TEST_CASE("without keys a token can be neither taken nor refused") {
   Signer signer;
   std::int64_t now_ms = kNow * 1000;
-  Authenticator authenticator([](const Authenticator::FetchDone& done) { done(Unavailable("away")); },
+  Authenticator authenticator([](const Authenticator::FetchDone& done) { done(Unavailable("away")); }, kNoTokens,
                               [&] { return now_ms; });
   for (int i = 0; i < 2; ++i) {
     std::optional<absl::StatusCode> code;

@@ -36,6 +36,8 @@ class AccountStore {
   virtual absl::StatusOr<Account> FindAccount(const std::string& login) = 0;
   virtual absl::StatusOr<graph::v1::User> GetUser(const Uuid& id) = 0;
   virtual absl::StatusOr<bool> HasAdministrator() = 0;
+  // The user who calls with this session or personal access token, while it lives. It is asked with every call.
+  virtual absl::StatusOr<graph::v1::User> FindCaller(const Uuid& user, const Uuid& session) = 0;
 
   // Ends the oldest sessions of the user beyond the bound.
   virtual absl::Status CreateSession(const SessionRow& session, const std::string& refresh_hash) = 0;

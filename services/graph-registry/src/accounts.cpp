@@ -160,7 +160,7 @@ absl::Status Accounts::FillSession(const SessionRow& session, const std::string&
 }
 
 absl::Status Accounts::SignOut(const rpc::Caller& caller, const graph::v1::DeleteSessionRequest& request) {
-  PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
+  PEPEUNIT_RETURN_IF_ERROR(RequireSession(caller));
   const auto id = Uuid::Parse(request.id());
   if (!id) return InvalidField("id", "is not a UUID");
   return store_.DeleteSession(*id, caller.user_id);

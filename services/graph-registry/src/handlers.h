@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "accounts.h"
+#include "callers.h"
 #include "internals.h"
 #include "links.h"
 #include "nodes.h"
@@ -10,9 +11,11 @@
 #include "pepeunit/graph/v1/internal.grpc.pb.h"
 #include "pepeunit/graph/v1/nodes.grpc.pb.h"
 #include "pepeunit/graph/v1/repo_units.grpc.pb.h"
+#include "pepeunit/graph/v1/tokens.grpc.pb.h"
 #include "pepeunit/graph/v1/units.grpc.pb.h"
 #include "pepeunit/graph/v1/users.grpc.pb.h"
 #include "pepeunit/rpc/server.h"
+#include "personal_tokens.h"
 #include "repo_units.h"
 #include "rights.h"
 #include "units.h"
@@ -23,28 +26,35 @@ namespace pepeunit::graph_registry {
 
 using Empty = google::protobuf::Empty;
 
-#define PEPEUNIT_FORWARD(Method, Request, Response, expression)                                                        \
-  grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context, const Request* request, Response* response)   \
-      override {                                                                                                       \
-    return calls_.Unary(context, request, response,                                                                    \
-                        [&domain = domain_](const rpc::Context& call, const Request& q, Response& r) -> absl::Status { \
-                          const rpc::Caller& x = call.caller;                                                          \
-                          PEPEUNIT_RETURN_IF_ERROR(AdmitCaller(x));                                                    \
-                          (void)q, (void)r;                                                                            \
-                          return domain.expression;                                                                    \
-                        });                                                                                            \
+#define PEPEUNIT_FORWARD(Method, Request, Response, expression)                                                      \
+  grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context, const Request* request, Response* response) \
+      override {                                                                                                     \
+    return calls_.Unary(context, request, response,                                                                  \
+                        [this](const rpc::Context& call, const Request& q, Response& r) -> absl::Status {            \
+                          PEPEUNIT_ASSIGN_OR_RETURN(const rpc::Caller x, AdmitCaller(call.caller));                  \
+                          Domain& domain = domain_;                                                                  \
+                          (void)x, (void)q, (void)r;                                                                 \
+                          return domain.expression;                                                                  \
+                        });                                                                                          \
   }
 
 // `Admit` says whom the service answers at all.
-template <typename Base, typename Domain, absl::Status (*Admit)(const rpc::Caller&)>
+template <typename Base, typename DomainClass, absl::Status (*Admit)(const rpc::Caller&)>
 class Handler : public Base {
  public:
-  Handler(rpc::Calls& calls, Domain& domain) : calls_(calls), domain_(domain) {}
+  Handler(rpc::Calls& calls, const Callers& callers, DomainClass& domain)
+      : calls_(calls), callers_(callers), domain_(domain) {}
 
  protected:
-  static absl::Status AdmitCaller(const rpc::Caller& caller) { return Admit(caller); }
+  using Domain = DomainClass;
+
+  absl::StatusOr<rpc::Caller> AdmitCaller(const rpc::Caller& caller) const {
+    PEPEUNIT_RETURN_IF_ERROR(Admit(caller));
+    return callers_.Admit(caller);
+  }
 
   rpc::Calls& calls_;
+  const Callers& callers_;
   Domain& domain_;
 };
 
@@ -61,6 +71,16 @@ class SessionHandler final : public Handler<graph::v1::SessionService::CallbackS
   PEPEUNIT_FORWARD(CreateSession, graph::v1::CreateSessionRequest, graph::v1::Session, SignIn(q, r))
   PEPEUNIT_FORWARD(RefreshSession, graph::v1::RefreshSessionRequest, graph::v1::Session, Refresh(q, r))
   PEPEUNIT_FORWARD(DeleteSession, graph::v1::DeleteSessionRequest, Empty, SignOut(x, q))
+};
+
+class TokenHandler final : public Handler<graph::v1::TokenService::CallbackService, PersonalTokens, AdmitPeople> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(CreatePersonalToken, graph::v1::CreatePersonalTokenRequest, graph::v1::IssuedPersonalToken,
+                   Create(x, q, r))
+  PEPEUNIT_FORWARD(ListPersonalTokens, graph::v1::ListPersonalTokensRequest, graph::v1::ListPersonalTokensResponse,
+                   List(x, q, r))
+  PEPEUNIT_FORWARD(DeletePersonalToken, graph::v1::DeletePersonalTokenRequest, Empty, Delete(x, q.id()))
 };
 
 class RepoUnitHandler final : public Handler<graph::v1::RepoUnitService::CallbackService, RepoUnits, AdmitPeople> {
@@ -132,6 +152,8 @@ class InternalHandler final : public Handler<graph::v1::GraphInternalService::Ca
                    UnitPackage(x, q.unit_id(), r))
   PEPEUNIT_FORWARD(ListRepositoriesToKeep, graph::v1::ListRepositoriesToKeepRequest,
                    graph::v1::ListRepositoriesToKeepResponse, RepositoriesToKeep(x, q.cursor(), r))
+  PEPEUNIT_FORWARD(OpenPersonalToken, graph::v1::OpenPersonalTokenRequest, graph::v1::OpenedPersonalToken,
+                   OpenToken(x, q.sha256(), r))
 };
 
 #undef PEPEUNIT_FORWARD
@@ -139,25 +161,27 @@ class InternalHandler final : public Handler<graph::v1::GraphInternalService::Ca
 // All of them, for the server.
 class Handlers {
  public:
-  Handlers(rpc::Calls& calls, Accounts& accounts, RepoUnits& repo_units, Units& units, Links& links, Nodes& nodes,
-           Internals& internals)
-      : users_(calls, accounts),
-        sessions_(calls, accounts),
-        repo_units_(calls, repo_units),
-        units_(calls, units),
-        variables_(calls, units),
-        links_(calls, links),
-        nodes_(calls, nodes),
-        audit_(calls, nodes),
-        internals_(calls, internals) {}
+  Handlers(rpc::Calls& calls, const Callers& callers, Accounts& accounts, PersonalTokens& tokens, RepoUnits& repo_units,
+           Units& units, Links& links, Nodes& nodes, Internals& internals)
+      : users_(calls, callers, accounts),
+        sessions_(calls, callers, accounts),
+        tokens_(calls, callers, tokens),
+        repo_units_(calls, callers, repo_units),
+        units_(calls, callers, units),
+        variables_(calls, callers, units),
+        links_(calls, callers, links),
+        nodes_(calls, callers, nodes),
+        audit_(calls, callers, nodes),
+        internals_(calls, callers, internals) {}
 
   std::vector<grpc::Service*> All() {
-    return {&users_, &sessions_, &repo_units_, &units_, &variables_, &links_, &nodes_, &audit_, &internals_};
+    return {&users_, &sessions_, &tokens_, &repo_units_, &units_, &variables_, &links_, &nodes_, &audit_, &internals_};
   }
 
  private:
   UserHandler users_;
   SessionHandler sessions_;
+  TokenHandler tokens_;
   RepoUnitHandler repo_units_;
   UnitHandler units_;
   VariableHandler variables_;

@@ -102,4 +102,12 @@ absl::Status Internals::RepositoriesToKeep(const rpc::Caller& caller, const std:
   return absl::OkStatus();
 }
 
+absl::Status Internals::OpenToken(const rpc::Caller& caller, const std::string& hash,
+                                  graph::v1::OpenedPersonalToken& out) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireService(caller));
+  if (hash.size() != 32) return InvalidField("sha256", "must have 32 bytes");
+  PEPEUNIT_ASSIGN_OR_RETURN(out, tokens_.OpenToken(hash));
+  return absl::OkStatus();
+}
+
 }  // namespace pepeunit::graph_registry

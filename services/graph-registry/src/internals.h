@@ -3,14 +3,14 @@
 #include <string>
 
 #include "pepeunit/rpc/caller.h"
-#include "store.h"
+#include "token_store.h"
 
 namespace pepeunit::graph_registry {
 
 // What other services ask of the graph. Thread-safe.
 class Internals {
  public:
-  explicit Internals(GraphStore& store) : store_(store) {}
+  Internals(GraphStore& store, TokenStore& tokens) : store_(store), tokens_(tokens) {}
 
   absl::Status Authorize(const rpc::Caller& caller, const graph::v1::AuthorizeRequest& request,
                          graph::v1::AuthorizeResponse& out);
@@ -18,9 +18,11 @@ class Internals {
   absl::Status UnitPackage(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitPackage& out);
   absl::Status RepositoriesToKeep(const rpc::Caller& caller, const std::string& cursor,
                                   graph::v1::ListRepositoriesToKeepResponse& out);
+  absl::Status OpenToken(const rpc::Caller& caller, const std::string& hash, graph::v1::OpenedPersonalToken& out);
 
  private:
   GraphStore& store_;
+  TokenStore& tokens_;
 };
 
 }  // namespace pepeunit::graph_registry

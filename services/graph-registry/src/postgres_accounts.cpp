@@ -55,6 +55,20 @@ absl::StatusOr<bool> PostgresAccounts::HasAdministrator() {
   });
 }
 
+absl::StatusOr<graph::v1::User> PostgresAccounts::FindCaller(const Uuid& user, const Uuid& session) {
+  return pool_.Query<graph::v1::User>("find caller", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::User> {
+    const auto lives = [](const std::string& table) {
+      return "EXISTS (SELECT 1 FROM " + table + " WHERE id = $2 AND user_id = $1 AND expires_at > now())";
+    };
+    const auto rows =
+        tx.exec_params("SELECT " + UserColumns() + " FROM account a JOIN node n USING (id) WHERE a.id = $1 AND (" +
+                           lives("session") + " OR " + lives("personal_token") + ")",
+                       user.ToString(), session.ToString());
+    if (rows.empty()) return NotFound("caller");
+    return ReadUser(rows[0]);
+  });
+}
+
 absl::Status PostgresAccounts::CreateSession(const SessionRow& session, const std::string& refresh_hash) {
   constexpr int kMostSessions = 100;  // of one user
   return pool_.Transact("create session", [&](pqxx::work& tx) {

@@ -14,6 +14,7 @@ class PostgresAccounts final : public AccountStore {
   absl::StatusOr<Account> FindAccount(const std::string& login) override;
   absl::StatusOr<graph::v1::User> GetUser(const Uuid& id) override;
   absl::StatusOr<bool> HasAdministrator() override;
+  absl::StatusOr<graph::v1::User> FindCaller(const Uuid& user, const Uuid& session) override;
   absl::Status CreateSession(const SessionRow& session, const std::string& refresh_hash) override;
   absl::StatusOr<SessionRow> FindSession(const std::string& refresh_hash) override;
   absl::StatusOr<SessionRow> RotateSession(const std::string& refresh_hash, const std::string& new_hash,

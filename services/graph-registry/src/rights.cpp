@@ -53,7 +53,11 @@ access::Subject SubjectOf(const rpc::Caller& caller) {
           .most = MostOf(caller.reach)};
 }
 
-Actor ActorOf(const rpc::Caller& caller) { return {.user = caller.user_id, .client_address = caller.client_address}; }
+Actor ActorOf(const rpc::Caller& caller) {
+  return {.user = caller.user_id,
+          .client_address = caller.client_address,
+          .token = caller.reach == rpc::Caller::Reach::kAll ? Uuid{} : caller.session_id};
+}
 
 Actor ActorOf(const rpc::Caller& caller, const google::protobuf::Message& request) {
   Actor actor = ActorOf(caller);
@@ -85,6 +89,13 @@ absl::Status Check(const rpc::Caller& caller, const NodeFacts& facts, access::Ro
 
 absl::Status RequireUser(const rpc::Caller& caller) {
   return caller.signed_in() ? absl::OkStatus() : Unauthenticated("Sign in first: POST /api/v1/sessions.");
+}
+
+absl::Status RequireSession(const rpc::Caller& caller) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
+  return caller.reach == rpc::Caller::Reach::kAll
+             ? absl::OkStatus()
+             : Forbidden("A personal access token may not do this; sign in: POST /api/v1/sessions.");
 }
 
 absl::Status RequireMaker(const rpc::Caller& caller) {

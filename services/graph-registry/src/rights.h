@@ -29,6 +29,9 @@ Actor ActorOf(const rpc::Caller& caller, const google::protobuf::Message& reques
 
 // UNAUTHENTICATED unless a user is signed in.
 absl::Status RequireUser(const rpc::Caller& caller);
+// A user who came with a session: PERMISSION_DENIED to a personal access token, which never touches its user's account,
+// sessions or tokens, whatever its scopes.
+absl::Status RequireSession(const rpc::Caller& caller);
 // A user who may make nodes: PERMISSION_DENIED to a token whose scopes end before that.
 absl::Status RequireMaker(const rpc::Caller& caller);
 // PERMISSION_DENIED unless another service calls on its own behalf.

@@ -155,7 +155,8 @@ void SetVariableLevels(pqxx::work& tx, const std::string& unit, int level, bool 
 }
 
 void Audit(pqxx::work& tx, const Actor& actor, const std::string& action, const std::string& node,
-           const nlohmann::json& details) {
+           nlohmann::json details) {
+  if (!actor.token.IsNil()) details["by_token_id"] = actor.token.ToString();
   tx.exec_params(
       "INSERT INTO audit (id, actor_id, action, node_id, node_type, node_name, owner_id, details, client_address, "
       "trace_id)"

@@ -46,9 +46,10 @@ void SetVariableLevels(pqxx::work& tx, const std::string& unit, int level, bool 
 void InsertNode(pqxx::work& tx, const std::string& id, graph::v1::NodeType type, const std::string& parent,
                 const std::string& owner, const std::string& name, int level);
 
-// Writes into the audit that the actor did `action` to a node that is there now. `details` are facts, never secrets.
+// Writes into the audit that the actor did `action` to a node that is there now. `details` are facts, never secrets;
+// the actor's personal access token is added.
 void Audit(pqxx::work& tx, const Actor& actor, const std::string& action, const std::string& node,
-           const nlohmann::json& details = nlohmann::json::object());
+           nlohmann::json details = nlohmann::json::object());
 
 // The node that a request with the same idempotency key made; else `id` is remembered for the next one.
 absl::StatusOr<std::optional<Uuid>> MadeBefore(pqxx::work& tx, const Actor& actor, const std::string& id);

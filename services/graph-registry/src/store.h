@@ -24,6 +24,7 @@ namespace pepeunit::graph_registry {
 struct Actor {
   Uuid user;  // nil: the instance itself
   std::string client_address;
+  Uuid token{};  // the personal access token that he came with; nil: none
   // Of a request that makes a node: the same key with the same request gets the node that the first one made.
   std::string idempotency_key{};
   std::string request_hash{};

@@ -23,7 +23,8 @@ struct Served : World {
   rpc::ServerOptions options{.address = "unix:/tmp/pepeunit-graph-test-" + std::to_string(::getpid()) + ".sock",
                              .instance_key = std::string(32, 'k')};
   rpc::Calls calls{options, nullptr};
-  Handlers handlers{calls, accounts, repo_units, units, links, nodes, internals};
+  Callers callers{people};
+  Handlers handlers{calls, callers, accounts, tokens, repo_units, units, links, nodes, internals};
   rpc::Server server{options, handlers.All()};
   rpc::Channel channel{options.address, options.instance_key};
 
@@ -58,6 +59,75 @@ TEST_CASE("people and services each have their own services", "[A4]") {
   };
   CHECK(kept(rpc::Caller::Service()) == absl::OkStatus());
   CHECK(Reason(kept(anna)) == "FORBIDDEN");
+}
+
+TEST_CASE("a call with a session or a personal token that has ended is refused at once", "[A5]") {
+  Served s;
+  const rpc::Caller anna = s.User("anna", true), ben = s.User("ben");
+  const auto users = graph::v1::UserService::NewStub(s.channel.grpc());
+  const auto internals = graph::v1::GraphInternalService::NewStub(s.channel.grpc());
+  const auto me = [&](const rpc::Caller& who) {
+    return Reason(rpc::Call<graph::v1::User>(s.channel, who, 5s, [&](auto* c, auto* r) {
+                    return users->GetCurrentUser(c, graph::v1::GetCurrentUserRequest(), r);
+                  }).status());
+  };
+  graph::v1::CreatePersonalTokenRequest wanted;
+  wanted.set_name("script");
+  wanted.add_scopes(graph::v1::TOKEN_SCOPE_READ);
+  wanted.mutable_expires_at()->set_seconds(NowMs() / 1000 + 3600);
+  const auto token_of = [&](const rpc::Caller& user) {
+    graph::v1::IssuedPersonalToken issued;
+    REQUIRE(s.tokens.Create(user, wanted, issued) == absl::OkStatus());
+    rpc::Caller caller = user;
+    caller.session_id = *Uuid::Parse(issued.id());
+    caller.reach = rpc::Caller::Reach::kRead;
+    return caller;
+  };
+  const auto run = [&](const std::string& sql, const Uuid& id) {
+    REQUIRE(s.pool.Transact("sql", [&](pqxx::work& tx) {
+      tx.exec_params(sql, id.ToString());
+      return absl::OkStatus();
+    }) == absl::OkStatus());
+  };
+  const rpc::Caller revoked = token_of(anna), expired = token_of(anna), living = token_of(anna);
+  for (const rpc::Caller& caller : {anna, revoked, expired, living}) CHECK(me(caller).empty());
+  REQUIRE(s.tokens.Delete(anna, revoked.session_id.ToString()) == absl::OkStatus());
+  run("UPDATE personal_token SET expires_at = now() WHERE id = $1", expired.session_id);
+  CHECK(me(revoked) == "UNAUTHENTICATED");
+  CHECK(me(expired) == "UNAUTHENTICATED");
+  CHECK(me(living).empty());
+  // Somebody else's session is nobody's.
+  rpc::Caller mixed = ben;
+  mixed.session_id = anna.session_id;
+  CHECK(me(mixed) == "UNAUTHENTICATED");
+  // The same where services ask for a user.
+  graph::v1::AuthorizeRequest authorize;
+  authorize.set_node_id(s.Repo(anna).id());
+  authorize.set_permission(graph::v1::PERMISSION_READ);
+  const auto authorized = [&](const rpc::Caller& who) {
+    return Reason(rpc::Call<graph::v1::AuthorizeResponse>(s.channel, who, 5s, [&](auto* c, auto* r) {
+                    return internals->Authorize(c, authorize, r);
+                  }).status());
+  };
+  CHECK(authorized(living).empty());
+  CHECK(authorized(revoked) == "UNAUTHENTICATED");
+  graph::v1::DeleteSessionRequest out;
+  out.set_id(anna.session_id.ToString());
+  REQUIRE(s.accounts.SignOut(anna, out) == absl::OkStatus());
+  CHECK(me(anna) == "UNAUTHENTICATED");
+  CHECK(me(living).empty());
+}
+
+TEST_CASE("who is no administrator any more has lost its power at once", "[A4][A5]") {
+  Served s;
+  const rpc::Caller root = s.User("root", true);
+  const Callers callers(s.people);
+  CHECK(callers.Admit(root)->administrator);
+  REQUIRE(s.pool.Transact("sql", [&](pqxx::work& tx) {
+    tx.exec("UPDATE account SET administrator = false");
+    return absl::OkStatus();
+  }) == absl::OkStatus());
+  CHECK_FALSE(callers.Admit(root)->administrator);
 }
 
 TEST_CASE("an error with many problems goes over the wire whole", "[R3]") {

@@ -58,7 +58,9 @@ rpc::Caller World::User(const std::string& login, bool administrator) {
   account.user.set_administrator(administrator);
   account.password_hash = "hash of password of " + login;
   REQUIRE(people.CreateAccount(account).ok());
-  return {.kind = rpc::Caller::Kind::kUser, .user_id = id, .session_id = Uuid::New(), .administrator = administrator};
+  const Uuid session = Uuid::New();
+  REQUIRE(people.CreateSession({session, id, NowMs() + 3'600'000}, "hash of " + session.ToString()).ok());
+  return {.kind = rpc::Caller::Kind::kUser, .user_id = id, .session_id = session, .administrator = administrator};
 }
 
 graph::v1::RepoUnit World::Repo(const rpc::Caller& owner, common::v1::AccessLevel level, bool configured) {

@@ -14,8 +14,10 @@
 #include "pepeunit/base/bytes.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
+#include "personal_tokens.h"
 #include "postgres_accounts.h"
 #include "postgres_store.h"
+#include "postgres_tokens.h"
 #include "private_postgres.h"
 #include "repo_units.h"
 #include "units.h"
@@ -86,16 +88,18 @@ struct World {
   std::string schema = Database().NewSchema();
   postgres::Pool pool{{.dsn = Database().dsn(), .schema = schema, .max_connections = 8}};
   PostgresAccounts people{pool};
+  PostgresTokens token_store{pool};
   PostgresStore store{pool, nullptr};
   MemorySecrets secrets;
   MemoryVersions versions;
   MemoryValues values;
   Accounts accounts{people, secrets, {}};
+  PersonalTokens tokens{token_store};
   RepoUnits repo_units{store, secrets, versions, {}};
   Units units{store, secrets, versions, values, "http://device:8081"};
   Links links{store, 3};
   Nodes nodes{store};
-  Internals internals{store};
+  Internals internals{store, token_store};
 
   World();
 

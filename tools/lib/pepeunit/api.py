@@ -55,6 +55,7 @@ class Api:
         return self.call("DELETE", path)
 
     def sign_in(self, login, password):
+        self.token = None  # one that has ended would be refused
         session = self.post("/api/v1/sessions", {"login": login, "password": password})
         self.token = session["access_token"]
         return session
@@ -62,6 +63,11 @@ class Api:
     def sign_up(self, login, password):
         self.post("/api/v1/users", {"login": login, "password": password})
         return self.sign_in(login, password)
+
+    def make_token(self, scopes, name="script", life_s=3600):
+        """A new personal access token, with its `secret`; `scopes` such as READ."""
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + life_s))
+        return self.post("/api/v1/tokens", {"name": name, "scopes": ["TOKEN_SCOPE_" + s for s in scopes], "expires_at": end})
 
     def list(self, path, field):
         """All items of a paged list."""
