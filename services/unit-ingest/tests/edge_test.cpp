@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <deque>
+#include <latch>
 #include <mutex>
 #include <nlohmann/json.hpp>
 
@@ -173,7 +174,17 @@ struct Fixture {
     answer.content = json::parse(opened->plaintext);
     return answer;
   }
-  Answer Send(const std::string& body, const std::string& token = "good") { return Read(body, *Post(body, token)); }
+  Answer Send(const std::string& body, const std::string& token = "good") {
+    Answer answer = Read(body, *Post(body, token));
+    Settle();
+    return answer;
+  }
+  // A turn ends after its answer: waits until both threads are free, so that the next exchange runs in the caller's.
+  void Settle() {
+    const auto both = std::make_shared<std::latch>(2);
+    for (int i = 0; i < 2; ++i) REQUIRE(executor.TryRun([both] { both->arrive_and_wait(); }));
+    both->wait();
+  }
   Answer Send(std::uint64_t sequence, const std::string& plain) { return Send(Seal(sequence, plain)); }
 };
 
