@@ -18,7 +18,7 @@ from pepeunit.process import pss_bytes
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("PEPEUNIT_BIN", os.path.join(ROOT, "build", "release", "bin"))
 # The bench measures the way in, not the protection against one eager device.
-SETTINGS = {"PEPEUNIT_UNIT_RATE": "1000000", "PEPEUNIT_UNIT_BURST": "1000000", "PEPEUNIT_LOG_LEVEL": "warning"}
+SETTINGS = {"PEPEUNIT_PRIVATE_REMOTES": "*", "PEPEUNIT_UNIT_RATE": "1000000", "PEPEUNIT_UNIT_BURST": "1000000", "PEPEUNIT_LOG_LEVEL": "warning"}
 
 
 def say(text):

@@ -4,6 +4,7 @@ import fcntl
 import os
 import sys
 import time
+import urllib.parse
 
 from pepeunit import demo, repos
 from pepeunit.instance import Instance, taken
@@ -88,6 +89,8 @@ def up():
     server.start()
     text = " ".join(f"{entry['name']}={entry['url']}" for entry in standard)
     instance.services["graph-registry"].env["PEPEUNIT_STANDARD_REPOSITORIES"] = text
+    # What the operator names may lie in his own network; what users name may not.
+    instance.services["repo-sync"].env["PEPEUNIT_PRIVATE_REMOTES"] = " ".join(dict.fromkeys(remote(entry["url"]) for entry in standard))
     restart_changed(instance)
     instance.start(say)
     api = instance.api()
@@ -98,6 +101,12 @@ def up():
         print("Demo", flush=True)
         shown = demo.run(instance, api, ready, say)
     summary(instance, shown)
+
+
+def remote(url):
+    """host:port of a remote, as repo-sync compares it."""
+    parts = urllib.parse.urlsplit(url)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 def restart_changed(instance):

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <sstream>
 #include <vector>
 
 namespace pepeunit::repo_sync {
@@ -102,6 +103,14 @@ int ConnectTo(const addrinfo& address, int* out) {
   return 0;
 }
 
+bool MayBePrivate(const Stream& stream) {
+  std::istringstream remotes(g_guard->private_remotes);
+  for (std::string each; remotes >> each;) {
+    if (each == "*" || each == stream.host + ':' + stream.port) return true;
+  }
+  return false;
+}
+
 int Connect(git_stream* base) {
   Stream* stream = Of(base);
   g_guard->problem.clear();
@@ -116,7 +125,7 @@ int Connect(git_stream* base) {
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> list(raw, ::freeaddrinfo);
   for (const addrinfo* a = list.get(); a != nullptr; a = a->ai_next) {
-    if (!g_guard->allow_private && IsPrivate(a->ai_addr)) {
+    if (IsPrivate(a->ai_addr) && !MayBePrivate(*stream)) {
       return Refuse("The host " + stream->host + " has a private address, which this instance does not connect to.");
     }
   }

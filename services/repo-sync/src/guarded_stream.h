@@ -7,7 +7,8 @@ namespace pepeunit::repo_sync {
 // The TCP connections of libgit2 in a worker: made here, so that the address that was checked is the one that is
 // connected to (a name may resolve to another address the next time), redirects included.
 struct ConnectionGuard {
-  bool allow_private = false;
+  // Which remotes may have a loopback or private address: `host:port` as their URLs say, separated by spaces; `*`: all.
+  std::string private_remotes;
   std::string problem;    // why the last connection failed, for people; empty when it did not
   std::string last_host;  // whom the last connection is with
   std::string last_port;

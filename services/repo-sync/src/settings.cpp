@@ -22,9 +22,10 @@ Settings Settings::From(Config& config) {
       config.Duration("PEPEUNIT_SYNC_TIMEOUT", std::chrono::seconds(120), "how long one sync may take");
   s.syncs.workers =
       static_cast<int>(config.Integer("PEPEUNIT_SYNC_WORKERS", 2, 1, 32, "syncs at once, a process each"));
-  s.syncs.allow_private_addresses = config.Boolean(
-      "PEPEUNIT_ALLOW_PRIVATE_ADDRESSES", false,
-      "whether remotes may have loopback and private addresses; with true, users reach hosts of your own network");
+  s.syncs.private_remotes = config.String("PEPEUNIT_PRIVATE_REMOTES", "",
+                                          "remotes that may have a loopback or private address: `host:port`, separated "
+                                          "by spaces; `*` lets users reach every "
+                                          "host of your own network");
   return s;
 }
 

@@ -15,7 +15,7 @@ struct SyncJob {
   std::string folder;              // of all copies
   std::string name;                // of this copy in it: the UUID
   std::int64_t max_bytes = 0;      // of the copy, and of what is received for it
-  bool allow_private_addresses = false;
+  std::string private_remotes{};   // see ConnectionGuard
 };
 
 struct Tip {

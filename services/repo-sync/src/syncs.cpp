@@ -128,7 +128,7 @@ SyncResult Syncs::Sync(const Taken& taken, bool* lost) {
               .folder = settings_.folder,
               .name = taken.wanted.id.ToString(),
               .max_bytes = settings_.max_bytes,
-              .allow_private_addresses = settings_.allow_private_addresses};
+              .private_remotes = settings_.private_remotes};
   SyncResult failed;
   if (!job.url.starts_with("https://") && !job.url.starts_with("http://")) {
     failed.error = "Only http:// and https:// remotes can be cloned.";

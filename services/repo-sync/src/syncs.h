@@ -19,7 +19,7 @@ struct SyncSettings {
   std::string folder;
   std::int64_t max_bytes = 10 << 20;
   int workers = 2;
-  bool allow_private_addresses = false;
+  std::string private_remotes;
   WorkerSettings worker;
 };
 

@@ -39,7 +39,7 @@ std::string WriteJob(const SyncJob& job) {
               {"folder", job.folder},
               {"name", job.name},
               {"max_bytes", job.max_bytes},
-              {"allow_private_addresses", job.allow_private_addresses}}
+              {"private_remotes", job.private_remotes}}
       .dump();
 }
 
@@ -51,7 +51,7 @@ std::optional<SyncJob> ReadJob(const std::string& text) try {
                  .folder = json.at("folder"),
                  .name = json.at("name"),
                  .max_bytes = json.at("max_bytes"),
-                 .allow_private_addresses = json.at("allow_private_addresses")};
+                 .private_remotes = json.at("private_remotes")};
 } catch (const Json::exception&) {
   return std::nullopt;
 }
@@ -95,7 +95,7 @@ int RunWorker() {
   const git::Library library;
   if (const char* file = std::getenv("SSL_CERT_FILE")) git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, file, nullptr);
   ConnectionGuard guard;
-  guard.allow_private = job->allow_private_addresses;
+  guard.private_remotes = job->private_remotes;
   InstallGuard(&guard);
   const std::string line = WriteResult(Fetch(*job, &guard)) + "\n";
   for (std::size_t sent = 0; sent < line.size();) {

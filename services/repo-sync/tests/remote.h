@@ -73,7 +73,7 @@ class Remote {
             .folder = copies(),
             .name = kName,
             .max_bytes = 10 << 20,
-            .allow_private_addresses = true};
+            .private_remotes = "*"};
   }
   static constexpr char kName[] = "0190a5d6-0000-7000-8000-000000000001";
 

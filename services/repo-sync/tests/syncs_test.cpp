@@ -44,7 +44,7 @@ TEST_CASE("repositories are cloned, synced on request, mended and removed", "[R2
               {.folder = remote.copies(),
                .max_bytes = 10 << 20,
                .workers = 2,
-               .allow_private_addresses = true,
+               .private_remotes = "*",
                .worker = {.program = PEPEUNIT_WORKER}},
               nullptr);
   REQUIRE(syncs.Start().ok());

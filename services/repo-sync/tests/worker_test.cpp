@@ -126,11 +126,16 @@ TEST_CASE("what cannot be cloned is told in words", "[R2]") {
     CHECK(RunJob(job).error == "The host 127.0.0.1 cannot be reached: Connection refused.");
   }
   SECTION("private address") {
-    job.allow_private_addresses = false;
+    job.private_remotes = "127.0.0.1:1 git.example.org:80";
     for (const char* host : {"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.1.2.3", "169.254.169.254"}) {
       job.url = std::string("http://") + host + ":9/r.git";
       CHECK(RunJob(job).error.find("has a private address") != std::string::npos);
     }
+  }
+  SECTION("a private address that may be") {
+    job.private_remotes = "git.example.org:80 127.0.0.1:1";
+    job.url = "http://127.0.0.1:1/r.git";
+    CHECK(RunJob(job).error == "The host 127.0.0.1 cannot be reached: Connection refused.");
   }
   SECTION("too long") {
     const Stalling server;
@@ -207,11 +212,12 @@ TEST_CASE("jobs and results survive the pipe") {
               .folder = "/f",
               .name = "n",
               .max_bytes = 5,
-              .allow_private_addresses = true};
+              .private_remotes = "a:1 b:2"};
   const auto read = ReadJob(WriteJob(job));
   REQUIRE(read);
   CHECK(read->url == job.url);
   CHECK(read->password == "\n");
+  CHECK(read->private_remotes == "a:1 b:2");
   SyncResult result;
   result.branches.push_back({"caf\xE9", "0123"});  // not UTF-8
   CHECK(ReadResult(WriteResult(result)).has_value());

@@ -171,7 +171,7 @@ max_payload: 1MB
             "graph-registry": {"PEPEUNIT_DEVICE_URL": self.device_url,
                                "PEPEUNIT_ADMIN_PASSWORD_FILE": self.secret_file("admin-password")},
             "repo-sync": {"PEPEUNIT_REPOSITORIES_DIR": os.path.join(self.data, "repositories"),
-                          "PEPEUNIT_ALLOW_PRIVATE_ADDRESSES": "true"},
+                          "PEPEUNIT_PRIVATE_REMOTES": f"127.0.0.1:{self.ports['git']}"},
             "unit-ingest": {"PEPEUNIT_INGEST_ADDRESS": self.listen, "PEPEUNIT_INGEST_PORT": str(self.ports["unit-ingest"])},
             "gateway": {"PEPEUNIT_HTTP_ADDRESS": self.listen, "PEPEUNIT_HTTP_PORT": str(self.ports["gateway"])},
         }.get(name, {}))
