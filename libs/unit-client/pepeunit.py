@@ -117,6 +117,10 @@ def hmac(key, *parts):
 
 
 def finite(value):
+    if isinstance(value, dict):
+        return finite(list(value.values()))
+    if isinstance(value, (list, tuple)):
+        return all([finite(v) for v in value])
     return not isinstance(value, float) or value - value == 0
 
 
@@ -167,6 +171,7 @@ class Readings:
         for name in facts:
             value = facts[name]
             if name not in self._muted and finite(value) and (name not in self._state or self._state[name] != value):
+                json.dumps(value)  # what cannot be sent raises here
                 self._state[name] = value
                 self._news = True
 
@@ -220,6 +225,10 @@ class Requests(Readings):
     def _prepare(self):
         # Seals the oldest readings, as many as the body holds, under the next sequence.
         state = json.dumps(self._state)
+        if len(state) > 2048:
+            self.log('pepeunit: dropped: the state is too large')
+            self._state = {n: self._state[n] for n in self._state if n == 'commit'}
+            state = json.dumps(self._state)
         size, count, now, parts = len(state) + 80, 0, self.now(), []
         for moment, text in self._queue:
             part = '{"age_ms":%d,"values":%s}' % (now - moment, text)
@@ -279,6 +288,7 @@ class Connection(Requests):
     def _post(self, body):
         # (HTTP status, seconds of Retry-After, body). A kept connection that turns out to be closed is opened again:
         # the same bytes twice change nothing.
+        begin = self.now()
         request = ('POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/octet-stream'
                    '\r\nContent-Length: %d\r\n\r\n' % (self._path, self._host_header, self.env['PEPEUNIT_TOKEN'],
                                                        len(body))).encode()
@@ -293,7 +303,7 @@ class Connection(Requests):
                 return self._receive()
             except OSError:
                 self.close()
-                if not kept:
+                if not kept or self.now() - begin > self.timeout_ms // 2:
                     raise
                 kept = False
             except Exception as e:
@@ -350,6 +360,9 @@ class Answers(Connection):
             if field.startswith('unit_state') and name in self._state:
                 del self._state[name]
                 self._muted.append(name)
+                found = True
+            elif field == 'unit_state':
+                self._state = {n: self._state[n] for n in self._state if n == 'commit'}
                 found = True
             elif field.startswith('output_variables['):
                 end = field.find(']')

@@ -33,10 +33,7 @@ int main(int argc, char** argv) {
   const std::pair<const char*, const rpc::Channel*> needed[] = {
       {"graph-registry", &graph}, {"crypto", &crypto}, {"repo-sync", &repo}};
   for (const auto& [name, channel] : needed) {
-    service.AddReadiness(name, [channel = channel]() -> absl::Status {
-      if (channel->Ready(std::chrono::milliseconds(300))) return absl::OkStatus();
-      return Unavailable("No answer at " + channel->target() + ".");
-    });
+    service.AddReadiness(name, [channel = channel] { return channel->Check(); });
   }
   service.OnReadyChange([&](bool ready) { server.SetServing(ready); });
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });

@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <string_view>
 
 #include "adapters.h"
@@ -11,6 +13,7 @@ using namespace pepeunit;
 using namespace pepeunit::repo_sync;
 
 int main(int argc, char** argv) {
+  ::umask(077);  // a copy of a private repository is nobody else's
   if (argc == 2 && std::string_view(argv[1]) == "--worker") return RunWorker();
   Config config("repo-sync");
   const Settings settings = Settings::From(config);

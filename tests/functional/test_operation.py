@@ -14,6 +14,7 @@ import pytest
 from conftest import PATIENCE, dispose, eventually, make_instance, make_sensor, refused
 from marks import requirement
 from pepeunit.instance import SERVICES
+from pepeunit.process import children
 
 
 def fetch(instance, name, path):
@@ -60,10 +61,23 @@ def test_a_service_that_hangs_is_not_taken_for_one_that_answers(instance):
     hung.signal(signal.SIGSTOP)
     try:
         for name in ("gateway", "unit-ingest"):
-            eventually(lambda: instance.readiness(name)[0] == 503)
-            assert "graph-registry" in instance.readiness(name)[1]
+            eventually(lambda: instance.readiness(name)[0] == 503 and '"graph-registry":"ok"' not in instance.readiness(name)[1])
     finally:
         hung.signal(signal.SIGCONT)
+    instance.wait_ready()
+
+
+def test_a_database_that_hangs_is_not_taken_for_one_that_answers(instance):
+    postgres = instance.postgres.daemon.pid()
+    stopped = [postgres, *children(postgres)]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for name in ("graph-registry", "repo-sync", "state-logger"):
+            eventually(lambda: instance.readiness(name)[0] == 503 and '"postgres":"ok"' not in instance.readiness(name)[1])
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
     instance.wait_ready()
 
 

@@ -2,6 +2,7 @@
 pepeunit_build() {  # <root> <preset> <target>...
   local root="$1" preset="$2"
   shift 2
+  [ -w "$root" ] || { echo "Cannot write in $root: the programs are built there. Take a checkout of your own." >&2; return 1; }
   local jobs
   jobs=$(nproc)
   # gRPC's and Beast's headers take about 1.2 GB a compiler.

@@ -1,13 +1,14 @@
 """tools/up, tools/down and tools/status, once the machine has Python and the services are built."""
 import argparse
 import fcntl
+import ipaddress
 import os
 import sys
 import time
 import urllib.parse
 
 from pepeunit import demo, repos
-from pepeunit.instance import Instance, taken
+from pepeunit.instance import Instance, taken, write_whole
 from pepeunit.process import pss_bytes
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -40,8 +41,10 @@ def saved_instance(options):
     if not os.path.exists(path):
         return None
     with open(path) as f:
-        port, listen = f.read().split()
-    return Instance(options.data, BIN, int(port), listen)
+        words = f.read().split()
+    if len(words) != 2 or not words[0].isdigit():
+        sys.exit(f"{path} is damaged. It holds the port of the API and the address that is listened on, such as `8080 127.0.0.1`.")
+    return Instance(options.data, BIN, int(words[0]), words[1])
 
 
 def git_server(instance):
@@ -64,6 +67,10 @@ def up():
     options = arguments("up")
     if not 1 <= options.port <= 65500:
         sys.exit("--port must be from 1 to 65500")
+    try:
+        ipaddress.ip_address(options.listen)
+    except ValueError:
+        sys.exit(f"--listen takes an IP address, such as 127.0.0.1 or 0.0.0.0, not {options.listen}")
     os.makedirs(options.data, exist_ok=True)
     alone(options.data)
     before = saved_instance(options)
@@ -71,8 +78,7 @@ def up():
         sys.exit(f"An instance of this data runs on {before.url}: stop it with tools/down first.")
     print("Starting", flush=True)
     instance = Instance(options.data, BIN, options.port, options.listen)
-    with open(os.path.join(options.data, "up.txt"), "w") as f:
-        f.write(f"{options.port} {options.listen}\n")
+    write_whole(os.path.join(options.data, "up.txt"), f"{options.port} {options.listen}\n")
     busy = instance.taken_ports() + ([] if git_server(instance).pid() or not taken("127.0.0.1", instance.ports["git"]) else [instance.ports["git"]])
     if busy:
         sys.exit(f"Something else listens on port {', '.join(map(str, busy))}: choose another range with --port.")
@@ -153,6 +159,10 @@ def down():
         print("There is no instance in " + options.data)
         return
     alone(options.data)
+    running = [d for d in [*demo.devices(instance), *instance.daemons(), git_server(instance)] if d.pid() is not None]
+    if not running:
+        print("Nothing runs. The data is in " + instance.data)
+        return
     for daemon in demo.devices(instance):
         daemon.stop()
     stuck = instance.stop()

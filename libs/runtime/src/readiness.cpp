@@ -4,9 +4,16 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
 
 namespace pepeunit::runtime {
+namespace {
+
+constexpr std::chrono::milliseconds kWatchEvery(250);
+constexpr std::chrono::seconds kLongestCheck(2);
+
+}  // namespace
 
 void Readiness::Add(std::string name, std::function<absl::Status()> check) {
   checks_.push_back({std::move(name), std::move(check)});
@@ -16,6 +23,7 @@ void Readiness::OnChange(std::function<void(bool)> listener) { listeners_.push_b
 
 void Readiness::Start() {
   thread_ = std::thread([this] { Loop(); });
+  watch_ = std::thread([this] { Watch(); });
 }
 
 void Readiness::Stop() {
@@ -25,6 +33,7 @@ void Readiness::Stop() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  if (watch_.joinable()) watch_.join();
 }
 
 void Readiness::Started() {
@@ -59,12 +68,37 @@ std::string Readiness::Report() const {
   return report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+// A check that waits for something that hangs says nothing: then its last word does not hold any more.
+void Readiness::Watch() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    wake_.wait_for(lock, kWatchEvery, [&] { return stop_; });
+    const auto now = std::chrono::steady_clock::now();
+    bool hangs = false;
+    for (Check& check : checks_) {
+      if (!check.began || now - *check.began < kLongestCheck || !check.last.ok()) continue;
+      check.last = Unavailable("does not answer");
+      hangs = true;
+      log::Warning("dependency hangs", {{"dependency", check.name}});
+    }
+    if (!hangs) continue;
+    lock.unlock();
+    Publish();
+    lock.lock();
+  }
+}
+
 void Readiness::Loop() {
   bool known_start = false;
   for (;;) {
     for (Check& check : checks_) {
+      {
+        std::lock_guard lock(mutex_);
+        check.began = std::chrono::steady_clock::now();
+      }
       absl::Status now = check.run();
       std::lock_guard lock(mutex_);
+      check.began.reset();
       if (now.ok() != check.last.ok()) {
         if (now.ok())
           log::Info("dependency answers", {{"dependency", check.name}});
@@ -83,6 +117,7 @@ void Readiness::Loop() {
 }
 
 void Readiness::Publish() {
+  std::lock_guard publishing(publishing_);
   bool now = false;
   {
     std::lock_guard lock(mutex_);

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -12,7 +14,7 @@
 namespace pepeunit::runtime {
 
 // Runs the readiness checks once a second on a thread of its own and remembers what they said, so that asking costs
-// nothing and a hanging check cannot hang the asker. Thread-safe once started.
+// nothing and a hanging check cannot hang the asker; one that hangs counts as failed. Thread-safe once started.
 class Readiness {
  public:
   ~Readiness() { Stop(); }
@@ -35,8 +37,10 @@ class Readiness {
     std::string name;
     std::function<absl::Status()> run;
     absl::Status last = absl::UnavailableError("not checked yet");
+    std::optional<std::chrono::steady_clock::time_point> began{};  // while it runs
   };
   void Loop();
+  void Watch();
   void Publish();
 
   mutable std::mutex mutex_;
@@ -44,7 +48,8 @@ class Readiness {
   std::vector<Check> checks_;
   std::vector<std::function<void(bool)>> listeners_;
   bool ready_ = false, started_ = false, draining_ = false, stop_ = false;
-  std::thread thread_;
+  std::mutex publishing_;  // listeners hear of changes in their order
+  std::thread thread_, watch_;
 };
 
 }  // namespace pepeunit::runtime

@@ -70,6 +70,11 @@ TEST_CASE("the admin port tells the truth, and SIGTERM drains in order") {
   std::atomic<bool> answers = false;
   std::atomic<int> changes = 0;
   std::vector<std::string> drained;
+  std::atomic<bool> hangs = false;
+  service.AddReadiness("other", [&] {
+    while (hangs) std::this_thread::sleep_for(10ms);
+    return absl::OkStatus();
+  });
   service.AddReadiness("thing", [&] { return answers ? absl::OkStatus() : absl::UnavailableError("thing is away"); });
   service.OnReadyChange([&](bool) { ++changes; });
   service.OnDrain("first", [&](auto) { drained.push_back("first"); });
@@ -88,13 +93,18 @@ TEST_CASE("the admin port tells the truth, and SIGTERM drains in order") {
   CHECK(Eventually([&] { return Get(port, "/readyz").find("\"ready\":true") != std::string::npos; }));
   CHECK(Get(port, "/metrics").find("pepeunit_ready 1") != std::string::npos);
   CHECK(Get(port, "/other").find("404") != std::string::npos);
+  hangs = true;  // its last word was good, and does not hold for long
+  CHECK(Eventually([&] { return Get(port, "/readyz").find("\"other\":\"does not answer\"") != std::string::npos; }));
+  CHECK(Get(port, "/readyz").find("503") != std::string::npos);
+  hangs = false;
+  CHECK(Eventually([&] { return Get(port, "/readyz").find("\"ready\":true") != std::string::npos; }));
 
   ::kill(::getpid(), SIGTERM);
   run.join();
   CHECK(exit_code == 0);
   CHECK(tries == 3);
   CHECK(drained == std::vector<std::string>{"first", "second"});
-  CHECK(changes == 2);  // ready, and not ready when draining
+  CHECK(changes == 4);  // ready, not while one hangs, ready, and not when draining
   CHECK(Get(port, "/healthz").empty());
 }
 

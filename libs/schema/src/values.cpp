@@ -32,13 +32,17 @@ const char* TypeProblem(Type type, const json& value) {
     case Type::kBoolean:
       return value.is_boolean() ? nullptr : "must be true or false";
     case Type::kString:
-      return value.is_string() && value.get_ref<const std::string&>().size() <= kValueMaxBytes
+      if (!value.is_string() || value.get_ref<const std::string&>().size() > kValueMaxBytes)
+        return "must be a string of at most 4096 bytes";
+      // PostgreSQL has no such character in its texts.
+      return value.get_ref<const std::string&>().find('\0') == std::string::npos
                  ? nullptr
-                 : "must be a string of at most 4096 bytes";
+                 : "must not contain the character U+0000";
     case Type::kJson:
       if (DeeperThan(value, kValueMaxDepth)) return "must have at most 16 levels";
-      return !value.is_structured() || value.dump().size() <= kValueMaxBytes ? nullptr
-                                                                             : "must be JSON of at most 4096 bytes";
+      return value.dump(-1, ' ', false, json::error_handler_t::replace).size() <= kValueMaxBytes
+                 ? nullptr
+                 : "must be JSON of at most 4096 bytes";
   }
   return "is of an unknown type";
 }
@@ -60,6 +64,18 @@ bool InChoices(const Variable& v, const json& value) {
   return v.choices.empty() || std::find(v.choices.begin(), v.choices.end(), value) != v.choices.end();
 }
 
+// As many of them as a small device can take in an answer.
+std::string ChoicesText(const Variable& v) {
+  constexpr std::size_t kMostText = 100;
+  std::string text;
+  for (const json& choice : v.choices) {
+    const std::string one = choice.dump(-1, ' ', false, json::error_handler_t::replace);
+    if (text.size() + one.size() > kMostText) return text + (text.empty() ? "" : ", ") + "...";
+    text += (text.empty() ? "" : ", ") + one;
+  }
+  return text;
+}
+
 bool Fits(const Variable& v, const json& value) {
   return TypeProblem(v.type, value) == nullptr && InBounds(v, value) && InChoices(v, value);
 }
@@ -70,8 +86,7 @@ absl::Status CheckValue(const Variable& variable, const json& value, const std::
   if (const char* problem = TypeProblem(variable.type, value)) return InvalidField(field, problem);
   if (!InBounds(variable, value)) return InvalidField(field, BoundsText(variable));
   if (!InChoices(variable, value)) {
-    return InvalidField(
-        field, "must be one of " + json(variable.choices).dump(-1, ' ', false, json::error_handler_t::replace));
+    return InvalidField(field, "must be one of " + ChoicesText(variable));
   }
   return absl::OkStatus();
 }

@@ -175,6 +175,28 @@ def test_a_refusal_that_names_nothing_drops_the_batch(unit, instance):
     assert instance.stored == [{"t": 2.5}]
 
 
+def test_a_state_that_is_refused_as_a_whole_costs_no_reading(unit, instance):
+    unit.state(uptime_s=4)
+    unit.put("t", 1.5)
+    instance.faults = [None, {"error": "invalid", "errors": [{"field": "unit_state", "detail": "is too large"}]}]
+    assert unit.exchange()
+    assert instance.stored == [{"t": 1.5}]
+    assert instance.states == [{"commit": COMMIT}]
+    assert unit.dropped == 0
+
+
+def test_a_state_that_is_too_large_is_left_out(unit, instance):
+    unit.state(log="x" * 3000)
+    unit.put("t", 1.5)
+    assert unit.exchange()
+    assert instance.stored == [{"t": 1.5}]
+    assert instance.states == [{"commit": COMMIT}]
+    with pytest.raises(TypeError):
+        unit.state(x={1})  # where the program gave it, not in the exchange
+    unit.put("t", 2.5)
+    assert unit.exchange()
+
+
 def test_a_batch_goes_out_with_ages_in_bodies_within_the_bound(unit, instance):
     for n in range(200):
         unit.put("t", n)
@@ -217,9 +239,10 @@ def test_what_the_schema_does_not_know_is_dropped_here(unit, instance):
     unit.put("t", float("nan"))
     unit.put("h", float("inf"))
     unit.state(ip=float("nan"))
+    unit.put("t", {"a": [1, float("nan")]})
     unit.report({"t": "x" * 5000})
     assert unit.waiting() == 0
-    assert unit.dropped == 4
+    assert unit.dropped == 5
     assert unit.exchange()
     assert instance.stored == []
 

@@ -5,6 +5,12 @@
 #include "pepeunit/base/clock.h"
 
 namespace pepeunit::unit_ingest {
+namespace {
+
+constexpr std::size_t kMostAnswer = 3'900;  // of plaintext, so that the sealed answer has at most 4096 bytes
+constexpr std::size_t kMostProblem = 160;   // of one text in it
+
+}  // namespace
 
 std::string GoodAnswer(const Profile& profile, const std::vector<std::string>& inputs, const AnswerFacts& facts) {
   std::string out = "{";
@@ -35,11 +41,24 @@ std::string SequenceAnswer(std::uint64_t next, bool accepted) {
          ",\"accepted\":" + (accepted ? "true}" : "false}");
 }
 
+// Within kMostAnswer whatever the device sent: what does not fit is named in the answer to its next try.
 std::string InvalidAnswer(const absl::Status& status) {
-  nlohmann::ordered_json json = {{"error", "invalid"}, {"detail", std::string(status.message()).substr(0, 1000)}};
-  for (const auto& v : InfoOf(status).violations)
-    json["errors"].push_back({{"field", v.field}, {"detail", v.description}});
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const auto text = [](const nlohmann::json& json) {
+    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  };
+  const auto& violations = InfoOf(status).violations;
+  const std::string detail = violations.empty() ? std::string(status.message()) : "Some of the request is not valid.";
+  std::string out = "{\"error\":\"invalid\",\"detail\":" + text(detail.substr(0, kMostProblem));
+  if (!violations.empty()) out += ",\"errors\":[";
+  bool first = true;
+  for (const auto& v : violations) {
+    const std::string problem =
+        "{\"field\":" + text(v.field) + ",\"detail\":" + text(v.description.substr(0, kMostProblem)) + '}';
+    if (out.size() + problem.size() + 3 > kMostAnswer) continue;
+    out += (first ? "" : ",") + problem;
+    first = false;
+  }
+  return out + (violations.empty() ? "}" : "]}");
 }
 
 std::string BusyAnswer(std::int64_t retry_after_ms) {

@@ -16,7 +16,8 @@ namespace {
 constexpr char kPath[] = "/v1/exchange";
 constexpr char kMediaType[] = "application/octet-stream";
 constexpr std::size_t kMaxToken = 1024;
-constexpr int kMostLoads = 3;  // tries of a load that events overtake
+constexpr std::uint64_t kMaxSequence = (1ULL << 53) - 1;  // whole in every JSON reader, for `next`
+constexpr int kMostLoads = 3;                             // tries of a load that events overtake
 
 absl::Status BadToken() { return Unauthenticated("The token is not one of this instance, or was revoked."); }
 
@@ -70,14 +71,18 @@ void Edge::Handle(std::shared_ptr<http::Exchange> http) {
     return RefuseEarly(http, Error(absl::StatusCode::kUnimplemented, "INVALID_BODY", "Devices POST here."), 405,
                        "method");
   }
-  if (!http->Header("content-type").starts_with(kMediaType)) {
+  if (http->Header("content-type") != kMediaType) {
     return RefuseEarly(
         http, Error(absl::StatusCode::kInvalidArgument, "INVALID_BODY", "The body must be application/octet-stream."),
         415, "media_type");
   }
   const std::string_view authorization = http->Header("authorization");
   constexpr std::string_view kBearer = "Bearer ";
-  if (!authorization.starts_with(kBearer) || authorization.size() > kMaxToken + kBearer.size()) {
+  // The scheme's name is case-insensitive (RFC 9110, section 11.1).
+  const bool bearer =
+      authorization.size() > kBearer.size() && std::equal(kBearer.begin(), kBearer.end(), authorization.begin(),
+                                                          [](char a, char b) { return (a | 0x20) == (b | 0x20); });
+  if (!bearer || authorization.size() > kMaxToken + kBearer.size()) {
     return RefuseEarly(http, Unauthenticated("Send PEPEUNIT_TOKEN as `Authorization: Bearer`."), 401, "token");
   }
   const std::string token(authorization.substr(kBearer.size()));
@@ -105,9 +110,45 @@ void Edge::WithToken(std::shared_ptr<http::Exchange> http, const TokenFacts& tok
   job->token = token;
   job->entry = units_.FindOrMake(
       token.unit, [this] { return std::make_shared<UnitEntry>(settings_.unit_rate, settings_.unit_burst); });
+  if (DecideAtOnce(job)) return;
   if (!job->entry->TakeTurn([this, job] { Begin(job); })) {
     RefuseEarly(job->http, Limit("Exchanges of this unit wait already; send one at a time."), 429, "busy");
   }
+}
+
+bool Edge::DecideAtOnce(const JobPtr& job) {
+  const auto profile = job->entry->profile();
+  if (!profile) return false;
+  if (const absl::Status status = Open(job, profile); !status.ok()) {
+    RefuseEarly(job->http, status, 0, absl::IsUnauthenticated(status) ? "token" : "envelope");
+    return true;
+  }
+  const auto seen = job->entry->seen();
+  const std::uint64_t sequence = job->opened.header.sequence;
+  if (!seen || sequence > seen->sequence) return false;
+  sequence == 0 ? AnswerHello(job, seen->sequence + 1) : AnswerKnown(job, *seen);
+  return true;
+}
+
+// UNAUTHENTICATED for a token of another generation, BAD_ENVELOPE for a body that was not sealed by the unit.
+absl::Status Edge::Open(const JobPtr& job, const std::shared_ptr<const Profile>& profile) {
+  if (profile->token_generation != job->token.generation) return BadToken();
+  if (job->profile == profile) return absl::OkStatus();
+  PEPEUNIT_ASSIGN_OR_RETURN(job->opened, envelope::OpenRequest(profile->keys, AsBytes(job->http->body())));
+  job->profile = profile;
+  return absl::OkStatus();
+}
+
+void Edge::AnswerHello(const JobPtr& job, std::uint64_t next) {
+  if (const std::int64_t wait = job->entry->TakeHello(MonotonicMs()); wait > 0)
+    return Answer(job, *job->profile, job->opened, 429, BusyAnswer(wait), "rate", wait);
+  Answer(job, *job->profile, job->opened, 200, Good(job, *job->profile, next, kMaxAnswerBytes), "hello");
+}
+
+void Edge::AnswerKnown(const JobPtr& job, const Standing& standing) {
+  const bool accepted =
+      job->opened.header.sequence == standing.sequence && standing.request_tag == TagHead(job->opened.tag);
+  Answer(job, *job->profile, job->opened, 409, SequenceAnswer(standing.sequence + 1, accepted), "sequence");
 }
 
 void Edge::Begin(const JobPtr& job) {
@@ -141,32 +182,33 @@ void Edge::ReloadStandingThen(const JobPtr& job) {
     if (!standing.ok()) return Refuse(job, standing.status(), "unavailable");
     job->entry->standing = *std::move(standing);
     job->entry->standing_known = true;
+    job->entry->See(job->entry->standing);
     Begin(job);
   });
   if (!taken) Refuse(job, Unavailable("Too many units are being loaded; try again shortly."), "busy");
 }
 
 void Edge::Process(const JobPtr& job, const std::shared_ptr<const Profile>& profile) {
-  const Profile& current = *profile;
-  if (current.token_generation != job->token.generation) return Refuse(job, BadToken(), "token");
-  auto opened = envelope::OpenRequest(current.keys, AsBytes(job->http->body()));
-  if (!opened.ok()) return Refuse(job, opened.status(), "envelope");
+  if (const absl::Status status = Open(job, profile); !status.ok())
+    return Refuse(job, status, absl::IsUnauthenticated(status) ? "token" : "envelope");
   // From here on the request is the device's own, and so are its answers.
   const Standing& standing = job->entry->standing;
+  const std::uint64_t sequence = job->opened.header.sequence;
+  if (sequence <= standing.sequence) {
+    sequence == 0 ? AnswerHello(job, standing.sequence + 1) : AnswerKnown(job, standing);
+    return job->entry->EndTurn();
+  }
   if (!job->retried) {
     if (const std::int64_t wait = job->entry->limiter.Take(MonotonicMs()); wait > 0)
-      return Seal(job, current, *opened, 429, BusyAnswer(wait), "rate", wait);
+      return Seal(job, *profile, job->opened, 429, BusyAnswer(wait), "rate", wait);
   }
-  const std::uint64_t sequence = opened->header.sequence;
-  if (sequence == 0)
-    return Seal(job, current, *opened, 200, Good(job, current, standing.sequence + 1, kMaxAnswerBytes), "hello");
-  if (sequence <= standing.sequence) {
-    const bool accepted = sequence == standing.sequence && standing.request_tag == TagHead(opened->tag);
-    return Seal(job, current, *opened, 409, SequenceAnswer(standing.sequence + 1, accepted), "sequence");
+  if (sequence > kMaxSequence) {
+    const auto status = InvalidField("sequence", "must be at most 2^53 - 1");
+    return Seal(job, *profile, job->opened, 422, InvalidAnswer(status), "invalid");
   }
-  auto parsed = ParseReport(current, opened->plaintext, NowMs(), settings_.max_deliveries);
-  if (!parsed.ok()) return Seal(job, current, *opened, 422, InvalidAnswer(parsed.status()), "invalid");
-  Publish(job, profile, *opened, *std::move(parsed));
+  auto parsed = ParseReport(*profile, job->opened.plaintext, NowMs(), settings_.max_deliveries);
+  if (!parsed.ok()) return Seal(job, *profile, job->opened, 422, InvalidAnswer(parsed.status()), "invalid");
+  Publish(job, profile, job->opened, *std::move(parsed));
 }
 
 void Edge::Publish(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened,
@@ -174,7 +216,7 @@ void Edge::Publish(const JobPtr& job, const std::shared_ptr<const Profile>& prof
   auto* report = parsed.message.mutable_report();
   report->set_sequence(opened.header.sequence);
   report->set_request_tag(TagHead(opened.tag));
-  if (!parsed.commit.empty()) job->entry->commit = parsed.commit;
+  if (!parsed.commit.empty()) job->entry->SetCommit(parsed.commit);
   if (parsed.undelivered > 0 && metrics_.undelivered != nullptr)
     metrics_.undelivered->Increment(static_cast<double>(parsed.undelivered));
   // Until the answer is there, nobody knows whether the report is stored.
@@ -193,6 +235,7 @@ void Edge::Published(const JobPtr& job, const std::shared_ptr<const Profile>& pr
   if (result.status.ok()) {
     entry.standing = {opened.header.sequence, TagHead(opened.tag), result.sequence};
     entry.standing_known = true;
+    entry.See(entry.standing);
     return Seal(job, *profile, opened, 200, Good(job, *profile, 0, max_answer), "accepted");
   }
   if (result.sequence_mismatch && !job->retried) {
@@ -212,7 +255,7 @@ std::string Edge::Good(const JobPtr& job, const Profile& profile, std::uint64_t 
   AnswerFacts facts;
   facts.now_ms = NowMs();
   facts.next = next;
-  if (const std::string& commit = job->entry->commit; !commit.empty() && commit != profile.target_commit)
+  if (const std::string commit = job->entry->commit(); !commit.empty() && commit != profile.target_commit)
     facts.update_commit = profile.target_commit;
   facts.max_bytes = max_answer;
   return GoodAnswer(profile, job->entry->InputTexts(profile), facts);
@@ -220,6 +263,12 @@ std::string Edge::Good(const JobPtr& job, const Profile& profile, std::uint64_t 
 
 void Edge::Seal(const JobPtr& job, const Profile& profile, const envelope::Opened& opened, int status,
                 const std::string& plaintext, const char* result, std::int64_t retry_after_ms) {
+  Answer(job, profile, opened, status, plaintext, result, retry_after_ms);
+  job->entry->EndTurn();
+}
+
+void Edge::Answer(const JobPtr& job, const Profile& profile, const envelope::Opened& opened, int status,
+                  const std::string& plaintext, const char* result, std::int64_t retry_after_ms) {
   Count(result);
   http::Response response;
   response.status = status;
@@ -227,7 +276,6 @@ void Edge::Seal(const JobPtr& job, const Profile& profile, const envelope::Opene
   envelope::SealAnswer(profile.keys, profile.unit, opened.header.sequence, opened.tag, plaintext, &response.body);
   if (retry_after_ms > 0) response.headers.emplace_back("Retry-After", std::to_string((retry_after_ms + 999) / 1000));
   job->http->Respond(std::move(response));
-  job->entry->EndTurn();
 }
 
 void Edge::Refuse(const JobPtr& job, const absl::Status& status, const char* result) {

@@ -49,10 +49,17 @@ class Edge {
     TokenFacts token;
     std::shared_ptr<UnitEntry> entry;
     bool retried = false;
+    // The request, once it is authenticated with the keys of this profile.
+    std::shared_ptr<const Profile> profile;
+    envelope::Opened opened;
   };
   using JobPtr = std::shared_ptr<Job>;
 
   void WithToken(std::shared_ptr<http::Exchange> http, const TokenFacts& token);
+  // Whether the request is done with without a turn: what anybody can send again (a hello, a body that was decided
+  // before, a body that is not the unit's) takes none of the unit's places and none of its rate.
+  bool DecideAtOnce(const JobPtr& job);
+  absl::Status Open(const JobPtr& job, const std::shared_ptr<const Profile>& profile);
   void Begin(const JobPtr& job);
   void LoadThen(const JobPtr& job);
   void ReloadStandingThen(const JobPtr& job);
@@ -63,6 +70,10 @@ class Edge {
                  std::size_t max_answer, const bus::PublishResult& result);
   std::string Good(const JobPtr& job, const Profile& profile, std::uint64_t next, std::size_t max_answer) const;
 
+  void Answer(const JobPtr& job, const Profile& profile, const envelope::Opened& opened, int status,
+              const std::string& plaintext, const char* result, std::int64_t retry_after_ms = 0);
+  void AnswerHello(const JobPtr& job, std::uint64_t next);
+  void AnswerKnown(const JobPtr& job, const Standing& standing);
   // Answers and ends the turn.
   void Seal(const JobPtr& job, const Profile& profile, const envelope::Opened& opened, int status,
             const std::string& plaintext, const char* result, std::int64_t retry_after_ms = 0);

@@ -65,7 +65,33 @@ bool UnitEntry::FinishLoad(std::uint64_t epoch, Loaded loaded) {
   }
   standing = std::move(loaded.standing);
   standing_known = true;
+  seen_ = standing;
   return true;
+}
+
+std::optional<Standing> UnitEntry::seen() const {
+  std::lock_guard lock(mutex_);
+  return seen_;
+}
+
+void UnitEntry::See(const Standing& now) {
+  std::lock_guard lock(mutex_);
+  seen_ = now;
+}
+
+std::int64_t UnitEntry::TakeHello(std::int64_t now_ms) {
+  std::lock_guard lock(mutex_);
+  return hellos_.Take(now_ms);
+}
+
+std::string UnitEntry::commit() const {
+  std::lock_guard lock(mutex_);
+  return commit_;
+}
+
+void UnitEntry::SetCommit(const std::string& commit) {
+  std::lock_guard lock(mutex_);
+  if (commit_ != commit) commit_ = commit;
 }
 
 void UnitEntry::Invalidate() {

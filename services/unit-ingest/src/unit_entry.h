@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -30,7 +31,7 @@ class RateLimiter {
 // profile and inputs are also touched by events, under the lock. Thread-safe where it locks.
 class UnitEntry {
  public:
-  UnitEntry(double per_second, double burst) : limiter(per_second, burst) {}
+  UnitEntry(double per_second, double burst) : limiter(per_second, burst), hellos_(per_second, burst) {}
 
   // Runs the task when its turn comes: at once, or after those before it. False when too many wait.
   bool TakeTurn(std::function<void()> task);
@@ -49,9 +50,18 @@ class UnitEntry {
   // The JSON text of each input in the profile's order.
   std::vector<std::string> InputTexts(const Profile& profile) const;
 
+  // A copy of what the unit was last seen to have sent, for whoever has no turn; nothing before the first load. A
+  // request at or below its sequence was decided before.
+  std::optional<Standing> seen() const;
+  void See(const Standing& now);
+  // Hellos have a bucket of their own: somebody who sends a captured one again takes nothing from the device's reports.
+  std::int64_t TakeHello(std::int64_t now_ms);
+  // That the device told last.
+  std::string commit() const;
+  void SetCommit(const std::string& commit);
+
   Standing standing;
   bool standing_known = false;
-  std::string commit;  // that the device told last
   RateLimiter limiter;
 
  private:
@@ -63,6 +73,9 @@ class UnitEntry {
   std::shared_ptr<const Profile> profile_;
   std::uint64_t epoch_ = 0;
   std::unordered_map<Uuid, InputValue> inputs_;
+  std::optional<Standing> seen_;
+  RateLimiter hellos_;
+  std::string commit_;
 };
 
 }  // namespace pepeunit::unit_ingest

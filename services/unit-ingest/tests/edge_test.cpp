@@ -353,9 +353,58 @@ TEST_CASE("an eager device is told to wait") {
   });
   CHECK(f.Send(0, "{}").status == 200);
   CHECK(f.Send(1, kReport).status == 200);
-  const Answer answer = f.Send(2, kReport);
+  CHECK(f.Send(2, kReport).status == 200);
+  const Answer answer = f.Send(3, kReport);
   CHECK(answer.status == 429);
   CHECK(answer.content["retry_after_ms"] > 0);
+}
+
+TEST_CASE("who sends again what he captured takes nothing from the device", "[U1][O5]") {
+  Fixture f([](Fixture& x) {
+    x.settings.unit_rate = 0.001;
+    x.settings.unit_burst = 3;
+  });
+  const std::string hello = f.Seal(0, "{}"), first = f.Seal(1, kReport);
+  CHECK(f.Send(hello).status == 200);
+  CHECK(f.Send(first).status == 200);
+  std::string garbage = first;
+  garbage.back() ^= 1;
+  for (int i = 0; i < 20; ++i) {
+    CHECK(f.Send(first).status == 409);
+    CHECK(f.Send(garbage).status == 400);
+    f.Send(hello);
+  }
+  CHECK(f.Send(hello).status == 429);  // hellos have a bucket of their own
+  f.sink.hold = true;
+  const std::string body = f.Seal(2, kReport);
+  const auto http = f.Post(body);
+  REQUIRE(f.sink.held.size() == 1);
+  // While the device's report waits for the stream, none of its waiting places is taken either.
+  for (int i = 0; i < 20; ++i) {
+    CHECK(f.Send(first).status == 409);
+    CHECK(f.Send(garbage).status == 400);
+  }
+  bus::PublishResult stored;
+  stored.sequence = 5;
+  f.sink.held[0](stored);
+  CHECK(f.Read(body, *http).status == 200);
+}
+
+TEST_CASE("an answer that names what is wrong fits a small device, whatever was sent", "[U1][S4]") {
+  Fixture f;
+  json values = json::object();
+  for (int i = 0; i < 60; ++i) values[std::string(60, '\x01') + std::to_string(i)] = 1;
+  const std::string body = f.Seal(1, json{{"output_variables", {{{"values", values}}}}}.dump());
+  const auto http = f.Post(body);
+  const http::Response response = http->Wait();
+  CHECK(response.status == 422);
+  CHECK(response.body.size() <= 4096);
+  f.Settle();
+  const Answer answer = f.Send(2, json{{"output_variables", {{{"values", values}}}}}.dump());
+  CHECK(answer.content["error"] == "invalid");
+  CHECK(answer.content["errors"].size() > 1);
+  CHECK(f.Send((1ULL << 53), kReport).content["errors"][0]["field"] == "sequence");
+  CHECK(f.Send((1ULL << 53) - 1, kReport).status == 200);
 }
 
 TEST_CASE("changes reach a unit that is known, also while it is being loaded", "[S3][G2]") {

@@ -50,6 +50,15 @@ def taken(address, port):
     return False
 
 
+def write_whole(path, text):
+    """The file has this text or the one before, whatever happens meanwhile."""
+    with open(path + ".new", "w") as f:
+        f.write(text)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(path + ".new", path)
+
+
 class Instance:
     """`port` None takes free ones (for tests); else gateway on it, unit-ingest on the next, the rest above."""
 
@@ -59,7 +68,10 @@ class Instance:
         bypass_proxy(self._host())
         self.settings = dict(settings or {})  # more environment for all services
         for folder in ("", "secrets", "logs", "nats", "repositories"):
-            os.makedirs(os.path.join(self.data, folder), mode=0o700 if folder == "secrets" else 0o755, exist_ok=True)
+            # What is inside is nobody else's; PostgreSQL's own user has to pass the folder itself.
+            os.makedirs(os.path.join(self.data, folder), mode=0o700 if folder else 0o755, exist_ok=True)
+            if folder:
+                os.chmod(os.path.join(self.data, folder), 0o700)
         self.run_dir = self._run_dir()
         self.log_dir = os.path.join(self.data, "logs")
         self.ports = self._ports(port)
@@ -94,8 +106,7 @@ class Instance:
         else:
             ports = {"gateway": port, "unit-ingest": port + 1, "nats": port + 2, "git": port + 3}
             ports.update({"admin-" + name: port + 10 + i for i, name in enumerate(SERVICES)})
-        with open(path, "w") as f:
-            json.dump(ports, f)
+        write_whole(path, json.dumps(ports))
         return ports
 
     def secret_file(self, name):

@@ -132,4 +132,5 @@ class Postgres:
 
     def dsn(self, service):
         role = "pepeunit_" + SERVICES[service]
-        return f"host={self.socket_dir} dbname=pepeunit user={role} password={self.secret(role + '-password')}"
+        host = self.socket_dir.replace("\\", "\\\\").replace("'", "\\'")
+        return f"host='{host}' dbname=pepeunit user={role} password={self.secret(role + '-password')}"
