@@ -2,7 +2,9 @@
 #include "handlers.h"
 #include "housekeeping.h"
 #include "migrations.h"
+#include "openid_provider.h"
 #include "postgres_accounts.h"
+#include "postgres_identities.h"
 #include "postgres_store.h"
 #include "postgres_tokens.h"
 #include "repo_events.h"
@@ -24,6 +26,8 @@ int main(int argc, char** argv) {
   outbox::Relay relay(pool, bus, "graph");
   PostgresAccounts people(pool);
   PostgresTokens token_store(pool);
+  PostgresIdentities identities(pool);
+  CurlWeb web;
   PostgresStore store(pool, &relay);
   CryptoSecretBox secrets(crypto);
   RepoSyncVersions versions(repo_sync);
@@ -32,6 +36,7 @@ int main(int argc, char** argv) {
 
   Accounts accounts(people, secrets, settings.accounts);
   PersonalTokens tokens(token_store);
+  Oidc oidc(identities, accounts, OpenIdProviders(settings.oidc, web));
   RepoUnits repo_units(store, secrets, versions, settings.standard);
   Units units(store, secrets, versions, values, settings.device_url);
   Links links(store, settings.links_per_unit);
@@ -41,8 +46,9 @@ int main(int argc, char** argv) {
   Housekeeping housekeeping({{"audit", [&] { return store.ForgetAudit(settings.audit_days); }}}, std::chrono::hours(1));
 
   rpc::Calls calls(settings.server, &service.metrics());
+  rpc::Calls web_calls(settings.web_server, &service.metrics());
   const Callers callers(people);
-  Handlers handlers(calls, callers, accounts, tokens, repo_units, units, links, nodes, internals);
+  Handlers handlers(calls, web_calls, callers, accounts, tokens, oidc, repo_units, units, links, nodes, internals);
   rpc::Server server(settings.server, handlers.All());
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });
@@ -50,7 +56,7 @@ int main(int argc, char** argv) {
   service.AddReadiness("crypto", [&] { return crypto.Check(); });
   service.OnReadyChange([&](bool ready) { server.SetServing(ready); });
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
-  service.OnDrain("calls", [&](auto) { calls.Drain(); });
+  service.OnDrain("calls", [&](auto) { calls.Drain(), web_calls.Drain(); });
   service.OnDrain("housekeeping", [&](auto) { housekeeping.Stop(); });
   service.OnDrain("events", [&](auto) { repo_events.Stop(); });
   service.OnDrain("outbox", [&](auto) { relay.Stop(); });

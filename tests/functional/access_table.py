@@ -85,6 +85,7 @@ class ForUsers:
     body: object = None
     most: int = READER     # what the scopes of a token must allow
     session: bool = False  # no token at all
+    status: int = 200      # of `body`, for whoever may
 
 
 @dataclasses.dataclass
@@ -109,6 +110,12 @@ TABLE = {
     "POST /api/v1/tokens": ForUsers(lambda: {"name": "matrix", "scopes": ["TOKEN_SCOPE_READ"], "expires_at": in_an_hour()}, session=True),
     "GET /api/v1/tokens": ForUsers(session=True),
     "DELETE /api/v1/tokens/{id}": ForUsers(session=True),
+    "GET /api/v1/oidc/providers": ForAll(None, 200),
+    "POST /api/v1/oidc/{provider}:begin": ForAll({}, 404),
+    "POST /api/v1/oidc:finish": ForAll({"code": "x", "state": "x", "flow_secret": "x"}, 401),
+    "POST /api/v1/identities": ForUsers({"code": "x", "state": "x", "flow_secret": "x"}, session=True, status=401),
+    "GET /api/v1/identities": ForUsers(session=True),
+    "DELETE /api/v1/identities/{id}": ForUsers(session=True),
     # All nodes.
     "GET /api/v1/nodes/{id}": OnNode(("repo_unit", "unit", "variable"), READER),
     "POST /api/v1/nodes/{id}:set-level": OnNode(("repo_unit", "unit", "variable"), MAINTAINER, {"level": LEVELS[0], "preview": True}),

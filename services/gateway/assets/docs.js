@@ -1,5 +1,6 @@
 // The page: the index, the operations by tag, the schemas, signing in.
 import { operationElement } from "./operation.js";
+import { begin, takeSession } from "/api/oidc/oidc.js";
 import { element, fields, prose } from "./schema.js";
 
 const byId = (id) => document.getElementById(id);
@@ -68,6 +69,31 @@ function filterIndex() {
   }
 }
 
+function showSession(session) {
+  byId("token").value = session.access_token;
+  byId("sign-in-result").className = "good";
+  byId("sign-in-result").textContent = `Signed in as ${session.user?.login}. The token is good until ${session.access_expires_at}.`;
+}
+
+function showProblem(error) {
+  byId("sign-in-result").className = "bad";
+  byId("sign-in-result").textContent = error.message;
+}
+
+async function showProviders() {
+  const response = await fetch("/api/v1/oidc/providers");
+  if (!response.ok) return;
+  const { providers } = await response.json();
+  for (const provider of providers) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = `Sign in with ${provider.title}`;
+    button.addEventListener("click", () => begin(provider.name).catch(showProblem));
+    byId("providers").append(button);
+  }
+  byId("providers").hidden = providers.length === 0;
+}
+
 async function signIn(event) {
   event.preventDefault();
   const result = byId("sign-in-result");
@@ -81,19 +107,19 @@ async function signIn(event) {
     });
     const answer = await response.json();
     if (!response.ok) throw new Error(answer.detail || answer.title);
-    byId("token").value = answer.access_token;
     byId("password").value = "";
-    result.className = "good";
-    result.textContent = `Signed in as ${answer.user?.login}. The token is good until ${answer.access_expires_at}.`;
+    showSession(answer);
   } catch (error) {
-    result.className = "bad";
-    result.textContent = error.message;
+    showProblem(error);
   }
 }
 
 byId("filter").addEventListener("input", filterIndex);
 byId("sign-in").addEventListener("submit", signIn);
 window.addEventListener("hashchange", openTarget);
+const session = takeSession();
+if (session) showSession(session);
+showProviders().catch(() => {});
 
 try {
   const response = await fetch("/api/v1/openapi.json");

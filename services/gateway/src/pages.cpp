@@ -24,6 +24,8 @@ constexpr Place kPlaces[] = {
     {"/api/docs/operation.js", "operation.js", "text/javascript; charset=utf-8"},
     {"/api/docs/schema.js", "schema.js", "text/javascript; charset=utf-8"},
     {"/api/docs/icon.svg", "icon.svg", "image/svg+xml"},
+    {"/api/oidc/callback", "oidc.html", "text/html; charset=utf-8"},
+    {"/api/oidc/oidc.js", "oidc.js", "text/javascript; charset=utf-8"},
     {"/api/v1/openapi.json", "openapi.json", "application/json"},
 };
 

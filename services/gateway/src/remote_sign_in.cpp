@@ -40,7 +40,8 @@ Authenticator::Fetch KeysFrom(Backends& backends) {
   return [&backends](Authenticator::FetchDone done) {
     const crypto::v1::GetVerificationKeysRequest request;
     backends.Unary(
-        OwnCall(request, "CryptoService", "GetVerificationKeys"), request, [done = std::move(done)](absl::StatusOr<MessagePtr> answer) {
+        OwnCall(request, "CryptoService", "GetVerificationKeys"), request,
+        [done = std::move(done)](absl::StatusOr<MessagePtr> answer) {
           if (!answer.ok()) return done(answer.status());
           VerificationKeys keys;
           for (const auto& key : static_cast<const crypto::v1::GetVerificationKeysResponse&>(**answer).keys()) {

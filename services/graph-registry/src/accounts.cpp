@@ -30,6 +30,19 @@ bool IsLogin(const std::string& login) {
   });
 }
 
+// A login that begins like `name`, which may be anything.
+std::string LoginFrom(const std::string& name, const std::string& tail) {
+  constexpr std::size_t kMost = 32, kLeast = 3;
+  std::string login;
+  for (const char c : Fold(name.substr(0, name.find('@')))) {
+    const bool letter = c >= 'a' && c <= 'z';
+    const bool other = (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    if ((letter || (other && !login.empty())) && login.size() + tail.size() < kMost) login += c;
+  }
+  if (login.size() < kLeast) login = "user";
+  return login + tail;
+}
+
 // After the free ones each failure doubles the wait: 2 s, 4 s ... at most 15 minutes.
 std::int64_t WaitMs(const Failures& failures) {
   if (failures.count < kFreeFailures) return 0;
@@ -44,11 +57,23 @@ std::string HashOf(const std::string& refresh_token) { return Sha256(AsBytes(ref
 }  // namespace
 
 absl::Status Accounts::SignUp(const graph::v1::CreateUserRequest& request, graph::v1::User& out) {
-  if (!settings_.open_registration) {
-    return Error(absl::StatusCode::kPermissionDenied, "REGISTRATION_CLOSED",
-                 "Registration is closed on this instance; ask its administrator.");
-  }
+  PEPEUNIT_RETURN_IF_ERROR(CheckOpen());
   return Create(request.login(), request.password(), false, out);
+}
+
+absl::Status Accounts::CheckOpen() const {
+  if (settings_.open_registration) return absl::OkStatus();
+  return Error(absl::StatusCode::kPermissionDenied, "REGISTRATION_CLOSED",
+               "Registration is closed on this instance; ask its administrator.");
+}
+
+absl::StatusOr<Account> Accounts::WithoutPassword(const std::string& name, const std::string& tail) const {
+  PEPEUNIT_RETURN_IF_ERROR(CheckOpen());
+  Account account;
+  account.user.set_id(Uuid::New().ToString());
+  account.user.set_login(LoginFrom(name, tail));
+  *account.user.mutable_created_at() = TimeUtil::MillisecondsToTimestamp(NowMs());
+  return account;
 }
 
 absl::Status Accounts::Create(const std::string& raw_login, const std::string& password, bool administrator,
@@ -119,8 +144,12 @@ absl::Status Accounts::SignIn(const graph::v1::CreateSessionRequest& request, gr
     return Error(absl::StatusCode::kUnauthenticated, "BAD_CREDENTIALS", "The login or the password is wrong.");
   }
   PEPEUNIT_RETURN_IF_ERROR(store_.ClearFailures(login));
+  return OpenSession(*Uuid::Parse(account->user.id()), out);
+}
+
+absl::Status Accounts::OpenSession(const Uuid& user, graph::v1::Session& out) {
   const std::string refresh = NewRefreshToken();
-  const SessionRow session{Uuid::New(), *Uuid::Parse(account->user.id()), NowMs() + settings_.refresh_lifetime_ms};
+  const SessionRow session{Uuid::New(), user, NowMs() + settings_.refresh_lifetime_ms};
   PEPEUNIT_RETURN_IF_ERROR(FillSession(session, refresh, out));
   return store_.CreateSession(session, HashOf(refresh));
 }

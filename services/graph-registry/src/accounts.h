@@ -24,12 +24,18 @@ class Accounts {
   absl::Status Current(const rpc::Caller& caller, graph::v1::User& out);
   absl::Status SignIn(const graph::v1::CreateSessionRequest& request, graph::v1::Session& out);
   absl::Status Refresh(const graph::v1::RefreshSessionRequest& request, graph::v1::Session& out);
+  // A new session of a user who has proved who he is.
+  absl::Status OpenSession(const Uuid& user, graph::v1::Session& out);
+  // A new user without a password, for somebody who signs in elsewhere: not stored yet. His login is made from his name
+  // there, whatever it is, and `tail`. PERMISSION_DENIED unless registration is open.
+  absl::StatusOr<Account> WithoutPassword(const std::string& name, const std::string& tail) const;
   absl::Status SignOut(const rpc::Caller& caller, const graph::v1::DeleteSessionRequest& request);
 
   // Makes the first administrator when there is none and a password was configured. Called at start.
   absl::Status EnsureAdministrator(const std::string& login, const std::string& password);
 
  private:
+  absl::Status CheckOpen() const;
   absl::Status Create(const std::string& login, const std::string& password, bool administrator, graph::v1::User& out);
   absl::Status CountAttempt(const std::string& login);
   absl::Status FillSession(const SessionRow& session, const std::string& refresh, graph::v1::Session& out);

@@ -7,9 +7,11 @@
 #include "internals.h"
 #include "links.h"
 #include "nodes.h"
+#include "oidc.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/graph/v1/internal.grpc.pb.h"
 #include "pepeunit/graph/v1/nodes.grpc.pb.h"
+#include "pepeunit/graph/v1/oidc.grpc.pb.h"
 #include "pepeunit/graph/v1/repo_units.grpc.pb.h"
 #include "pepeunit/graph/v1/tokens.grpc.pb.h"
 #include "pepeunit/graph/v1/units.grpc.pb.h"
@@ -81,6 +83,24 @@ class TokenHandler final : public Handler<graph::v1::TokenService::CallbackServi
   PEPEUNIT_FORWARD(ListPersonalTokens, graph::v1::ListPersonalTokensRequest, graph::v1::ListPersonalTokensResponse,
                    List(x, q, r))
   PEPEUNIT_FORWARD(DeletePersonalToken, graph::v1::DeletePersonalTokenRequest, Empty, Delete(x, q.id()))
+};
+
+class OidcHandler final : public Handler<graph::v1::OidcService::CallbackService, Oidc, AdmitPeople> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(ListOidcProviders, graph::v1::ListOidcProvidersRequest, graph::v1::ListOidcProvidersResponse,
+                   List(r))
+  PEPEUNIT_FORWARD(BeginOidc, graph::v1::BeginOidcRequest, graph::v1::OidcFlow, Begin(x, q, r))
+  PEPEUNIT_FORWARD(FinishOidc, graph::v1::FinishOidcRequest, graph::v1::Session, Finish(x, q, r))
+};
+
+class IdentityHandler final : public Handler<graph::v1::IdentityService::CallbackService, Oidc, AdmitPeople> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(CreateIdentity, graph::v1::FinishOidcRequest, graph::v1::Identity, Link(x, q, r))
+  PEPEUNIT_FORWARD(ListIdentities, graph::v1::ListIdentitiesRequest, graph::v1::ListIdentitiesResponse,
+                   ListIdentities(x, q, r))
+  PEPEUNIT_FORWARD(DeleteIdentity, graph::v1::DeleteIdentityRequest, Empty, Unlink(x, q.id()))
 };
 
 class RepoUnitHandler final : public Handler<graph::v1::RepoUnitService::CallbackService, RepoUnits, AdmitPeople> {
@@ -158,14 +178,16 @@ class InternalHandler final : public Handler<graph::v1::GraphInternalService::Ca
 
 #undef PEPEUNIT_FORWARD
 
-// All of them, for the server.
+// All of them, for the server. What waits for programs on the web goes through `web_calls`, whose threads are its own.
 class Handlers {
  public:
-  Handlers(rpc::Calls& calls, const Callers& callers, Accounts& accounts, PersonalTokens& tokens, RepoUnits& repo_units,
-           Units& units, Links& links, Nodes& nodes, Internals& internals)
+  Handlers(rpc::Calls& calls, rpc::Calls& web_calls, const Callers& callers, Accounts& accounts, PersonalTokens& tokens,
+           Oidc& oidc, RepoUnits& repo_units, Units& units, Links& links, Nodes& nodes, Internals& internals)
       : users_(calls, callers, accounts),
         sessions_(calls, callers, accounts),
         tokens_(calls, callers, tokens),
+        oidc_(web_calls, callers, oidc),
+        identities_(web_calls, callers, oidc),
         repo_units_(calls, callers, repo_units),
         units_(calls, callers, units),
         variables_(calls, callers, units),
@@ -175,13 +197,16 @@ class Handlers {
         internals_(calls, callers, internals) {}
 
   std::vector<grpc::Service*> All() {
-    return {&users_, &sessions_, &tokens_, &repo_units_, &units_, &variables_, &links_, &nodes_, &audit_, &internals_};
+    return {&users_, &sessions_,  &tokens_, &oidc_,  &identities_, &repo_units_,
+            &units_, &variables_, &links_,  &nodes_, &audit_,      &internals_};
   }
 
  private:
   UserHandler users_;
   SessionHandler sessions_;
   TokenHandler tokens_;
+  OidcHandler oidc_;
+  IdentityHandler identities_;
   RepoUnitHandler repo_units_;
   UnitHandler units_;
   VariableHandler variables_;

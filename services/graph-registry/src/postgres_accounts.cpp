@@ -19,13 +19,16 @@ std::string UserColumns() { return "a.id, a.login, a.administrator, " + MsOf("n.
 
 }  // namespace
 
+void InsertAccount(pqxx::work& tx, const Account& account) {
+  const auto& user = account.user;
+  InsertNode(tx, user.id(), graph::v1::NODE_TYPE_USER, "", user.id(), user.login(), common::v1::ACCESS_LEVEL_INSTANCE);
+  tx.exec_params("INSERT INTO account (id, login, password_hash, administrator) VALUES ($1, $2, $3, $4)", user.id(),
+                 user.login(), account.password_hash, user.administrator());
+}
+
 absl::Status PostgresAccounts::CreateAccount(const Account& account) {
   return pool_.Transact("create account", [&](pqxx::work& tx) {
-    const auto& user = account.user;
-    InsertNode(tx, user.id(), graph::v1::NODE_TYPE_USER, "", user.id(), user.login(),
-               common::v1::ACCESS_LEVEL_INSTANCE);
-    tx.exec_params("INSERT INTO account (id, login, password_hash, administrator) VALUES ($1, $2, $3, $4)", user.id(),
-                   user.login(), account.password_hash, user.administrator());
+    InsertAccount(tx, account);
     return absl::OkStatus();
   });
 }

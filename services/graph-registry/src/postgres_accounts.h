@@ -5,6 +5,9 @@
 
 namespace pepeunit::graph_registry {
 
+// Makes a user with his node. ALREADY_EXISTS when the login is taken.
+void InsertAccount(pqxx::work& tx, const Account& account);
+
 // People in PostgreSQL.
 class PostgresAccounts final : public AccountStore {
  public:

@@ -25,6 +25,43 @@ std::vector<graph::v1::StandardRepository> ReadStandard(const std::string& text,
   return list;
 }
 
+// Of each name in PEPEUNIT_OIDC_PROVIDERS.
+OidcSettings ReadOidc(Config& config, absl::Status* problem) {
+  OidcSettings s;
+  std::istringstream names(config.String("PEPEUNIT_OIDC_PROVIDERS", "",
+                                         "names of OpenID providers to sign in with, separated by spaces; of each, "
+                                         "named here <NAME> in upper case, the variables below"));
+  for (std::string name; names >> name;) {
+    std::string key = "PEPEUNIT_OIDC_";
+    for (const char c : name) {
+      const bool letter = c >= 'a' && c <= 'z', digit = c >= '0' && c <= '9';
+      if (!letter && !digit && c != '-') *problem = absl::InvalidArgumentError("PEPEUNIT_OIDC_PROVIDERS: use a-z, 0-9");
+      key += letter ? static_cast<char>(c - 32) : c == '-' ? '_' : c;
+    }
+    auto& provider = s.providers.emplace_back();
+    provider.name = name;
+    provider.title = config.String(key + "_TITLE", name, "what people read on its button");
+    provider.issuer = config.Required(key + "_ISSUER", "its issuer identifier, an https address");
+    provider.client_id = config.Required(key + "_CLIENT_ID", "as which it knows this instance");
+    provider.client_secret = config.Secret(key + "_CLIENT_SECRET", "that of the client; none for a public one", true);
+    provider.scopes = config.String(key + "_SCOPES", "openid profile", "what is asked for; `openid` must be in it");
+    if (!IsSafeUrl(provider.issuer) || provider.issuer.find('?') != std::string::npos) {
+      *problem = absl::InvalidArgumentError(key + "_ISSUER must be an https address");
+    }
+    if ((' ' + provider.scopes + ' ').find(" openid ") == std::string::npos) {
+      *problem = absl::InvalidArgumentError(key + "_SCOPES must have openid");
+    }
+  }
+  constexpr char kRedirect[] = "PEPEUNIT_OIDC_REDIRECT_URL";
+  s.redirect_url = config.String(kRedirect, "",
+                                 "where providers send people back to: the gateway's address as browsers reach it, and "
+                                 "/api/oidc/callback; required with providers");
+  if (!s.providers.empty() && !s.redirect_url.starts_with("http")) {
+    *problem = absl::InvalidArgumentError(std::string(kRedirect) + " must be the address of the gateway's callback");
+  }
+  return s;
+}
+
 // What the service says of itself when a value is of the right type and still none it can use.
 absl::Status CheckValues(const Settings& s, const std::string& registration) {
   if (!s.device_url.starts_with("http://") && !s.device_url.starts_with("https://")) {
@@ -76,7 +113,11 @@ Settings Settings::From(Config& config) {
   s.admin_login = config.String("PEPEUNIT_ADMIN_LOGIN", "admin", "login of the first administrator");
   s.admin_password = config.Secret("PEPEUNIT_ADMIN_PASSWORD",
                                    "its password; with it the administrator is made at start when there is none", true);
+  s.web_server = s.server;
+  s.web_server.threads = 2;
+  s.web_server.queue = 32;
   s.problem = CheckValues(s, registration);
+  s.oidc = ReadOidc(config, &s.problem);
   s.standard = ReadStandard(
       config.String(kStandard, "",
                     "repositories that are offered ready to add: `name=url`, separated by spaces or new lines"),

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "accounts.h"
+#include "openid_provider.h"
 #include "pepeunit/base/config.h"
 #include "pepeunit/bus/bus.h"
 #include "pepeunit/postgres/pool.h"
@@ -15,6 +16,8 @@ namespace pepeunit::graph_registry {
 struct Settings {
   runtime::RuntimeSettings runtime;
   rpc::ServerOptions server;
+  rpc::ServerOptions web_server;  // for calls that wait for programs on the web
+  OidcSettings oidc;
   postgres::PoolOptions pool;
   bus::BusOptions bus;
   std::string crypto_target, repo_target, device_url;

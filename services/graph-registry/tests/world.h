@@ -11,11 +11,13 @@
 #include "links.h"
 #include "migrations.h"
 #include "nodes.h"
+#include "oidc.h"
 #include "pepeunit/base/bytes.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
 #include "personal_tokens.h"
 #include "postgres_accounts.h"
+#include "postgres_identities.h"
 #include "postgres_store.h"
 #include "postgres_tokens.h"
 #include "private_postgres.h"
@@ -89,12 +91,14 @@ struct World {
   postgres::Pool pool{{.dsn = Database().dsn(), .schema = schema, .max_connections = 8}};
   PostgresAccounts people{pool};
   PostgresTokens token_store{pool};
+  PostgresIdentities identities{pool};
   PostgresStore store{pool, nullptr};
   MemorySecrets secrets;
   MemoryVersions versions;
   MemoryValues values;
   Accounts accounts{people, secrets, {}};
   PersonalTokens tokens{token_store};
+  Oidc oidc{identities, accounts, {}};
   RepoUnits repo_units{store, secrets, versions, {}};
   Units units{store, secrets, versions, values, "http://device:8081"};
   Links links{store, 3};
