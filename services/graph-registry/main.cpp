@@ -32,13 +32,13 @@ int main(int argc, char** argv) {
   CryptoSecretBox secrets(crypto);
   RepoSyncVersions versions(repo_sync);
   BusValueStream values(bus, settings.partitions);
-  RepoEvents repo_events(bus, store);
 
   Accounts accounts(people, secrets, settings.accounts);
   PersonalTokens tokens(token_store);
   Oidc oidc(identities, accounts, OpenIdProviders(settings.oidc, web));
   RepoUnits repo_units(store, secrets, versions, settings.standard);
   Units units(store, secrets, versions, values, settings.device_url);
+  RepoEvents repo_events(bus, store, units);
   Links links(store, settings.links_per_unit);
   Nodes nodes(store);
   Internals internals(store, token_store);

@@ -139,6 +139,7 @@ TABLE = {
     "GET /api/v1/units": Listing("unit", "units"),
     "GET /api/v1/units/{id}": OnNode(("unit",), READER),
     "PATCH /api/v1/units/{id}": OnNode(("unit",), MAINTAINER, {"name": "renamed"}),
+    "POST /api/v1/units/{id}:move": OnNode(("unit",), MAINTAINER, {"follow": True, "preview": True}),
     "DELETE /api/v1/units/{id}": OnNode(("unit",), OWNER, destroys=True),
     "GET /api/v1/units/{unit_id}/variables": OnNode(("unit",), READER),
     "GET /api/v1/units/{unit_id}/state": OnNode(("unit",), READER),

@@ -98,8 +98,11 @@ absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::
   return Change("update repo_unit", [&](pqxx::work& tx) -> absl::Status {
     PEPEUNIT_RETURN_IF_ERROR(
         Touch(tx, *Uuid::Parse(repo.id()), repo.name(), repo.level(), expected_version, "repository"));
-    tx.exec_params("UPDATE repo_unit SET default_branch = $2, sync_period_s = $3 WHERE id = $1", repo.id(),
-                   repo.default_branch(), repo.sync_period().seconds());
+    // Units that follow another branch now are moved by the sync that this asks for.
+    tx.exec_params(
+        "UPDATE repo_unit SET sync_requests = sync_requests + (default_branch NOT IN ('', $2))::int,"
+        " default_branch = $2, sync_period_s = $3 WHERE id = $1",
+        repo.id(), repo.default_branch(), repo.sync_period().seconds());
     if (sealed_credentials) {
       tx.exec_params("UPDATE repo_unit SET sealed_credentials = $2 WHERE id = $1", repo.id(),
                      pqxx::binarystring(*sealed_credentials));

@@ -41,6 +41,9 @@ class PostgresStore final : public GraphStore {
   absl::StatusOr<std::vector<graph::v1::Unit>> ListUnits(const access::Subject& viewer, const Uuid& repo_unit,
                                                          const Page& page) override;
   absl::Status UpdateUnit(const Actor& actor, const graph::v1::Unit& unit, std::int64_t expected_version) override;
+  absl::Status MoveUnit(const Actor& actor, const MoveWrite& move) override;
+  absl::StatusOr<std::vector<Uuid>> ListBehind(const Uuid& repo_unit, const std::string& branch,
+                                               const std::string& commit, const Page& page) override;
   absl::Status DeleteUnit(const Actor& actor, const Uuid& id) override;
   absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) override;
   absl::StatusOr<std::vector<VariableRow>> ListVariables(const Uuid& unit, const access::Subject& viewer) override;

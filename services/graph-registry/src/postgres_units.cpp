@@ -40,10 +40,11 @@ class Array {
   std::string text_;
 };
 
-// All variables of a unit in two statements.
-void InsertVariables(pqxx::work& tx, const NewUnit& made) {
+// All variables of a unit in two statements; those that are there keep their level and get their new place and
+// definition.
+void WriteVariables(pqxx::work& tx, const graph::v1::Unit& unit, const std::vector<graph::v1::Variable>& variables) {
   Array ids, types, kinds, names, definitions;
-  for (const auto& variable : made.variables) {
+  for (const auto& variable : variables) {
     const bool input = variable.kind() == graph::v1::VARIABLE_KIND_INPUT;
     graph::v1::Variable definition = variable;
     definition.clear_id();
@@ -55,16 +56,16 @@ void InsertVariables(pqxx::work& tx, const NewUnit& made) {
     names.Add(variable.name());
     definitions.Add(HexEncode(AsBytes(definition.SerializeAsString())));
   }
-  const auto& unit = made.unit;
   tx.exec_params(
       "INSERT INTO node (id, type, parent_id, owner_id, name, level) SELECT v.id, v.type, $1, $2, v.name, $3"
-      " FROM unnest($4::uuid[], $5::smallint[], $6::text[]) AS v (id, type, name)",
+      " FROM unnest($4::uuid[], $5::smallint[], $6::text[]) AS v (id, type, name) ON CONFLICT (id) DO NOTHING",
       unit.id(), unit.owner_id(), static_cast<int>(unit.level()), ids.str(), types.str(), names.str());
   tx.exec_params(
       "INSERT INTO variable (id, unit_id, kind, name, position, definition)"
       " SELECT v.id, $1, v.kind, v.name, v.position, decode(v.definition, 'hex')"
       " FROM unnest($2::uuid[], $3::smallint[], $4::text[], $5::text[]) WITH ORDINALITY"
-      " AS v (id, kind, name, definition, position)",
+      " AS v (id, kind, name, definition, position)"
+      " ON CONFLICT (id) DO UPDATE SET position = excluded.position, definition = excluded.definition",
       unit.id(), ids.str(), kinds.str(), names.str(), definitions.str());
 }
 
@@ -93,7 +94,7 @@ absl::StatusOr<Uuid> PostgresStore::CreateUnit(const Actor& actor, const NewUnit
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         unit.id(), version.repo_unit_id(), version.commit(), version.tag(), version.branch(), version.follow(),
         pqxx::binarystring(made.sealed_sync_key), pqxx::binarystring(made.sealed_env));
-    InsertVariables(tx, made);
+    WriteVariables(tx, unit, made.variables);
     Audit(tx, actor, "unit.create", unit.id(),
           {{"repo_unit_id", version.repo_unit_id()}, {"commit", version.commit()}, {"follow", version.follow()}});
     AppendUnitChanged(tx, unit.id());
@@ -145,6 +146,48 @@ absl::Status PostgresStore::UpdateUnit(const Actor& actor, const graph::v1::Unit
     AppendUnitChanged(tx, unit.id());
     AppendSourcesChanged(tx, unit.id());
     return absl::OkStatus();
+  });
+}
+
+absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) {
+  return Change("move unit", [&](pqxx::work& tx) -> absl::Status {
+    const std::string id = move.unit.ToString();
+    const auto rows = tx.exec_params(
+        "SELECT " + UnitColumns() + " FROM unit u JOIN node n USING (id) WHERE u.id = $1 FOR UPDATE", id);
+    if (rows.empty()) return NotFound("unit");
+    const graph::v1::Unit unit = ReadUnit(rows[0]);
+    PEPEUNIT_RETURN_IF_ERROR(Touch(tx, move.unit, unit.name(), unit.level(), move.expected_version, "unit"));
+    const auto& to = move.version;
+    tx.exec_params("UPDATE unit SET commit_id = $2, tag = $3, branch = $4, follow = $5 WHERE id = $1", id, to.commit(),
+                   to.tag(), to.branch(), to.follow());
+    AppendSourcesChanged(tx, id);  // before the links into what goes are gone
+    Array removed;
+    for (const std::string& variable : move.removed) removed.Add(variable);
+    tx.exec_params("DELETE FROM node WHERE id = ANY ($1::uuid[]) AND parent_id = $2", removed.str(), id);
+    WriteVariables(tx, unit, move.variables);
+    Audit(tx, actor, "unit.move", id,
+          {{"from", unit.version().commit()},
+           {"to", to.commit()},
+           {"follow", to.follow()},
+           {"added", move.added},
+           {"removed", move.removed}});
+    AppendUnitChanged(tx, id, false, move.removed);
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<Uuid>> PostgresStore::ListBehind(const Uuid& repo_unit, const std::string& branch,
+                                                            const std::string& commit, const Page& page) {
+  using Rows = std::vector<Uuid>;
+  return pool_.Query<Rows>("list behind", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+    Rows rows;
+    for (const auto& row : tx.exec_params(
+             "SELECT id FROM unit WHERE repo_unit_id = $1 AND id > $2 AND follow AND (commit_id <> $3 OR branch <> $4)"
+             " ORDER BY id LIMIT $5",
+             repo_unit.ToString(), page.after.ToString(), commit, branch, page.limit)) {
+      rows.push_back(ReadUuid(row[0]));
+    }
+    return rows;
   });
 }
 

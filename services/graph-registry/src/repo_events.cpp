@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "pepeunit/base/backoff.h"
+#include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
 #include "pepeunit/base/trace.h"
 
@@ -45,7 +46,10 @@ absl::Status RepoEvents::Apply(const bus::Message& message) {
     log::Error("an event cannot be read; it is passed over", {{"subject", message.subject}});
     return absl::OkStatus();
   }
-  return store_.ApplyRepoSynced(event.repo_synced());
+  const auto& synced = event.repo_synced();
+  PEPEUNIT_RETURN_IF_ERROR(store_.ApplyRepoSynced(synced));
+  if (synced.state() != bus::v1::SYNC_STATE_READY) return absl::OkStatus();
+  return units_.Follow(*Uuid::Parse(synced.repo_unit_id()));
 }
 
 }  // namespace pepeunit::graph_registry

@@ -78,6 +78,15 @@ struct UnitSecrets {
   std::string sealed_sync_key, sealed_env;
 };
 
+// A unit's move to another version, worked out beforehand.
+struct MoveWrite {
+  Uuid unit;
+  std::int64_t expected_version = 0;
+  graph::v1::UnitVersion version;
+  std::vector<graph::v1::Variable> variables;  // all of the new version in its order; those that stay keep their ids
+  std::vector<std::string> added, removed;     // ids
+};
+
 // A link with all that decides whether it still holds: the grants are those to its creator.
 struct LinkRow {
   graph::v1::Link link;
@@ -143,6 +152,12 @@ class GraphStore {
                                                                  const Page& page) = 0;
   // The name and the level; variables that are more open than it are closed as far.
   virtual absl::Status UpdateUnit(const Actor& actor, const graph::v1::Unit& unit, std::int64_t expected_version) = 0;
+  // In one transaction: what goes, what comes and what stays. FAILED_PRECONDITION (VERSION_MISMATCH) unless the unit's
+  // version is as expected.
+  virtual absl::Status MoveUnit(const Actor& actor, const MoveWrite& move) = 0;
+  // Units that follow the repository and do not stand at this commit of this branch, by id.
+  virtual absl::StatusOr<std::vector<Uuid>> ListBehind(const Uuid& repo_unit, const std::string& branch,
+                                                       const std::string& commit, const Page& page) = 0;
   virtual absl::Status DeleteUnit(const Actor& actor, const Uuid& id) = 0;
 
   virtual absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) = 0;

@@ -7,6 +7,7 @@
 #include "pepeunit/base/clock.h"
 #include "pepeunit/values/values.h"
 #include "rights.h"
+#include "version_choice.h"
 
 namespace pepeunit::graph_registry {
 namespace {
@@ -15,27 +16,6 @@ using google::protobuf::util::TimeUtil;
 
 constexpr char kUnit[] = "unit";
 constexpr char kVariable[] = "variable";
-
-bool IsCommit(const std::string& text) {
-  return text.size() == 40 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
-void CheckPin(const graph::v1::VersionChoice& pin, Fields* fields) {
-  const auto name = [&](const char* field, const std::string& value) {
-    if (value.empty() || value.size() > 255) fields->Fail(field, "must have 1 to 255 characters");
-  };
-  switch (pin.choice_case()) {
-    case graph::v1::VersionChoice::kBranch:
-      return name("pin.branch", pin.branch());
-    case graph::v1::VersionChoice::kTag:
-      return name("pin.tag", pin.tag());
-    case graph::v1::VersionChoice::kCommit:
-      if (!IsCommit(pin.commit())) fields->Fail("pin.commit", "must have 40 lower-case hex digits");
-      return;
-    case graph::v1::VersionChoice::CHOICE_NOT_SET:
-      fields->Fail("pin", "must name a branch, a tag or a commit");
-  }
-}
 
 void AddVariables(const std::vector<schema::Variable>& definitions, graph::v1::VariableKind kind, NewUnit* unit) {
   for (const auto& definition : definitions) {
@@ -71,7 +51,7 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
                  "The repository has no default branch yet: PATCH /api/v1/repo-units/" + repo.id() +
                      " with default_branch first.");
   }
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto version, ChooseVersion(repo, request));
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto version, ChooseVersion(repo, request.pin()));
   PEPEUNIT_ASSIGN_OR_RETURN(const VersionFiles files, ReadVersionFiles(version));
   auto* link = made.unit.mutable_version();
   link->set_repo_unit_id(repo.id());
@@ -88,21 +68,21 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
 }
 
 absl::StatusOr<repo::v1::ResolveVersionResponse> Units::ChooseVersion(const graph::v1::RepoUnit& repo,
-                                                                      const graph::v1::CreateUnitRequest& request) {
+                                                                      const graph::v1::VersionChoice& pin) {
   repo::v1::ResolveVersionRequest ask;
   ask.set_repo_unit_id(repo.id());
   std::string field;
-  switch (request.pin().choice_case()) {
+  switch (pin.choice_case()) {
     case graph::v1::VersionChoice::kBranch:
-      ask.set_branch(request.pin().branch());
+      ask.set_branch(pin.branch());
       field = "pin.branch";
       break;
     case graph::v1::VersionChoice::kTag:
-      ask.set_tag(request.pin().tag());
+      ask.set_tag(pin.tag());
       field = "pin.tag";
       break;
     case graph::v1::VersionChoice::kCommit:
-      ask.set_commit(request.pin().commit());
+      ask.set_commit(pin.commit());
       field = "pin.commit";
       break;
     case graph::v1::VersionChoice::CHOICE_NOT_SET:

@@ -22,6 +22,10 @@ class Units {
                     graph::v1::ListUnitsResponse& out);
   absl::Status Update(const rpc::Caller& caller, const graph::v1::UpdateUnitRequest& request, graph::v1::Unit& out);
   absl::Status Delete(const rpc::Caller& caller, const std::string& id);
+  absl::Status Move(const rpc::Caller& caller, const graph::v1::MoveUnitRequest& request, graph::v1::UnitMove& out);
+  // Moves every unit that follows the repository to the tip of its default branch (U9). A version that no unit can be
+  // made from moves nobody. UNAVAILABLE: call it again; what was moved stays moved.
+  absl::Status Follow(const Uuid& repo_unit);
 
   absl::Status ListVariables(const rpc::Caller& caller, const std::string& unit,
                              graph::v1::ListUnitVariablesResponse& out);
@@ -33,7 +37,9 @@ class Units {
   absl::StatusOr<NodeFacts> CheckUnit(const rpc::Caller& caller, const std::string& field, const std::string& id,
                                       access::Role needed);
   absl::StatusOr<repo::v1::ResolveVersionResponse> ChooseVersion(const graph::v1::RepoUnit& repo,
-                                                                 const graph::v1::CreateUnitRequest& request);
+                                                                 const graph::v1::VersionChoice& pin);
+  absl::Status MoveOnce(const rpc::Caller& caller, const graph::v1::MoveUnitRequest& request, graph::v1::UnitMove& out);
+  absl::Status FollowOnce(const Uuid& unit, const graph::v1::UnitVersion& to, const schema::Schema& schema);
   absl::Status MakeEnv(const Uuid& unit, nlohmann::ordered_json env, NewUnit* out);
 
   GraphStore& store_;

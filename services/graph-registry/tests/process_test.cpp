@@ -159,7 +159,7 @@ TEST_CASE("events leave with their change, repo-sync's are followed, and values 
   outbox::Relay relay(w.pool, bus, w.schema);
   relay.Start();
   PostgresStore store(w.pool, &relay);
-  RepoEvents events(bus, store);
+  RepoEvents events(bus, store, w.units);
   events.Start();
   const rpc::Caller anna = w.User("anna");
   auto repo = w.Repo(anna);

@@ -28,6 +28,8 @@ struct Variable {
   bool people_may_write = true;        // inputs
   bool links_may_write = true;         // inputs
   Logging logging = Logging::kDirect;  // outputs
+
+  bool operator==(const Variable&) const = default;
 };
 
 struct Schema {

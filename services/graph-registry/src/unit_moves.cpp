@@ -1,0 +1,177 @@
+#include <map>
+
+#include "fields.h"
+#include "pepeunit/base/log.h"
+#include "pepeunit/schema/reconcile.h"
+#include "pepeunit/values/values.h"
+#include "rights.h"
+#include "units.h"
+#include "version_choice.h"
+
+namespace pepeunit::graph_registry {
+namespace {
+
+constexpr int kFollowersAtOnce = 100;
+
+static_assert(static_cast<int>(schema::Change::kKept) + 1 == graph::v1::VARIABLE_CHANGE_KIND_KEPT &&
+              static_cast<int>(schema::Change::kChanged) + 1 == graph::v1::VARIABLE_CHANGE_KIND_CHANGED &&
+              static_cast<int>(schema::Change::kAdded) + 1 == graph::v1::VARIABLE_CHANGE_KIND_ADDED &&
+              static_cast<int>(schema::Change::kRemoved) + 1 == graph::v1::VARIABLE_CHANGE_KIND_REMOVED &&
+              static_cast<int>(schema::Change::kReplaced) + 1 == graph::v1::VARIABLE_CHANGE_KIND_REPLACED);
+
+graph::v1::VariableKind KindOf(schema::Direction direction) {
+  return direction == schema::Direction::kInput ? graph::v1::VARIABLE_KIND_INPUT : graph::v1::VARIABLE_KIND_OUTPUT;
+}
+
+// As it is read back from what is stored, so that what is the same compares equal.
+schema::Declared AsStored(schema::Direction direction, const schema::Variable& variable) {
+  graph::v1::Variable stored;
+  values::FromDefinition(variable, KindOf(direction), &stored);
+  return {direction, values::ToDefinition(stored)};
+}
+
+std::vector<schema::Declared> DeclaredBy(const schema::Schema& schema) {
+  std::vector<schema::Declared> declared;
+  for (const auto& input : schema.inputs) declared.push_back(AsStored(schema::Direction::kInput, input));
+  for (const auto& output : schema.outputs) declared.push_back(AsStored(schema::Direction::kOutput, output));
+  return declared;
+}
+
+std::vector<schema::Declared> DeclaredBy(const std::vector<VariableRow>& rows) {
+  std::vector<schema::Declared> declared;
+  for (const auto& row : rows) {
+    const bool input = row.variable.kind() == graph::v1::VARIABLE_KIND_INPUT;
+    declared.push_back(
+        {input ? schema::Direction::kInput : schema::Direction::kOutput, values::ToDefinition(row.variable)});
+  }
+  return declared;
+}
+
+// What the move writes, and what it tells.
+void Plan(const std::vector<VariableRow>& rows, const schema::Schema& schema, MoveWrite* write,
+          graph::v1::UnitMove* told) {
+  const auto before = DeclaredBy(rows), after = DeclaredBy(schema);
+  for (const schema::Step& step : schema::Reconcile(before, after)) {
+    const bool stays = step.change == schema::Change::kKept || step.change == schema::Change::kChanged;
+    auto* change = told->add_variables();
+    change->set_change(static_cast<graph::v1::VariableChangeKind>(static_cast<int>(step.change) + 1));
+    change->set_name(step.name);
+    if (step.before) change->set_variable_id(rows[*step.before].variable.id());
+    if (step.before && !stays) write->removed.push_back(rows[*step.before].variable.id());
+    if (!step.after) continue;
+    auto& variable = write->variables.emplace_back();
+    values::FromDefinition(after[*step.after].variable, KindOf(after[*step.after].direction), &variable);
+    variable.set_id(stays ? rows[*step.before].variable.id() : Uuid::New().ToString());
+    variable.set_unit_id(write->unit.ToString());
+    if (!stays) write->added.push_back(variable.id());
+  }
+}
+
+bool SameVersion(const graph::v1::UnitVersion& a, const graph::v1::UnitVersion& b) {
+  return a.commit() == b.commit() && a.tag() == b.tag() && a.branch() == b.branch() && a.follow() == b.follow();
+}
+
+graph::v1::UnitVersion VersionOf(const repo::v1::ResolveVersionResponse& resolved, const std::string& repo_unit,
+                                 bool follow) {
+  graph::v1::UnitVersion version;
+  version.set_repo_unit_id(repo_unit);
+  version.set_commit(resolved.commit());
+  version.set_tag(resolved.tag());
+  version.set_branch(resolved.branch());
+  version.set_follow(follow);
+  return version;
+}
+
+}  // namespace
+
+absl::Status Units::Move(const rpc::Caller& caller, const graph::v1::MoveUnitRequest& request,
+                         graph::v1::UnitMove& out) {
+  return ReadAndUpdate(caller, [&] { return MoveOnce(caller, request, out); });
+}
+
+absl::Status Units::MoveOnce(const rpc::Caller& caller, const graph::v1::MoveUnitRequest& request,
+                             graph::v1::UnitMove& out) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "id", request.id(), access::Role::kMaintainer));
+  Fields fields;
+  if (request.has_pin() == request.follow()) fields.Fail("pin", "must be there, or else `follow` true");
+  if (request.has_pin()) CheckPin(request.pin(), &fields);
+  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit unit, store_.GetUnit(facts.id));
+  const Uuid repo_id = *Uuid::Parse(unit.version().repo_unit_id());
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts repo_facts, store_.GetFacts(repo_id, SubjectOf(caller)));
+  PEPEUNIT_RETURN_IF_ERROR(Check(caller, repo_facts, access::Role::kReader, "repository"));
+  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::RepoUnit repo, store_.GetRepoUnit(repo_id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto resolved, ChooseVersion(repo, request.pin()));
+  PEPEUNIT_ASSIGN_OR_RETURN(const VersionFiles files, ReadVersionFiles(resolved));
+
+  MoveWrite write;
+  write.unit = facts.id;
+  PEPEUNIT_ASSIGN_OR_RETURN(write.expected_version, ExpectedVersion(caller, unit.etag()));
+  write.version = VersionOf(resolved, repo.id(), request.follow());
+  out.Clear();
+  out.set_unit_id(unit.id());
+  *out.mutable_from() = unit.version();
+  *out.mutable_to() = write.version;
+  out.set_preview(request.preview());
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto rows, store_.ListVariables(facts.id, SubjectOf(caller)));
+  Plan(rows, files.schema, &write, &out);
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto links, store_.LinksAt(facts.id));
+  std::map<std::string, int> ends;
+  for (const LinkRow& row : links) {
+    for (const std::string& end : {row.link.output_id(), row.link.input_id()}) ++ends[end];
+  }
+  for (auto& change : *out.mutable_variables()) {
+    const bool goes = change.change() == graph::v1::VARIABLE_CHANGE_KIND_REMOVED ||
+                      change.change() == graph::v1::VARIABLE_CHANGE_KIND_REPLACED;
+    if (goes) change.set_links(ends[change.variable_id()]);
+  }
+  if (request.preview() || SameVersion(unit.version(), write.version)) return absl::OkStatus();
+  return store_.MoveUnit(ActorOf(caller), write);
+}
+
+absl::Status Units::Follow(const Uuid& repo_unit) {
+  const auto repo = store_.GetRepoUnit(repo_unit);
+  if (absl::IsNotFound(repo.status())) return absl::OkStatus();
+  if (!repo.ok()) return repo.status();
+  if (repo->default_branch().empty()) return absl::OkStatus();
+  const auto refused = [&](const absl::Status& status) {
+    if (absl::IsUnavailable(status)) return status;
+    log::Warning("units stay where they are", {{"repo_unit", repo->id()}, {"status", status}});
+    return absl::OkStatus();
+  };
+  const auto resolved = ChooseVersion(*repo, {});
+  if (!resolved.ok()) return refused(resolved.status());
+  const auto files = ReadVersionFiles(*resolved);
+  if (!files.ok()) return refused(files.status());
+  const graph::v1::UnitVersion to = VersionOf(*resolved, repo->id(), true);
+  for (Page page{.after = {}, .limit = kFollowersAtOnce};;) {
+    PEPEUNIT_ASSIGN_OR_RETURN(const auto behind, store_.ListBehind(repo_unit, to.branch(), to.commit(), page));
+    for (const Uuid& unit : behind) {
+      // One that is moved or deleted at the same moment is somebody's wish, and stays so.
+      if (const absl::Status status = FollowOnce(unit, to, files->schema); absl::IsUnavailable(status)) return status;
+    }
+    if (behind.size() < kFollowersAtOnce) return absl::OkStatus();
+    page.after = behind.back();
+  }
+}
+
+absl::Status Units::FollowOnce(const Uuid& id, const graph::v1::UnitVersion& to, const schema::Schema& schema) {
+  constexpr int kMostTries = 5;
+  absl::Status status;
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit unit, store_.GetUnit(id));
+    if (!unit.version().follow() || SameVersion(unit.version(), to)) return absl::OkStatus();
+    PEPEUNIT_ASSIGN_OR_RETURN(const auto rows, store_.ListVariables(id, {}));
+    MoveWrite write;
+    write.unit = id;
+    PEPEUNIT_ASSIGN_OR_RETURN(write.expected_version, ExpectedVersion({}, unit.etag()));
+    write.version = to;
+    graph::v1::UnitMove told;
+    Plan(rows, schema, &write, &told);
+    status = store_.MoveUnit({}, write);
+    if (InfoOf(status).reason != "VERSION_MISMATCH") return status;
+  }
+  return status;
+}
+
+}  // namespace pepeunit::graph_registry
