@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   BusValueStream values(bus, settings.partitions);
 
   Accounts accounts(people, secrets, settings.accounts);
+  People users(people, store);
   PersonalTokens tokens(token_store);
   Oidc oidc(identities, accounts, OpenIdProviders(settings.oidc, web));
   RepoUnits repo_units(store, secrets, versions, settings.standard);
@@ -48,7 +49,8 @@ int main(int argc, char** argv) {
   rpc::Calls calls(settings.server, &service.metrics());
   rpc::Calls web_calls(settings.web_server, &service.metrics());
   const Callers callers(people);
-  Handlers handlers(calls, web_calls, callers, accounts, tokens, oidc, repo_units, units, links, nodes, internals);
+  Handlers handlers(calls, web_calls, callers, accounts, users, tokens, oidc, repo_units, units, links, nodes,
+                    internals);
   rpc::Server server(settings.server, handlers.All());
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });

@@ -103,6 +103,13 @@ TABLE = {
     # People.
     "POST /api/v1/users": ForAll({"login": "x", "password": "x"}, 400),
     "GET /api/v1/users/me": ForUsers(),
+    "POST /api/v1/users/me:change-password": ForUsers({"current_password": "x", "new_password": "x"}, session=True, status=400),
+    # Of somebody who is not there; who may do it with others: services/graph-registry/tests/people_test.cpp.
+    "GET /api/v1/users/{id}": ForAll(None, 404),
+    "POST /api/v1/users/{id}:block": ForAll({}, 404),
+    "POST /api/v1/users/{id}:unblock": ForAll({}, 404),
+    "GET /api/v1/sessions": ForUsers(session=True),
+    "POST /api/v1/sessions:end-others": ForUsers(session=True),
     # Another login each time: wrong passwords for one have to wait.
     "POST /api/v1/sessions": ForAll(lambda: {"login": "m" + uuid.uuid4().hex[:10], "password": "wrong password"}, 401),
     "POST /api/v1/sessions:refresh": ForAll({"refresh_token": "wrong"}, 401),

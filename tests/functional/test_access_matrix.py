@@ -159,7 +159,7 @@ def test_lists(world, operation):
 
 @requirement("A0", "A1")
 @pytest.mark.parametrize("operation", [name for name, row in TABLE.items() if isinstance(row, (ForUsers, ForAll))])
-def test_for_everybody(world, operation):
+def test_for_everybody(world, operation, instance, admin):
     row, wrong = TABLE[operation], []
     for subject in [*SUBJECTS, *TOKENS, *IMPOSTORS]:
         # Nobody's session: absent for all who may ask.
@@ -172,6 +172,8 @@ def test_for_everybody(world, operation):
                 expected = 403
         if status != expected:
             wrong.append(f"{subject}: {status}, not {expected}: {problem}")
+    if operation.endswith(":end-others"):
+        admin.sign_in("admin", instance.secret("admin-password"))  # that session was another one of the administrator's
     assert not wrong, "\n".join(wrong)
 
 

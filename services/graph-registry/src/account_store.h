@@ -20,6 +20,7 @@ struct Account {
 struct SessionRow {
   Uuid id, user_id;
   std::int64_t expires_at_ms = 0;
+  std::string client_address{};
 };
 
 // Wrong passwords for one login since the last right one.
@@ -48,6 +49,13 @@ class AccountStore {
   virtual absl::StatusOr<SessionRow> RotateSession(const std::string& refresh_hash, const std::string& new_hash,
                                                    std::int64_t new_expires_at_ms) = 0;
   virtual absl::Status DeleteSession(const Uuid& id, const Uuid& user) = 0;
+
+  virtual absl::StatusOr<std::vector<graph::v1::SessionInfo>> ListSessions(const Uuid& user) = 0;
+  virtual absl::Status DeleteOtherSessions(const Actor& actor, const Uuid& kept) = 0;
+  // Ends all sessions of the user but `kept`.
+  virtual absl::Status SetPassword(const Actor& actor, const Uuid& user, const std::string& hash, const Uuid& kept) = 0;
+  // Blocking ends the user's sessions and tokens. FAILED_PRECONDITION for the last administrator who is not blocked.
+  virtual absl::Status SetBlocked(const Actor& actor, const Uuid& user, bool blocked, bool devices_stopped) = 0;
 
   virtual absl::StatusOr<Failures> GetFailures(const std::string& login) = 0;
   // Counts one more, unless the count is not `expected` any more: then false, and nothing changes. So guesses that come

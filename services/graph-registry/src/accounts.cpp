@@ -119,14 +119,19 @@ absl::Status Accounts::CountAttempt(const std::string& login) {
   return Limit("Too many sign-ins with this login at once.");
 }
 
-absl::Status Accounts::SignIn(const graph::v1::CreateSessionRequest& request, graph::v1::Session& out) {
+absl::Status Accounts::SignIn(const graph::v1::CreateSessionRequest& request, graph::v1::Session& out,
+                              const std::string& client_address) {
   Fields fields;
   if (request.login().empty() || request.login().size() > 256) fields.Fail("login", "is missing or too long");
   if (request.password().empty() || request.password().size() > 1024) {
     fields.Fail("password", "is missing or too long");
   }
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
-  const std::string login = Fold(request.login());
+  PEPEUNIT_ASSIGN_OR_RETURN(const Account account, CheckPassword(Fold(request.login()), request.password()));
+  return OpenSession(*Uuid::Parse(account.user.id()), out, client_address);
+}
+
+absl::StatusOr<Account> Accounts::CheckPassword(const std::string& login, const std::string& password) {
   // What can be nobody's login is not looked up and not worth a row among the failures, but costs as much time.
   const bool possible = IsLogin(login);
   absl::StatusOr<Account> account = NotFound("user");
@@ -135,7 +140,7 @@ absl::Status Accounts::SignIn(const graph::v1::CreateSessionRequest& request, gr
     account = store_.FindAccount(login);
     if (!account.ok() && !absl::IsNotFound(account.status())) return account.status();
   }
-  const auto matches = secrets_.VerifyPassword(request.password(), account.ok() ? account->password_hash : "");
+  const auto matches = secrets_.VerifyPassword(password, account.ok() ? account->password_hash : "");
   if (!matches.ok()) {
     if (possible) PEPEUNIT_RETURN_IF_ERROR(store_.ForgiveFailure(login));
     return matches.status();
@@ -144,14 +149,45 @@ absl::Status Accounts::SignIn(const graph::v1::CreateSessionRequest& request, gr
     return Error(absl::StatusCode::kUnauthenticated, "BAD_CREDENTIALS", "The login or the password is wrong.");
   }
   PEPEUNIT_RETURN_IF_ERROR(store_.ClearFailures(login));
-  return OpenSession(*Uuid::Parse(account->user.id()), out);
+  return account;
 }
 
-absl::Status Accounts::OpenSession(const Uuid& user, graph::v1::Session& out) {
+absl::Status Accounts::ChangePassword(const rpc::Caller& caller, const graph::v1::ChangePasswordRequest& request) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireSession(caller));
+  Fields fields;
+  if (request.current_password().empty() || request.current_password().size() > 1024)
+    fields.Fail("current_password", "is missing or too long");
+  const std::size_t length = CountCharacters(request.new_password());
+  if (length < 10 || length > 256) fields.Fail("new_password", "must have 10 to 256 characters");
+  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::User user, store_.GetUser(caller.user_id));
+  PEPEUNIT_RETURN_IF_ERROR(CheckPassword(user.login(), request.current_password()).status());
+  PEPEUNIT_ASSIGN_OR_RETURN(const std::string hash, secrets_.HashPassword(request.new_password()));
+  return store_.SetPassword(ActorOf(caller), caller.user_id, hash, caller.session_id);
+}
+
+absl::Status Accounts::ListSessions(const rpc::Caller& caller, graph::v1::ListSessionsResponse& out) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireSession(caller));
+  PEPEUNIT_ASSIGN_OR_RETURN(auto sessions, store_.ListSessions(caller.user_id));
+  for (auto& session : sessions) {
+    session.set_current(session.id() == caller.session_id.ToString());
+    *out.add_sessions() = std::move(session);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Accounts::EndOtherSessions(const rpc::Caller& caller) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireSession(caller));
+  return store_.DeleteOtherSessions(ActorOf(caller), caller.session_id);
+}
+
+absl::Status Accounts::OpenSession(const Uuid& user, graph::v1::Session& out, const std::string& client_address) {
   const std::string refresh = NewRefreshToken();
-  const SessionRow session{Uuid::New(), user, NowMs() + settings_.refresh_lifetime_ms};
+  const SessionRow session{Uuid::New(), user, NowMs() + settings_.refresh_lifetime_ms, client_address};
   PEPEUNIT_RETURN_IF_ERROR(FillSession(session, refresh, out));
-  return store_.CreateSession(session, HashOf(refresh));
+  const absl::Status status = store_.CreateSession(session, HashOf(refresh));
+  if (!status.ok()) out.Clear();
+  return status;
 }
 
 absl::Status Accounts::Refresh(const graph::v1::RefreshSessionRequest& request, graph::v1::Session& out) {

@@ -22,10 +22,14 @@ class Accounts {
 
   absl::Status SignUp(const graph::v1::CreateUserRequest& request, graph::v1::User& out);
   absl::Status Current(const rpc::Caller& caller, graph::v1::User& out);
-  absl::Status SignIn(const graph::v1::CreateSessionRequest& request, graph::v1::Session& out);
+  absl::Status SignIn(const graph::v1::CreateSessionRequest& request, graph::v1::Session& out,
+                      const std::string& client_address = "");
+  absl::Status ChangePassword(const rpc::Caller& caller, const graph::v1::ChangePasswordRequest& request);
+  absl::Status ListSessions(const rpc::Caller& caller, graph::v1::ListSessionsResponse& out);
+  absl::Status EndOtherSessions(const rpc::Caller& caller);
   absl::Status Refresh(const graph::v1::RefreshSessionRequest& request, graph::v1::Session& out);
   // A new session of a user who has proved who he is.
-  absl::Status OpenSession(const Uuid& user, graph::v1::Session& out);
+  absl::Status OpenSession(const Uuid& user, graph::v1::Session& out, const std::string& client_address = "");
   // A new user without a password, for somebody who signs in elsewhere: not stored yet. His login is made from his name
   // there, whatever it is, and `tail`. PERMISSION_DENIED unless registration is open.
   absl::StatusOr<Account> WithoutPassword(const std::string& name, const std::string& tail) const;
@@ -37,6 +41,8 @@ class Accounts {
  private:
   absl::Status CheckOpen() const;
   absl::Status Create(const std::string& login, const std::string& password, bool administrator, graph::v1::User& out);
+  // The account of a login and its password; BAD_CREDENTIALS, or LIMIT after too many wrong ones.
+  absl::StatusOr<Account> CheckPassword(const std::string& login, const std::string& password);
   absl::Status CountAttempt(const std::string& login);
   absl::Status FillSession(const SessionRow& session, const std::string& refresh, graph::v1::Session& out);
 

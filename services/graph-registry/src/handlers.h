@@ -8,6 +8,7 @@
 #include "links.h"
 #include "nodes.h"
 #include "oidc.h"
+#include "people.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/graph/v1/internal.grpc.pb.h"
 #include "pepeunit/graph/v1/nodes.grpc.pb.h"
@@ -60,18 +61,30 @@ class Handler : public Base {
   Domain& domain_;
 };
 
-class UserHandler final : public Handler<graph::v1::UserService::CallbackService, Accounts, AdmitPeople> {
+// One's own account, and users as others see and govern them.
+struct Users {
+  Accounts& own;
+  People& all;
+};
+
+class UserHandler final : public Handler<graph::v1::UserService::CallbackService, Users, AdmitPeople> {
  public:
   using Handler::Handler;
-  PEPEUNIT_FORWARD(CreateUser, graph::v1::CreateUserRequest, graph::v1::User, SignUp(q, r))
-  PEPEUNIT_FORWARD(GetCurrentUser, graph::v1::GetCurrentUserRequest, graph::v1::User, Current(x, r))
+  PEPEUNIT_FORWARD(CreateUser, graph::v1::CreateUserRequest, graph::v1::User, own.SignUp(q, r))
+  PEPEUNIT_FORWARD(GetCurrentUser, graph::v1::GetCurrentUserRequest, graph::v1::User, own.Current(x, r))
+  PEPEUNIT_FORWARD(ChangePassword, graph::v1::ChangePasswordRequest, Empty, own.ChangePassword(x, q))
+  PEPEUNIT_FORWARD(GetUser, graph::v1::GetUserRequest, graph::v1::User, all.Get(x, q.id(), r))
+  PEPEUNIT_FORWARD(BlockUser, graph::v1::BlockUserRequest, graph::v1::User, all.Block(x, q, r))
+  PEPEUNIT_FORWARD(UnblockUser, graph::v1::UnblockUserRequest, graph::v1::User, all.Unblock(x, q.id(), r))
 };
 
 class SessionHandler final : public Handler<graph::v1::SessionService::CallbackService, Accounts, AdmitPeople> {
  public:
   using Handler::Handler;
-  PEPEUNIT_FORWARD(CreateSession, graph::v1::CreateSessionRequest, graph::v1::Session, SignIn(q, r))
+  PEPEUNIT_FORWARD(CreateSession, graph::v1::CreateSessionRequest, graph::v1::Session, SignIn(q, r, x.client_address))
   PEPEUNIT_FORWARD(RefreshSession, graph::v1::RefreshSessionRequest, graph::v1::Session, Refresh(q, r))
+  PEPEUNIT_FORWARD(ListSessions, graph::v1::ListSessionsRequest, graph::v1::ListSessionsResponse, ListSessions(x, r))
+  PEPEUNIT_FORWARD(DeleteOtherSessions, graph::v1::DeleteOtherSessionsRequest, Empty, EndOtherSessions(x))
   PEPEUNIT_FORWARD(DeleteSession, graph::v1::DeleteSessionRequest, Empty, SignOut(x, q))
 };
 
@@ -182,9 +195,11 @@ class InternalHandler final : public Handler<graph::v1::GraphInternalService::Ca
 // All of them, for the server. What waits for programs on the web goes through `web_calls`, whose threads are its own.
 class Handlers {
  public:
-  Handlers(rpc::Calls& calls, rpc::Calls& web_calls, const Callers& callers, Accounts& accounts, PersonalTokens& tokens,
-           Oidc& oidc, RepoUnits& repo_units, Units& units, Links& links, Nodes& nodes, Internals& internals)
-      : users_(calls, callers, accounts),
+  Handlers(rpc::Calls& calls, rpc::Calls& web_calls, const Callers& callers, Accounts& accounts, People& people,
+           PersonalTokens& tokens, Oidc& oidc, RepoUnits& repo_units, Units& units, Links& links, Nodes& nodes,
+           Internals& internals)
+      : users_of_{accounts, people},
+        users_(calls, callers, users_of_),
         sessions_(calls, callers, accounts),
         tokens_(calls, callers, tokens),
         oidc_(web_calls, callers, oidc),
@@ -203,6 +218,7 @@ class Handlers {
   }
 
  private:
+  Users users_of_;
   UserHandler users_;
   SessionHandler sessions_;
   TokenHandler tokens_;

@@ -51,6 +51,7 @@ absl::Status Internals::UnitProfile(const rpc::Caller& caller, const std::string
   if (!id) return InvalidField("unit_id", "is not a UUID");
   PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit node, store_.GetUnit(*id));
   PEPEUNIT_ASSIGN_OR_RETURN(const UnitSecrets secrets, store_.GetUnitSecrets(*id));
+  if (secrets.stopped) return NotFound("unit");
   PEPEUNIT_ASSIGN_OR_RETURN(auto variables, store_.ListVariables(*id, SubjectOf(caller)));
   PEPEUNIT_ASSIGN_OR_RETURN(const auto links, store_.LinksFrom(*id));
   out.set_unit_id(node.id());

@@ -2,6 +2,7 @@
 
 #include "pepeunit/base/errors.h"
 #include "rows.h"
+#include "unit_events.h"
 
 namespace pepeunit::graph_registry {
 namespace {
@@ -12,10 +13,18 @@ graph::v1::User ReadUser(const pqxx::row& row) {
   user.set_login(row[1].c_str());
   user.set_administrator(row[2].as<bool>());
   ReadTime(row[3], user.mutable_created_at());
+  user.set_blocked(row[4].as<bool>());
+  user.set_devices_stopped(row[5].as<bool>());
   return user;
 }
 
-std::string UserColumns() { return "a.id, a.login, a.administrator, " + MsOf("n.created_at"); }
+std::string UserColumns() {
+  return "a.id, a.login, a.administrator, " + MsOf("n.created_at") + ", a.blocked, a.devices_stopped";
+}
+
+void EndSessions(pqxx::work& tx, const std::string& user, const Uuid& kept) {
+  tx.exec_params("DELETE FROM session WHERE user_id = $1 AND id <> $2", user, kept.ToString());
+}
 
 }  // namespace
 
@@ -39,7 +48,7 @@ absl::StatusOr<Account> PostgresAccounts::FindAccount(const std::string& login) 
         "SELECT " + UserColumns() + ", a.password_hash FROM account a JOIN node n USING (id) WHERE a.login = $1",
         login);
     if (rows.empty()) return NotFound("user");
-    return Account{ReadUser(rows[0]), rows[0][4].c_str()};
+    return Account{ReadUser(rows[0]), rows[0][6].c_str()};
   });
 }
 
@@ -63,10 +72,10 @@ absl::StatusOr<graph::v1::User> PostgresAccounts::FindCaller(const Uuid& user, c
     const auto lives = [](const std::string& table) {
       return "EXISTS (SELECT 1 FROM " + table + " WHERE id = $2 AND user_id = $1 AND expires_at > now())";
     };
-    const auto rows =
-        tx.exec_params("SELECT " + UserColumns() + " FROM account a JOIN node n USING (id) WHERE a.id = $1 AND (" +
-                           lives("session") + " OR " + lives("personal_token") + ")",
-                       user.ToString(), session.ToString());
+    const auto rows = tx.exec_params(
+        "SELECT " + UserColumns() + " FROM account a JOIN node n USING (id) WHERE a.id = $1 AND NOT a.blocked AND (" +
+            lives("session") + " OR " + lives("personal_token") + ")",
+        user.ToString(), session.ToString());
     if (rows.empty()) return NotFound("caller");
     return ReadUser(rows[0]);
   });
@@ -74,16 +83,25 @@ absl::StatusOr<graph::v1::User> PostgresAccounts::FindCaller(const Uuid& user, c
 
 absl::Status PostgresAccounts::CreateSession(const SessionRow& session, const std::string& refresh_hash) {
   constexpr int kMostSessions = 100;  // of one user
-  return pool_.Transact("create session", [&](pqxx::work& tx) {
+  return pool_.Transact("create session", [&](pqxx::work& tx) -> absl::Status {
     const std::string user = session.user_id.ToString();
+    // Held until the session is there, so that a block at the same moment ends it too.
+    const auto account = tx.exec_params("SELECT blocked FROM account WHERE id = $1 FOR SHARE", user);
+    if (account.empty()) return NotFound("user");
+    if (account[0][0].as<bool>()) {
+      return Error(absl::StatusCode::kPermissionDenied, "BLOCKED",
+                   "This user is blocked; an administrator of this instance may unblock him.");
+    }
     tx.exec_params("DELETE FROM session WHERE user_id = $1 AND expires_at < now()", user);
     tx.exec_params(
         "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE user_id = $1 ORDER BY expires_at DESC, id"
         " OFFSET $2)",
         user, kMostSessions - 1);
     tx.exec_params(
-        "INSERT INTO session (id, user_id, refresh_hash, expires_at) VALUES ($1, $2, $3, to_timestamp($4 / 1000.0))",
-        session.id.ToString(), user, pqxx::binarystring(refresh_hash), session.expires_at_ms);
+        "INSERT INTO session (id, user_id, refresh_hash, expires_at, client_address)"
+        " VALUES ($1, $2, $3, to_timestamp($4 / 1000.0), $5)",
+        session.id.ToString(), user, pqxx::binarystring(refresh_hash), session.expires_at_ms, session.client_address);
+    Audit(tx, {.user = session.user_id, .client_address = session.client_address}, "session.create", user);
     return absl::OkStatus();
   });
 }
@@ -104,7 +122,8 @@ absl::StatusOr<SessionRow> PostgresAccounts::RotateSession(const std::string& re
   auto rotated = pool_.Query<std::optional<SessionRow>>(
       "rotate session", [&](pqxx::work& tx) -> absl::StatusOr<std::optional<SessionRow>> {
         const auto rows = tx.exec_params(
-            "UPDATE session SET previous_hash = refresh_hash, refresh_hash = $2, expires_at = to_timestamp($3 / 1000.0)"
+            "UPDATE session SET previous_hash = refresh_hash, refresh_hash = $2, last_used_at = now(),"
+            " expires_at = to_timestamp($3 / 1000.0)"
             " WHERE refresh_hash = $1 AND expires_at > now() RETURNING id, user_id",
             pqxx::binarystring(refresh_hash), pqxx::binarystring(new_hash), new_expires_at_ms);
         if (!rows.empty())
@@ -122,6 +141,74 @@ absl::Status PostgresAccounts::DeleteSession(const Uuid& id, const Uuid& user) {
     const auto deleted =
         tx.exec_params("DELETE FROM session WHERE id = $1 AND user_id = $2", id.ToString(), user.ToString());
     return deleted.affected_rows() == 1 ? absl::OkStatus() : NotFound("session");
+  });
+}
+
+absl::StatusOr<std::vector<graph::v1::SessionInfo>> PostgresAccounts::ListSessions(const Uuid& user) {
+  using Rows = std::vector<graph::v1::SessionInfo>;
+  return pool_.Query<Rows>("list sessions", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+    Rows rows;
+    for (const auto& row :
+         tx.exec_params("SELECT id, " + MsOf("created_at") + ", " + MsOf("last_used_at") + ", " + MsOf("expires_at") +
+                            ", client_address FROM session WHERE user_id = $1 AND expires_at > now()"
+                            " ORDER BY created_at DESC, id",
+                        user.ToString())) {
+      auto& session = rows.emplace_back();
+      session.set_id(row[0].c_str());
+      ReadTime(row[1], session.mutable_created_at());
+      ReadTime(row[2], session.mutable_last_used_at());
+      ReadTime(row[3], session.mutable_expires_at());
+      session.set_client_address(row[4].c_str());
+    }
+    return rows;
+  });
+}
+
+absl::Status PostgresAccounts::DeleteOtherSessions(const Actor& actor, const Uuid& kept) {
+  return pool_.Transact("delete other sessions", [&](pqxx::work& tx) {
+    EndSessions(tx, actor.user.ToString(), kept);
+    Audit(tx, actor, "session.end-others", actor.user.ToString());
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PostgresAccounts::SetPassword(const Actor& actor, const Uuid& user, const std::string& hash,
+                                           const Uuid& kept) {
+  return pool_.Transact("set password", [&](pqxx::work& tx) -> absl::Status {
+    const std::string id = user.ToString();
+    if (tx.exec_params("UPDATE account SET password_hash = $2 WHERE id = $1", id, hash).affected_rows() == 0)
+      return NotFound("user");
+    EndSessions(tx, id, kept);
+    Audit(tx, actor, "user.change-password", id);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PostgresAccounts::SetBlocked(const Actor& actor, const Uuid& user, bool blocked, bool devices_stopped) {
+  return pool_.Transact("set blocked", [&](pqxx::work& tx) -> absl::Status {
+    const std::string id = user.ToString();
+    // In the order of their ids, so that two who block each other at once wait for each other, and one is left.
+    const auto active = tx.exec_params(
+        "SELECT id FROM account WHERE (administrator AND NOT blocked) OR id = $1 ORDER BY id FOR UPDATE", id);
+    const auto before = tx.exec_params("SELECT administrator, devices_stopped FROM account WHERE id = $1", id);
+    if (before.empty()) return NotFound("user");
+    if (blocked && before[0][0].as<bool>() && active.size() == 1) {
+      return Error(absl::StatusCode::kFailedPrecondition, "LAST_ADMINISTRATOR",
+                   "He is the last administrator who can sign in; make another one first.");
+    }
+    tx.exec_params("UPDATE account SET blocked = $2, devices_stopped = $3 WHERE id = $1", id, blocked, devices_stopped);
+    if (blocked) {
+      EndSessions(tx, id, {});
+      tx.exec_params("DELETE FROM personal_token WHERE user_id = $1", id);
+    }
+    Audit(tx, actor, blocked ? "user.block" : "user.unblock", id, {{"devices_stopped", devices_stopped}});
+    if (before[0][1].as<bool>() != devices_stopped) {
+      for (const auto& unit : tx.exec_params("SELECT id FROM node WHERE owner_id = $1 AND type = $2", id,
+                                             static_cast<int>(graph::v1::NODE_TYPE_UNIT))) {
+        AppendUnitChanged(tx, unit[0].c_str());
+      }
+    }
+    return absl::OkStatus();
   });
 }
 

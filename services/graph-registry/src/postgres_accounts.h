@@ -23,6 +23,10 @@ class PostgresAccounts final : public AccountStore {
   absl::StatusOr<SessionRow> RotateSession(const std::string& refresh_hash, const std::string& new_hash,
                                            std::int64_t new_expires_at_ms) override;
   absl::Status DeleteSession(const Uuid& id, const Uuid& user) override;
+  absl::StatusOr<std::vector<graph::v1::SessionInfo>> ListSessions(const Uuid& user) override;
+  absl::Status DeleteOtherSessions(const Actor& actor, const Uuid& kept) override;
+  absl::Status SetPassword(const Actor& actor, const Uuid& user, const std::string& hash, const Uuid& kept) override;
+  absl::Status SetBlocked(const Actor& actor, const Uuid& user, bool blocked, bool devices_stopped) override;
   absl::StatusOr<Failures> GetFailures(const std::string& login) override;
   absl::StatusOr<bool> AddFailure(const std::string& login, int expected) override;
   absl::Status ForgiveFailure(const std::string& login) override;

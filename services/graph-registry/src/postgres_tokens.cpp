@@ -97,7 +97,7 @@ absl::StatusOr<graph::v1::OpenedPersonalToken> PostgresTokens::OpenToken(const s
         tx.exec_params("SELECT t.id, t.user_id, t.scopes, " + MsOf("t.expires_at") +
                            ", a.administrator, coalesce(t.last_used_at < now() - interval '1 minute', true)"
                            " FROM personal_token t JOIN account a ON a.id = t.user_id"
-                           " WHERE t.token_hash = $1 AND t.expires_at > now()",
+                           " WHERE t.token_hash = $1 AND t.expires_at > now() AND NOT a.blocked",
                        pqxx::binarystring(hash));
     if (rows.empty()) return NotFound("token");
     const auto& row = rows[0];

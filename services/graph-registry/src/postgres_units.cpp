@@ -113,10 +113,13 @@ absl::StatusOr<graph::v1::Unit> PostgresStore::GetUnit(const Uuid& id) {
 
 absl::StatusOr<UnitSecrets> PostgresStore::GetUnitSecrets(const Uuid& id) {
   return pool_.Query<UnitSecrets>("get unit secrets", [&](pqxx::work& tx) -> absl::StatusOr<UnitSecrets> {
-    const auto rows =
-        tx.exec_params("SELECT token_generation, sealed_sync_key, sealed_env FROM unit WHERE id = $1", id.ToString());
+    const auto rows = tx.exec_params(
+        "SELECT u.token_generation, u.sealed_sync_key, u.sealed_env, coalesce(a.devices_stopped, false)"
+        " FROM unit u JOIN node n USING (id) LEFT JOIN account a ON a.id = n.owner_id WHERE u.id = $1",
+        id.ToString());
     if (rows.empty()) return NotFound("unit");
-    return UnitSecrets{rows[0][0].as<std::uint32_t>(), ReadBytes(rows[0][1]), ReadBytes(rows[0][2])};
+    return UnitSecrets{rows[0][0].as<std::uint32_t>(), rows[0][3].as<bool>(), ReadBytes(rows[0][1]),
+                       ReadBytes(rows[0][2])};
   });
 }
 

@@ -75,6 +75,7 @@ struct NewUnit {
 
 struct UnitSecrets {
   std::uint32_t token_generation = 0;
+  bool stopped = false;  // an administrator stopped its owner's devices
   std::string sealed_sync_key, sealed_env;
 };
 

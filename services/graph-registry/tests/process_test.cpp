@@ -24,7 +24,7 @@ struct Served : World {
                              .instance_key = std::string(32, 'k')};
   rpc::Calls calls{options, nullptr};
   Callers callers{people};
-  Handlers handlers{calls, calls, callers, accounts, tokens, oidc, repo_units, units, links, nodes, internals};
+  Handlers handlers{calls, calls, callers, accounts, users, tokens, oidc, repo_units, units, links, nodes, internals};
   rpc::Server server{options, handlers.All()};
   rpc::Channel channel{options.address, options.instance_key};
 

@@ -12,6 +12,7 @@
 #include "migrations.h"
 #include "nodes.h"
 #include "oidc.h"
+#include "people.h"
 #include "pepeunit/base/bytes.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
@@ -97,6 +98,7 @@ struct World {
   MemoryVersions versions;
   MemoryValues values;
   Accounts accounts{people, secrets, {}};
+  People users{people, store};
   PersonalTokens tokens{token_store};
   Oidc oidc{identities, accounts, {}};
   RepoUnits repo_units{store, secrets, versions, {}};
