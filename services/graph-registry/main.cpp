@@ -22,13 +22,15 @@ int main(int argc, char** argv) {
   bus::Bus bus(settings.bus);
   postgres::Pool pool(settings.pool);
   const rpc::Channel crypto(settings.crypto_target, settings.server.instance_key);
+  const rpc::Channel state_logger(settings.log_target, settings.server.instance_key);
   const rpc::Channel repo_sync(settings.repo_target, settings.server.instance_key);
   outbox::Relay relay(pool, bus, "graph");
   PostgresAccounts people(pool);
   PostgresTokens token_store(pool);
   PostgresIdentities identities(pool);
   CurlWeb web;
-  PostgresStore store(pool, &relay);
+  StateLoggerGate gate(state_logger);
+  PostgresStore store(pool, &relay, &gate);
   CryptoSecretBox secrets(crypto);
   RepoSyncVersions versions(repo_sync);
   BusValueStream values(bus, settings.partitions);
@@ -40,7 +42,7 @@ int main(int argc, char** argv) {
   RepoUnits repo_units(store, secrets, versions, settings.standard);
   Units units(store, secrets, versions, values, settings.device_url);
   RepoEvents repo_events(bus, store, units);
-  Links links(store, settings.links_per_unit);
+  Links links(store, settings.link_bounds);
   Nodes nodes(store);
   Internals internals(store, token_store);
 

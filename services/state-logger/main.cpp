@@ -1,5 +1,6 @@
 #include "forgetting.h"
 #include "handlers.h"
+#include "held_values.h"
 #include "migrations.h"
 #include "partitions.h"
 #include "postgres_locks.h"
@@ -18,17 +19,20 @@ int main(int argc, char** argv) {
   bus::Bus bus(settings.bus);
   postgres::Pool pool(settings.pool);
   const rpc::Channel graph(settings.graph_target, settings.server.instance_key);
-  PostgresStore store(pool);
+  PostgresStore store(pool, settings.links);
   PostgresLocks locks(pool);
   Partitions partitions(store, locks, bus, WriterMetrics::In(service.metrics()), settings.partitions);
   Forgetting forgetting(bus, store);
+  HeldValues held_values(bus, store);
   GraphRights rights(graph);
   Values values(store, rights);
   Snapshots snapshots(store, bus, settings.partitions.count);
 
   rpc::Calls calls(settings.server, &service.metrics());
+  // Apart from those for people, which wait for graph-registry: it waits for these.
+  rpc::Calls internal_calls(settings.server, &service.metrics());
   ValueHandler value_handler(calls, values);
-  ValueInternalHandler internal_handler(calls, snapshots);
+  ValueInternalHandler internal_handler(internal_calls, snapshots, forgetting);
   rpc::Server server(settings.server, {&value_handler, &internal_handler});
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });
@@ -36,8 +40,8 @@ int main(int argc, char** argv) {
   service.AddReadiness("graph-registry", [&] { return graph.Check(); });
   service.OnReadyChange([&](bool ready) { server.SetServing(ready); });
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
-  service.OnDrain("calls", [&](auto) { calls.Drain(); });
-  service.OnDrain("events", [&](auto) { forgetting.Stop(); });
+  service.OnDrain("calls", [&](auto) { calls.Drain(), internal_calls.Drain(); });
+  service.OnDrain("events", [&](auto) { forgetting.Stop(), held_values.Stop(); });
   service.OnDrain("partitions", [&](auto) { partitions.Stop(); });
   return service.Run({
       {"migrations", [&] { return postgres::ApplyMigrations(pool, "log", kMigrations); }},
@@ -47,10 +51,12 @@ int main(int argc, char** argv) {
          return bus.EnsureStream(bus::ValuesStream(settings.partitions.values_max_bytes, settings.stream_replicas));
        }},
       {"gRPC", [&] { return server.Start(); }},
+      {"events", [&] { return forgetting.CatchUp(); }},
       {"writers",
        [&] {
          partitions.Start();
          forgetting.Start();
+         held_values.Start();
          return absl::OkStatus();
        }},
   });

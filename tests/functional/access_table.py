@@ -152,6 +152,7 @@ TABLE = {
     "GET /api/v1/units/{unit_id}/state": OnNode(("unit",), READER),
     "GET /api/v1/units/{unit_id}/archive": OnNode(("unit",), MAINTAINER),
     "GET /api/v1/variables/{id}": OnNode(("variable",), READER),
+    "PATCH /api/v1/variables/{id}": OnNode(("variable",), MAINTAINER, {"accepts_people": True, "accepts_links": True}),
     "PUT /api/v1/variables/{id}/value": OnNode(("variable",), WRITER, {"value": 21}),
     "GET /api/v1/variables/{variable_id}/value": OnNode(("variable",), READER),
     "GET /api/v1/variables/{variable_id}/readings": OnNode(("output",), READER),
@@ -160,5 +161,6 @@ TABLE = {
                                  body=lambda node: {"type": "LINK_TYPE_WRITE", "output_id": node["spare_output_id"], "input_id": node["spare_input_id"]}),
     "GET /api/v1/links": Listing("link", "links"),
     "GET /api/v1/links/{id}": OnNode(("link",), READER),
+    "GET /api/v1/links/{link_id}/statistics": OnNode(("link",), READER),
     "DELETE /api/v1/links/{id}": OnNode(("link",), MAINTAINER, destroys=True),
 }

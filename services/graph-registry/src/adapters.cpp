@@ -12,6 +12,7 @@ namespace {
 
 using std::chrono::seconds;
 constexpr seconds kTimeout{5};
+constexpr seconds kGateTimeout{2};
 constexpr seconds kPasswordTimeout{10};  // scrypt is slow on purpose, and waits its turn
 
 const rpc::Caller& Self() {
@@ -89,6 +90,19 @@ absl::StatusOr<repo::v1::ResolveVersionResponse> RepoSyncVersions::Resolve(
     const repo::v1::ResolveVersionRequest& request) {
   return rpc::Call<repo::v1::ResolveVersionResponse>(
       channel_, Self(), kTimeout, [&](auto* c, auto* r) { return stub_->ResolveVersion(c, request, r); });
+}
+
+StateLoggerGate::StateLoggerGate(const rpc::Channel& channel)
+    : channel_(channel), stub_(log::v1::ValueInternalService::NewStub(channel.grpc())) {}
+
+absl::Status StateLoggerGate::Apply(const std::vector<bus::v1::UnitChanged>& changes) {
+  log::v1::ApplyUnitChangesRequest request;
+  for (const auto& changed : changes) *request.add_changes() = changed;
+  const auto told = rpc::Call<google::protobuf::Empty>(channel_, Self(), kGateTimeout, [&](auto* c, auto* r) {
+    c->set_wait_for_ready(true);  // a connection that is being made is worth the wait: the answer is exact then
+    return stub_->ApplyUnitChanges(c, request, r);
+  });
+  return told.status();
 }
 
 absl::Status BusValueStream::Write(const bus::v1::InputWrite& write) {

@@ -4,6 +4,7 @@
 
 #include "pepeunit/bus/bus.h"
 #include "pepeunit/crypto/v1/crypto.grpc.pb.h"
+#include "pepeunit/log/v1/values.grpc.pb.h"
 #include "pepeunit/repo/v1/repositories.grpc.pb.h"
 #include "pepeunit/rpc/client.h"
 #include "ports.h"
@@ -36,6 +37,16 @@ class RepoSyncVersions final : public Versions {
  private:
   const rpc::Channel& channel_;
   std::unique_ptr<repo::v1::RepositoryInternalService::Stub> stub_;
+};
+
+class StateLoggerGate final : public ValueGate {
+ public:
+  explicit StateLoggerGate(const rpc::Channel& channel);
+  absl::Status Apply(const std::vector<bus::v1::UnitChanged>& changes) override;
+
+ private:
+  const rpc::Channel& channel_;
+  std::unique_ptr<log::v1::ValueInternalService::Stub> stub_;
 };
 
 class BusValueStream final : public ValueStream {

@@ -33,12 +33,18 @@ class Fields {
 absl::StatusOr<Page> ReadPage(const std::string& list, int page_size, const std::string& cursor);
 std::string MakeCursor(const std::string& list, const Uuid& last);
 
+template <typename Row>
+Uuid IdOf(const Row& row) {
+  return *Uuid::Parse(row.id());
+}
+inline Uuid IdOf(const SeenLink& seen) { return *Uuid::Parse(seen.row.link.id()); }
+
 // Cuts the one row too many that tells of a next page, and returns its cursor, or nothing.
 template <typename Row>
 std::string CutPage(const std::string& list, const Page& page, std::vector<Row>* rows) {
   if (rows->size() <= static_cast<std::size_t>(page.limit)) return "";
   rows->resize(static_cast<std::size_t>(page.limit));
-  return MakeCursor(list, *Uuid::Parse(rows->back().id()));
+  return MakeCursor(list, IdOf(rows->back()));
 }
 
 std::size_t CountCharacters(std::string_view utf8);  // SIZE_MAX when it is not valid UTF-8

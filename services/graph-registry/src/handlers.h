@@ -146,6 +146,7 @@ class VariableHandler final : public Handler<graph::v1::VariableService::Callbac
  public:
   using Handler::Handler;
   PEPEUNIT_FORWARD(GetVariable, graph::v1::GetVariableRequest, graph::v1::Variable, GetVariable(x, q.id(), r))
+  PEPEUNIT_FORWARD(UpdateVariable, graph::v1::UpdateVariableRequest, graph::v1::Variable, UpdateVariable(x, q, r))
   PEPEUNIT_FORWARD(SetVariableValue, graph::v1::SetVariableValueRequest, graph::v1::SetVariableValueResponse,
                    SetValue(x, q, r))
 };
@@ -180,6 +181,8 @@ class InternalHandler final : public Handler<graph::v1::GraphInternalService::Ca
  public:
   using Handler::Handler;
   PEPEUNIT_FORWARD(Authorize, graph::v1::AuthorizeRequest, graph::v1::AuthorizeResponse, Authorize(x, q, r))
+  PEPEUNIT_FORWARD(AuthorizeLink, graph::v1::AuthorizeLinkRequest, graph::v1::AuthorizeLinkResponse,
+                   AuthorizeLink(x, q.link_id()))
   PEPEUNIT_FORWARD(GetUnitProfile, graph::v1::GetUnitProfileRequest, graph::v1::UnitProfile,
                    UnitProfile(x, q.unit_id(), r))
   PEPEUNIT_FORWARD(GetUnitPackage, graph::v1::GetUnitPackageRequest, graph::v1::UnitPackage,

@@ -20,6 +20,7 @@ void AddLink(const LinkRow& row, graph::v1::UnitProfile* out) {
   link->set_link_id(row.link.id());
   link->set_output_id(row.link.output_id());
   *link->mutable_input() = row.input.variable;
+  link->mutable_input()->clear_etag();
   link->mutable_input()->clear_description();
   link->mutable_input()->clear_unit_of_measure();
 }
@@ -45,17 +46,26 @@ absl::Status Internals::Authorize(const rpc::Caller& caller, const graph::v1::Au
   return absl::OkStatus();
 }
 
+absl::Status Internals::AuthorizeLink(const rpc::Caller& caller, const std::string& link) {
+  const auto id = Uuid::Parse(link);
+  if (!id) return InvalidField("link_id", "is not a UUID");
+  PEPEUNIT_ASSIGN_OR_RETURN(const SeenLink seen, store_.GetLink(*id, SubjectOf(caller)));
+  return seen.output && seen.input ? absl::OkStatus() : NotFound("link");
+}
+
 absl::Status Internals::UnitProfile(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitProfile& out) {
   PEPEUNIT_RETURN_IF_ERROR(RequireService(caller));
   const auto id = Uuid::Parse(unit);
   if (!id) return InvalidField("unit_id", "is not a UUID");
   PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit node, store_.GetUnit(*id));
+  // The version first: a profile must never be older than what it calls itself.
   PEPEUNIT_ASSIGN_OR_RETURN(const UnitSecrets secrets, store_.GetUnitSecrets(*id));
   if (secrets.stopped) return NotFound("unit");
   PEPEUNIT_ASSIGN_OR_RETURN(auto variables, store_.ListVariables(*id, SubjectOf(caller)));
   PEPEUNIT_ASSIGN_OR_RETURN(const auto links, store_.LinksFrom(*id));
   out.set_unit_id(node.id());
   out.set_token_generation(secrets.token_generation);
+  out.set_version(secrets.profile_version);
   out.set_sealed_sync_key(secrets.sealed_sync_key);
   out.set_target_commit(node.version().commit());
   for (auto& row : variables) *out.add_variables() = std::move(row.variable);

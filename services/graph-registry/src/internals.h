@@ -14,6 +14,7 @@ class Internals {
 
   absl::Status Authorize(const rpc::Caller& caller, const graph::v1::AuthorizeRequest& request,
                          graph::v1::AuthorizeResponse& out);
+  absl::Status AuthorizeLink(const rpc::Caller& caller, const std::string& link);
   absl::Status UnitProfile(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitProfile& out);
   absl::Status UnitPackage(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitPackage& out);
   absl::Status RepositoriesToKeep(const rpc::Caller& caller, const std::string& cursor,

@@ -8,6 +8,20 @@ namespace {
 
 constexpr char kLink[] = "link";
 
+// Of an end that the viewer may not see nothing is told, also not by who drew the link, when or why it stopped.
+graph::v1::Link Show(const SeenLink& seen) {
+  graph::v1::Link link = Describe(seen.row);
+  if (seen.output && seen.input) return link;
+  graph::v1::Link shown;
+  shown.set_id(link.id());
+  shown.set_type(link.type());
+  if (seen.output) shown.set_output_id(link.output_id());
+  if (seen.input) shown.set_input_id(link.input_id());
+  shown.set_state(link.state());
+  shown.set_concealed(true);
+  return shown;
+}
+
 }  // namespace
 
 absl::Status Links::Create(const rpc::Caller& caller, const graph::v1::CreateLinkRequest& request,
@@ -27,25 +41,24 @@ absl::Status Links::Create(const rpc::Caller& caller, const graph::v1::CreateLin
   link.set_input_id(input_id.ToString());
   link.set_creator_id(caller.user_id.ToString());
   PEPEUNIT_ASSIGN_OR_RETURN(const LinkRow row, store_.ImagineLink(link));
-  PEPEUNIT_RETURN_IF_ERROR(CheckLink(SubjectOf(caller), row));
-  const auto made = store_.CreateLink(ActorOf(caller, request), link, most_links_);
+  PEPEUNIT_RETURN_IF_ERROR(CheckLink(SubjectOf(caller), row).status);
+  const auto made = store_.CreateLink(ActorOf(caller, request), link, bounds_);
   if (absl::IsAlreadyExists(made.status())) {
     return Error(absl::StatusCode::kAlreadyExists, "ALREADY_EXISTS", "These two are linked already.");
   }
   if (!made.ok()) return made.status();
-  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetLink(*made));
-  return absl::OkStatus();
+  return Get(caller, made->ToString(), out);
+}
+
+absl::StatusOr<SeenLink> Links::See(const rpc::Caller& caller, const std::string& id) {
+  const auto uuid = Uuid::Parse(id);
+  if (!uuid) return InvalidField("id", "is not a UUID");
+  return store_.GetLink(*uuid, SubjectOf(caller));
 }
 
 absl::Status Links::Get(const rpc::Caller& caller, const std::string& id, graph::v1::Link& out) {
-  const auto uuid = Uuid::Parse(id);
-  if (!uuid) return InvalidField("id", "is not a UUID");
-  PEPEUNIT_ASSIGN_OR_RETURN(graph::v1::Link link, store_.GetLink(*uuid));
-  for (const std::string& end : {link.output_id(), link.input_id()}) {
-    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(end), SubjectOf(caller)));
-    if (!Check(caller, facts, access::Role::kReader, kLink).ok()) return NotFound(kLink);
-  }
-  out = std::move(link);
+  PEPEUNIT_ASSIGN_OR_RETURN(const SeenLink seen, See(caller, id));
+  out = Show(seen);
   return absl::OkStatus();
 }
 
@@ -53,23 +66,28 @@ absl::Status Links::List(const rpc::Caller& caller, const graph::v1::ListLinksRe
                          graph::v1::ListLinksResponse& out) {
   Fields fields;
   const Uuid node = request.node_id().empty() ? Uuid{} : fields.Id("node_id", request.node_id());
+  if (!graph::v1::LinkState_IsValid(request.state())) fields.Fail("state", "must be ACTIVE or SUSPENDED");
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
-  const std::string list = "links " + node.ToString();
+  const std::string list = "links " + node.ToString() + ' ' + std::to_string(request.state());
   PEPEUNIT_ASSIGN_OR_RETURN(const Page page, ReadPage(list, request.page_size(), request.cursor()));
   PEPEUNIT_ASSIGN_OR_RETURN(LinkPage read, store_.ListLinks(SubjectOf(caller), node, page));
   out.set_next_cursor(CutPage(list, page, &read.links));
   if (out.next_cursor().empty() && !read.read_to.IsNil()) out.set_next_cursor(MakeCursor(list, read.read_to));
-  for (auto& link : read.links) *out.add_links() = std::move(link);
+  for (const SeenLink& seen : read.links) {
+    graph::v1::Link link = Show(seen);
+    if (request.state() == graph::v1::LINK_STATE_UNSPECIFIED || request.state() == link.state())
+      *out.add_links() = std::move(link);
+  }
   return absl::OkStatus();
 }
 
 absl::Status Links::Delete(const rpc::Caller& caller, const std::string& id) {
-  graph::v1::Link link;
-  PEPEUNIT_RETURN_IF_ERROR(Get(caller, id, link));
+  PEPEUNIT_ASSIGN_OR_RETURN(const SeenLink seen, See(caller, id));
   PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
   absl::Status refused;
-  for (const std::string& end : {link.output_id(), link.input_id()}) {
-    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(end), SubjectOf(caller)));
+  for (const VariableRow* end : {&seen.row.output, &seen.row.input}) {
+    if (!(end == &seen.row.output ? seen.output : seen.input)) continue;
+    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(end->facts.id, SubjectOf(caller)));
     refused = Check(caller, facts, access::Role::kMaintainer, kLink);
     if (refused.ok()) return store_.DeleteLink(ActorOf(caller), *Uuid::Parse(id));
   }

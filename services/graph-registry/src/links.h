@@ -10,18 +10,20 @@ namespace pepeunit::graph_registry {
 // Wires from outputs to inputs (G2). Thread-safe.
 class Links {
  public:
-  // At most `most_links` may leave the outputs of one unit (G5).
-  Links(GraphStore& store, std::int64_t most_links) : store_(store), most_links_(most_links) {}
+  Links(GraphStore& store, const LinkBounds& bounds) : store_(store), bounds_(bounds) {}
 
   absl::Status Create(const rpc::Caller& caller, const graph::v1::CreateLinkRequest& request, graph::v1::Link& out);
+  // Who may see one end only is told of that end.
   absl::Status Get(const rpc::Caller& caller, const std::string& id, graph::v1::Link& out);
   absl::Status List(const rpc::Caller& caller, const graph::v1::ListLinksRequest& request,
                     graph::v1::ListLinksResponse& out);
   absl::Status Delete(const rpc::Caller& caller, const std::string& id);
 
  private:
+  absl::StatusOr<SeenLink> See(const rpc::Caller& caller, const std::string& id);
+
   GraphStore& store_;
-  const std::int64_t most_links_;
+  const LinkBounds bounds_;
 };
 
 }  // namespace pepeunit::graph_registry

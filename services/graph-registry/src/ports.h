@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "pepeunit/base/uuid.h"
+#include "pepeunit/bus/v1/events.pb.h"
 #include "pepeunit/bus/v1/values.pb.h"
 #include "pepeunit/graph/v1/repo_units.pb.h"
 #include "pepeunit/repo/v1/repositories.pb.h"
@@ -40,6 +42,14 @@ class Versions {
  public:
   virtual ~Versions() = default;
   virtual absl::StatusOr<repo::v1::ResolveVersionResponse> Resolve(const repo::v1::ResolveVersionRequest& request) = 0;
+};
+
+// Where values pass on their way into inputs: state-logger.
+class ValueGate {
+ public:
+  virtual ~ValueGate() = default;
+  // When this returns OK, nothing passes any more that these changes forbid, also nothing that was on its way.
+  virtual absl::Status Apply(const std::vector<bus::v1::UnitChanged>& changes) = 0;
 };
 
 // The stream VALUES.

@@ -1,3 +1,4 @@
+#include "link_rows.h"
 #include "pepeunit/base/errors.h"
 #include "postgres_store.h"
 #include "rows.h"
@@ -6,111 +7,95 @@
 namespace pepeunit::graph_registry {
 namespace {
 
-graph::v1::Link ReadLink(const pqxx::row& row) {
-  graph::v1::Link link;
-  link.set_id(row[0].c_str());
-  link.set_type(static_cast<graph::v1::LinkType>(row[1].as<int>()));
-  link.set_output_id(row[2].c_str());
-  link.set_input_id(row[3].c_str());
-  link.set_creator_id(row[4].c_str());
-  ReadTime(row[5], link.mutable_created_at());
-  return link;
-}
-
-std::string LinkColumns() { return "l.id, l.type, l.output_id, l.input_id, l.creator_id, " + MsOf("l.created_at"); }
-
-// Links of `from` (an expression with the columns of `link`, named l) with what decides whether they hold.
-std::string LinkRowQuery(const std::string& from) {
-  constexpr char kUser[] = "1", kUnit[] = "2";  // graph.v1.SubjectKind
-  return "SELECT " + LinkColumns() + ", coalesce(a.administrator, false), ov.definition, ov.unit_id, iv.definition, " +
-         "iv.unit_id, " + GrantTo("o", kUnit, "iv.unit_id") + ", " + GrantTo("i", kUnit, "ov.unit_id") + ", " +
-         FactColumns("o", "ou", GrantTo("o", kUser, "l.creator_id")) + ", " +
-         FactColumns("i", "iu", GrantTo("i", kUser, "l.creator_id")) + " FROM " + from +
-         " JOIN variable ov ON ov.id = l.output_id JOIN node o ON o.id = ov.id JOIN node ou ON ou.id = o.parent_id"
-         " JOIN variable iv ON iv.id = l.input_id JOIN node i ON i.id = iv.id JOIN node iu ON iu.id = i.parent_id"
-         " LEFT JOIN account a ON a.id = l.creator_id ";
-}
-
-LinkRow ReadLinkRow(const pqxx::row& row) {
-  constexpr int kOutput = 13, kInput = kOutput + kFacts;
-  LinkRow link{ReadLink(row), row[6].as<bool>(), {ReadFacts(row, kOutput), {}}, {ReadFacts(row, kInput), {}}};
-  link.output.variable = ReadVariable(row[7], row[8], link.output.facts);
-  link.input.variable = ReadVariable(row[9], row[10], link.input.facts);
-  link.output.granted_to_peer = static_cast<access::Role>(row[11].as<int>());
-  link.input.granted_to_peer = static_cast<access::Role>(row[12].as<int>());
-  return link;
-}
-
-// In the audit of both ends, for each may have an owner of its own.
+// In the audit of both ends, for each may have an owner of its own, who may not know the other one.
 void AuditEnds(pqxx::work& tx, const Actor& actor, const char* action, const graph::v1::Link& link) {
-  const nlohmann::json details = {{"link_id", link.id()},
-                                  {"type", graph::v1::LinkType_Name(link.type())},
-                                  {"output_id", link.output_id()},
-                                  {"input_id", link.input_id()}};
+  const nlohmann::json details = {{"link_id", link.id()}, {"type", graph::v1::LinkType_Name(link.type())}};
   Audit(tx, actor, action, link.output_id(), details);
   Audit(tx, actor, action, link.input_id(), details);
 }
 
-std::vector<LinkRow> ReadLinkRows(const pqxx::result& result) {
-  std::vector<LinkRow> rows;
-  for (const auto& row : result) rows.push_back(ReadLinkRow(row));
-  return rows;
+absl::Status TooMany(std::int64_t most, const std::string& where) {
+  return Error(absl::StatusCode::kResourceExhausted, "LIMIT",
+               "At most " + std::to_string(most) + " links may " + where + "; delete some first.");
 }
 
-// The links that touch a unit or a variable, or all; an expression with the columns of `link`.
-std::string LinksTouching(pqxx::work& tx, const Uuid& node) {
-  if (node.IsNil()) return "link";
-  const std::string id = tx.quote(node.ToString()) + "::uuid";
-  const std::string ends = "(SELECT v.id FROM variable v WHERE v.id = " + id + " OR v.unit_id = " + id + ")";
-  return "(SELECT * FROM link WHERE output_id IN " + ends + " UNION SELECT * FROM link WHERE input_id IN " + ends +
-         ") linked";
+// Both ends stay, and so do all rights that the link hangs on, until it is there for whoever changes them to see. The
+// locks on its source and its input make the counts exact.
+absl::Status LockEnds(pqxx::work& tx, const graph::v1::Link& link, const LinkBounds& bounds) {
+  tx.exec_params(
+      "SELECT 1 FROM node WHERE id IN (SELECT id FROM node WHERE id IN ($1, $2) UNION SELECT parent_id FROM node"
+      " WHERE id IN ($1, $2)) ORDER BY id FOR SHARE",
+      link.output_id(), link.input_id());
+  tx.exec_params("SELECT 1 FROM account WHERE id = $1 FOR SHARE", link.creator_id());
+  const auto source = tx.exec_params(
+      "SELECT u.id FROM variable v JOIN unit u ON u.id = v.unit_id WHERE v.id = $1 FOR NO KEY UPDATE OF u",
+      link.output_id());
+  const auto input = tx.exec_params("SELECT 1 FROM variable WHERE id = $1 FOR NO KEY UPDATE", link.input_id());
+  if (source.empty() || input.empty()) return NotFound("variable");
+  const auto count = [&](const std::string& links, const std::string& id) {
+    return tx.exec_params1("SELECT count(*) FROM link l " + links, id)[0].as<std::int64_t>();
+  };
+  if (count("JOIN variable o ON o.id = l.output_id WHERE o.unit_id = $1", source[0][0].c_str()) >= bounds.from_unit)
+    return TooMany(bounds.from_unit, "leave one unit");
+  if (count("WHERE l.input_id = $1", link.input_id()) >= bounds.into_input)
+    return TooMany(bounds.into_input, "meet in one input");
+  return absl::OkStatus();
+}
+
+std::string SourceOf(pqxx::work& tx, const graph::v1::Link& link) {
+  return tx.exec_params1("SELECT unit_id FROM variable WHERE id = $1", link.output_id())[0].c_str();
+}
+
+// A link with which of its ends the viewer sees.
+std::string SeenColumns(pqxx::work& tx, const access::Subject& viewer) {
+  return VisibleTo(tx, viewer, "o", "ou") + ", " + VisibleTo(tx, viewer, "i", "iu");
+}
+
+SeenLink ReadSeen(const pqxx::row& row) {
+  return {ReadLinkRow(row), row[kLinkRow].as<bool>(), row[kLinkRow + 1].as<bool>()};
 }
 
 }  // namespace
 
-absl::StatusOr<Uuid> PostgresStore::CreateLink(const Actor& actor, const graph::v1::Link& link, std::int64_t most) {
+absl::StatusOr<Uuid> PostgresStore::CreateLink(const Actor& actor, const graph::v1::Link& link,
+                                               const LinkBounds& bounds) {
   return Make("create link", actor, link.id(), [&](pqxx::work& tx) -> absl::Status {
-    // Both ends stay until the link hangs on them; the lock on the source makes the count exact.
-    const auto source = tx.exec_params(
-        "SELECT u.id FROM variable v JOIN unit u ON u.id = v.unit_id WHERE v.id = $1 FOR NO KEY UPDATE OF u",
-        link.output_id());
-    const auto input = tx.exec_params("SELECT 1 FROM variable WHERE id = $1 FOR KEY SHARE", link.input_id());
-    if (source.empty() || input.empty()) return NotFound("variable");
-    const std::string unit = source[0][0].c_str();
-    const auto count =
-        tx.exec_params1("SELECT count(*) FROM link l JOIN variable o ON o.id = l.output_id WHERE o.unit_id = $1", unit);
-    if (count[0].as<std::int64_t>() >= most) {
-      return Error(absl::StatusCode::kResourceExhausted, "LIMIT",
-                   "At most " + std::to_string(most) + " links may leave one unit; delete some first.");
-    }
+    PEPEUNIT_RETURN_IF_ERROR(LockEnds(tx, link, bounds));
     tx.exec_params("INSERT INTO link (id, type, output_id, input_id, creator_id) VALUES ($1, $2, $3, $4, $5)",
                    link.id(), static_cast<int>(link.type()), link.output_id(), link.input_id(), link.creator_id());
     AuditEnds(tx, actor, "link.create", link);
-    AppendUnitChanged(tx, unit);
+    AppendUnitChanged(tx, SourceOf(tx, link));
     return absl::OkStatus();
   });
 }
 
-absl::StatusOr<graph::v1::Link> PostgresStore::GetLink(const Uuid& id) {
-  return pool_.Query<graph::v1::Link>("get link", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::Link> {
-    const auto rows = tx.exec_params("SELECT " + LinkColumns() + " FROM link l WHERE l.id = $1", id.ToString());
+absl::StatusOr<SeenLink> PostgresStore::GetLink(const Uuid& id, const access::Subject& viewer) {
+  return pool_.Query<SeenLink>("get link", [&](pqxx::work& tx) -> absl::StatusOr<SeenLink> {
+    const auto rows =
+        tx.exec_params(LinkRowQuery("link l", SeenColumns(tx, viewer)) + "WHERE l.id = $1", id.ToString());
     if (rows.empty()) return NotFound("link");
-    return ReadLink(rows[0]);
+    SeenLink seen = ReadSeen(rows[0]);
+    if (!seen.output && !seen.input) return NotFound("link");
+    return seen;
   });
 }
 
 absl::StatusOr<LinkPage> PostgresStore::ListLinks(const access::Subject& viewer, const Uuid& node, const Page& page) {
   return pool_.Query<LinkPage>("list links", [&](pqxx::work& tx) -> absl::StatusOr<LinkPage> {
-    const std::string from = LinksTouching(tx, node);
+    const std::string from = LinksTouching(tx, node) + " linked";
     const std::string after = " WHERE id > " + tx.quote(page.after.ToString()) + "::uuid ORDER BY id ";
-    const auto result = tx.exec("SELECT " + LinkColumns() + " FROM (SELECT * FROM " + from + after + "LIMIT " +
-                                std::to_string(kMostLinksRead) +
-                                ") l JOIN node o ON o.id = l.output_id JOIN node ou ON ou.id = o.parent_id"
-                                " JOIN node i ON i.id = l.input_id JOIN node iu ON iu.id = i.parent_id WHERE " +
-                                VisibleTo(tx, viewer, "o", "ou") + " AND " + VisibleTo(tx, viewer, "i", "iu") +
-                                " ORDER BY l.id LIMIT " + std::to_string(page.limit + 1));
+    const auto sees = [&](const std::string& n, const std::string& p) {
+      const std::string own =
+          node.IsNil() ? "true" : tx.quote(node.ToString()) + "::uuid IN (" + n + ".id, " + p + ".id)";
+      return "(" + own + " AND " + VisibleTo(tx, viewer, n, p) + ")";
+    };
+    const auto result =
+        tx.exec(LinkRowQuery("(SELECT * FROM " + from + after + "LIMIT " + std::to_string(kMostLinksRead) + ") l",
+                             SeenColumns(tx, viewer)) +
+                "WHERE " + sees("o", "ou") + " OR " + sees("i", "iu") + " ORDER BY l.id LIMIT " +
+                std::to_string(page.limit + 1));
     LinkPage links;
-    for (const auto& row : result) links.links.push_back(ReadLink(row));
+    for (const auto& row : result) links.links.push_back(ReadSeen(row));
     if (links.links.size() <= static_cast<std::size_t>(page.limit)) {
       const auto last =
           tx.exec("SELECT id FROM " + from + after + "OFFSET " + std::to_string(kMostLinksRead - 1) + " LIMIT 1");
@@ -122,13 +107,11 @@ absl::StatusOr<LinkPage> PostgresStore::ListLinks(const access::Subject& viewer,
 
 absl::Status PostgresStore::DeleteLink(const Actor& actor, const Uuid& id) {
   return Change("delete link", [&](pqxx::work& tx) -> absl::Status {
-    const auto rows =
-        tx.exec_params("DELETE FROM link l USING variable o WHERE l.id = $1 AND o.id = l.output_id RETURNING " +
-                           LinkColumns() + ", o.unit_id",
-                       id.ToString());
+    const auto rows = tx.exec_params("DELETE FROM link l WHERE l.id = $1 RETURNING " + LinkColumns(), id.ToString());
     if (rows.empty()) return NotFound("link");
-    AuditEnds(tx, actor, "link.delete", ReadLink(rows[0]));
-    AppendUnitChanged(tx, rows[0][6].c_str());
+    const graph::v1::Link link = ReadLink(rows[0]);
+    AuditEnds(tx, actor, "link.delete", link);
+    AppendLinkRemoved(tx, SourceOf(tx, link), link.id());
     return absl::OkStatus();
   });
 }
@@ -144,8 +127,8 @@ absl::StatusOr<std::vector<LinkRow>> PostgresStore::LinksFrom(const Uuid& unit) 
 absl::StatusOr<std::vector<LinkRow>> PostgresStore::LinksAt(const Uuid& node) {
   using Rows = std::vector<LinkRow>;
   return pool_.Query<Rows>("links at", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    const std::string from =
-        "(SELECT * FROM " + LinksTouching(tx, node) + " ORDER BY id LIMIT " + std::to_string(kMostLinksRead) + ") l";
+    const std::string from = "(SELECT * FROM " + LinksTouching(tx, node) + " linked ORDER BY id LIMIT " +
+                             std::to_string(kMostLinksRead) + ") l";
     return ReadLinkRows(tx.exec(LinkRowQuery(from) + "ORDER BY l.id"));
   });
 }

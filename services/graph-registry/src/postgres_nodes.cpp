@@ -43,22 +43,10 @@ nlohmann::json DetailsOf(const graph::v1::Grant& grant) {
           {"role", graph::v1::Role_Name(grant.role())}};
 }
 
-// Who carries values by this node's rights has to look again.
-void AppendRightsChanged(pqxx::work& tx, const std::string& node) {
-  const auto row = tx.exec_params1("SELECT type, coalesce(parent_id, id) FROM node WHERE id = $1", node);
-  const int type = row[0].as<int>();
-  if (type == graph::v1::NODE_TYPE_USER || type == graph::v1::NODE_TYPE_REPO_UNIT) return;
-  const std::string unit = row[1].c_str();
-  AppendUnitChanged(tx, unit);
-  AppendSourcesChanged(tx, unit);
-}
-
 }  // namespace
 
 absl::Status PostgresStore::Change(const char* name, const std::function<absl::Status(pqxx::work&)>& body) {
-  const absl::Status status = pool_.Transact(name, body);
-  if (status.ok() && relay_ != nullptr) relay_->Kick();
-  return status;
+  return TransactWithEvents(pool_, relay_, gate_, name, body);
 }
 
 absl::StatusOr<Uuid> PostgresStore::Make(const char* name, const Actor& actor, const std::string& id,
@@ -170,6 +158,9 @@ absl::Status PostgresStore::PutGrant(const Actor& actor, const graph::v1::Grant&
 
 absl::Status PostgresStore::DeleteGrant(const Actor& actor, const graph::v1::Grant& grant) {
   return Change("delete grant", [&](pqxx::work& tx) -> absl::Status {
+    // No link is drawn by it from here on.
+    if (tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR NO KEY UPDATE", grant.node_id()).empty())
+      return NotFound("node");
     const auto deleted =
         tx.exec_params("DELETE FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3",
                        grant.node_id(), static_cast<int>(grant.subject_kind()), grant.subject_id());

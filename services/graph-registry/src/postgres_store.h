@@ -2,14 +2,17 @@
 
 #include "pepeunit/outbox/outbox.h"
 #include "pepeunit/postgres/pool.h"
+#include "ports.h"
 #include "store.h"
 
 namespace pepeunit::graph_registry {
 
-// The graph in PostgreSQL. `relay` is kicked after each commit that wrote an event.
+// The graph in PostgreSQL. After each commit that wrote an event `relay` is kicked, and `gate` is told what must not
+// carry values any more. Both may be null.
 class PostgresStore final : public GraphStore {
  public:
-  PostgresStore(postgres::Pool& pool, outbox::Relay* relay) : pool_(pool), relay_(relay) {}
+  PostgresStore(postgres::Pool& pool, outbox::Relay* relay, ValueGate* gate = nullptr)
+      : pool_(pool), relay_(relay), gate_(gate) {}
 
   absl::StatusOr<NodeFacts> GetFacts(const Uuid& id, const access::Subject& viewer) override;
   absl::StatusOr<graph::v1::Node> GetNode(const Uuid& id) override;
@@ -48,8 +51,10 @@ class PostgresStore final : public GraphStore {
   absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) override;
   absl::StatusOr<std::vector<VariableRow>> ListVariables(const Uuid& unit, const access::Subject& viewer) override;
 
-  absl::StatusOr<Uuid> CreateLink(const Actor& actor, const graph::v1::Link& link, std::int64_t most) override;
-  absl::StatusOr<graph::v1::Link> GetLink(const Uuid& id) override;
+  absl::Status UpdateVariable(const Actor& actor, const graph::v1::Variable& variable,
+                              std::int64_t expected_version) override;
+  absl::StatusOr<Uuid> CreateLink(const Actor& actor, const graph::v1::Link& link, const LinkBounds& bounds) override;
+  absl::StatusOr<SeenLink> GetLink(const Uuid& id, const access::Subject& viewer) override;
   absl::StatusOr<LinkPage> ListLinks(const access::Subject& viewer, const Uuid& node, const Page& page) override;
   absl::Status DeleteLink(const Actor& actor, const Uuid& id) override;
   absl::StatusOr<std::vector<LinkRow>> LinksFrom(const Uuid& unit) override;
@@ -65,6 +70,7 @@ class PostgresStore final : public GraphStore {
 
   postgres::Pool& pool_;
   outbox::Relay* relay_;
+  ValueGate* gate_;
 };
 
 }  // namespace pepeunit::graph_registry

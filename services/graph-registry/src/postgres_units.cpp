@@ -70,13 +70,14 @@ void WriteVariables(pqxx::work& tx, const graph::v1::Unit& unit, const std::vect
 }
 
 std::string VariableQuery(pqxx::work& tx, const access::Subject& viewer) {
-  return "SELECT " + FactColumns("n", "p", GrantTo(tx, "n", viewer)) +
-         ", v.definition, v.unit_id FROM variable v JOIN node n USING (id) JOIN node p ON p.id = n.parent_id";
+  return "SELECT " + FactColumns("n", "p", GrantTo(tx, "n", viewer)) + ", " + VariableColumns("v") +
+         " FROM variable v JOIN node n USING (id) JOIN node p ON p.id = n.parent_id";
 }
 
 VariableRow ReadVariableRow(const pqxx::row& row) {
-  const NodeFacts facts = ReadFacts(row, 0);
-  return {facts, ReadVariable(row[kFacts], row[kFacts + 1], facts)};
+  VariableRow variable{ReadFacts(row, 0), {}};
+  ReadVariable(row, kFacts, &variable);
+  return variable;
 }
 
 }  // namespace
@@ -114,12 +115,13 @@ absl::StatusOr<graph::v1::Unit> PostgresStore::GetUnit(const Uuid& id) {
 absl::StatusOr<UnitSecrets> PostgresStore::GetUnitSecrets(const Uuid& id) {
   return pool_.Query<UnitSecrets>("get unit secrets", [&](pqxx::work& tx) -> absl::StatusOr<UnitSecrets> {
     const auto rows = tx.exec_params(
-        "SELECT u.token_generation, u.sealed_sync_key, u.sealed_env, coalesce(a.devices_stopped, false)"
+        "SELECT u.token_generation, coalesce(a.devices_stopped, false), u.profile_version, u.sealed_sync_key, "
+        "u.sealed_env"
         " FROM unit u JOIN node n USING (id) LEFT JOIN account a ON a.id = n.owner_id WHERE u.id = $1",
         id.ToString());
     if (rows.empty()) return NotFound("unit");
-    return UnitSecrets{rows[0][0].as<std::uint32_t>(), rows[0][3].as<bool>(), ReadBytes(rows[0][1]),
-                       ReadBytes(rows[0][2])};
+    return UnitSecrets{rows[0][0].as<std::uint32_t>(), rows[0][1].as<bool>(), rows[0][2].as<std::uint64_t>(),
+                       ReadBytes(rows[0][3]), ReadBytes(rows[0][4])};
   });
 }
 
@@ -146,8 +148,7 @@ absl::Status PostgresStore::UpdateUnit(const Actor& actor, const graph::v1::Unit
     PEPEUNIT_RETURN_IF_ERROR(Touch(tx, *Uuid::Parse(unit.id()), unit.name(), unit.level(), expected_version, "unit"));
     SetVariableLevels(tx, unit.id(), static_cast<int>(unit.level()), false);
     Audit(tx, actor, "unit.update", unit.id(), {{"level", common::v1::AccessLevel_Name(unit.level())}});
-    AppendUnitChanged(tx, unit.id());
-    AppendSourcesChanged(tx, unit.id());
+    AppendRightsChanged(tx, unit.id());
     return absl::OkStatus();
   });
 }
@@ -163,9 +164,12 @@ absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) 
     const auto& to = move.version;
     tx.exec_params("UPDATE unit SET commit_id = $2, tag = $3, branch = $4, follow = $5 WHERE id = $1", id, to.commit(),
                    to.tag(), to.branch(), to.follow());
-    AppendSourcesChanged(tx, id);  // before the links into what goes are gone
     Array removed;
     for (const std::string& variable : move.removed) removed.Add(variable);
+    // Before the links of what goes are gone.
+    AppendSourcesChanged(tx, id);
+    for (const auto& link : tx.exec_params("SELECT id FROM link WHERE output_id = ANY ($1::uuid[])", removed.str()))
+      AppendLinkRemoved(tx, id, link[0].c_str());
     tx.exec_params("DELETE FROM node WHERE id = ANY ($1::uuid[]) AND parent_id = $2", removed.str(), id);
     WriteVariables(tx, unit, move.variables);
     Audit(tx, actor, "unit.move", id,
@@ -197,12 +201,14 @@ absl::StatusOr<std::vector<Uuid>> PostgresStore::ListBehind(const Uuid& repo_uni
 absl::Status PostgresStore::DeleteUnit(const Actor& actor, const Uuid& id) {
   return Change("delete unit", [&](pqxx::work& tx) -> absl::Status {
     const std::string text = id.ToString();
+    // Nobody links to it from here on.
+    if (tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR UPDATE", text).empty()) return NotFound("unit");
     std::vector<std::string> removed;
     for (const auto& row : tx.exec_params("SELECT id FROM variable WHERE unit_id = $1", text))
       removed.emplace_back(row[0].c_str());
     AppendSourcesChanged(tx, text);
     Audit(tx, actor, "unit.delete", text);
-    if (tx.exec_params("DELETE FROM node WHERE id = $1", text).affected_rows() == 0) return NotFound("unit");
+    tx.exec_params("DELETE FROM node WHERE id = $1", text);
     AppendUnitChanged(tx, text, true, removed);
     return absl::OkStatus();
   });
@@ -225,6 +231,20 @@ absl::StatusOr<std::vector<VariableRow>> PostgresStore::ListVariables(const Uuid
       rows.push_back(ReadVariableRow(row));
     }
     return rows;
+  });
+}
+
+absl::Status PostgresStore::UpdateVariable(const Actor& actor, const graph::v1::Variable& variable,
+                                           std::int64_t expected_version) {
+  return Change("update variable", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(
+        Touch(tx, *Uuid::Parse(variable.id()), variable.name(), variable.level(), expected_version, "variable"));
+    tx.exec_params("UPDATE variable SET accepts_people = $2, accepts_links = $3 WHERE id = $1", variable.id(),
+                   variable.accepts_people(), variable.accepts_links());
+    Audit(tx, actor, "variable.update", variable.id(),
+          {{"accepts_people", variable.accepts_people()}, {"accepts_links", variable.accepts_links()}});
+    AppendRightsChanged(tx, variable.id());
+    return absl::OkStatus();
   });
 }
 

@@ -35,6 +35,41 @@ std::int64_t VersionIn(const std::string& etag) {
   return error == std::errc() && (at == end || *at == '-') ? version : 0;
 }
 
+// Whether the second can ever take a value of the first.
+absl::Status CheckEnds(const graph::v1::Variable& output, const graph::v1::Variable& input) {
+  const auto wrong = [](const std::string& field, const std::string& what) {
+    return WithViolations(Error(absl::StatusCode::kInvalidArgument, "INCOMPATIBLE_ENDS", field + ": " + what),
+                          {{field, what}});
+  };
+  if (output.kind() != graph::v1::VARIABLE_KIND_OUTPUT) return wrong("output_id", "is not an output variable");
+  if (input.kind() != graph::v1::VARIABLE_KIND_INPUT) return wrong("input_id", "is not an input variable");
+  const auto from = values::ToDefinition(output), to = values::ToDefinition(input);
+  if (schema::Compatible(from.type, to.type)) return absl::OkStatus();
+  return wrong("input_id", std::string("takes ") + schema::TypeName(to.type) + ", which the output's " +
+                               schema::TypeName(from.type) + " can never be");
+}
+
+const char* TextOf(graph::v1::SuspendedReason reason) {
+  switch (reason) {
+    case graph::v1::SUSPENDED_REASON_CREATOR_LOST_READ:
+      return "Who drew it may not read the output any more.";
+    case graph::v1::SUSPENDED_REASON_CREATOR_LOST_WRITE:
+      return "Who drew it may not write the input any more.";
+    case graph::v1::SUSPENDED_REASON_CREATOR_LOST_MAINTAIN:
+      return "Who drew it does not maintain the input any more.";
+    case graph::v1::SUSPENDED_REASON_INPUT_CLOSED_TO_LINKS:
+      return "The input does not let links write it.";
+    case graph::v1::SUSPENDED_REASON_TYPES_DISAGREE:
+      return "A value of the output can never be one of the input.";
+    case graph::v1::SUSPENDED_REASON_CREATOR_GONE:
+      return "Who drew it has no account any more.";
+    case graph::v1::SUSPENDED_REASON_CREATOR_BLOCKED:
+      return "Who drew it was blocked.";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 absl::Status AdmitPeople(const rpc::Caller& caller) {
@@ -129,43 +164,54 @@ absl::Status ReadAndUpdate(const rpc::Caller& caller, const std::function<absl::
   return status;
 }
 
-absl::Status CheckLink(const access::Subject& creator, const LinkRow& row) {
+LinkVerdict CheckLink(const access::Subject& creator, const LinkRow& row) {
   const VariableRow &output = row.output, &input = row.input;
   const bool write = row.link.type() == graph::v1::LINK_TYPE_WRITE;
   // The unit at the pulling or pushing end speaks for who maintains it, at the other end.
   const bool maintains_output = Check(creator, output.facts, access::Role::kMaintainer, kEnd).ok();
   const bool peer_reads = !write && output.granted_to_peer >= access::Role::kReader;
   const bool peer_writes = write && maintains_output && input.granted_to_peer >= access::Role::kWriter;
-  if (!peer_reads) PEPEUNIT_RETURN_IF_ERROR(Check(creator, output.facts, access::Role::kReader, kEnd));
-  if (!peer_writes) PEPEUNIT_RETURN_IF_ERROR(Check(creator, input.facts, access::Role::kReader, kEnd));
-  const auto ends = [](const std::string& field, const std::string& what) {
-    return WithViolations(Error(absl::StatusCode::kInvalidArgument, "INCOMPATIBLE_ENDS", field + ": " + what),
-                          {{field, what}});
-  };
-  if (output.variable.kind() != graph::v1::VARIABLE_KIND_OUTPUT) return ends("output_id", "is not an output variable");
-  if (input.variable.kind() != graph::v1::VARIABLE_KIND_INPUT) return ends("input_id", "is not an input variable");
-  const auto from = values::ToDefinition(output.variable), to = values::ToDefinition(input.variable);
-  if (!schema::Compatible(from.type, to.type)) {
-    return ends("input_id", std::string("takes ") + schema::TypeName(to.type) + ", which the output's " +
-                                schema::TypeName(from.type) + " can never be");
+  const auto lost =
+      write ? graph::v1::SUSPENDED_REASON_CREATOR_LOST_WRITE : graph::v1::SUSPENDED_REASON_CREATOR_LOST_MAINTAIN;
+  if (!peer_reads) {
+    const absl::Status may = Check(creator, output.facts, access::Role::kReader, kEnd);
+    if (!may.ok()) return {graph::v1::SUSPENDED_REASON_CREATOR_LOST_READ, may};
   }
   if (!peer_writes) {
-    PEPEUNIT_RETURN_IF_ERROR(
-        Check(creator, input.facts, write ? access::Role::kWriter : access::Role::kMaintainer, kEnd));
+    const absl::Status may = Check(creator, input.facts, access::Role::kReader, kEnd);
+    if (!may.ok()) return {lost, may};
+  }
+  if (const absl::Status agree = CheckEnds(output.variable, input.variable); !agree.ok())
+    return {graph::v1::SUSPENDED_REASON_TYPES_DISAGREE, agree};
+  if (!peer_writes) {
+    const absl::Status may =
+        Check(creator, input.facts, write ? access::Role::kWriter : access::Role::kMaintainer, kEnd);
+    if (!may.ok()) return {lost, may};
   }
   if (write && !input.variable.writable_by_links()) {
-    return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE",
-                 "This input does not let links of type WRITE write it.");
+    return {graph::v1::SUSPENDED_REASON_INPUT_CLOSED_TO_LINKS,
+            Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE",
+                  "This input does not let links of type WRITE write it.")};
   }
-  return absl::OkStatus();
+  return {};
 }
 
-absl::Status CheckLink(const LinkRow& row) {
+LinkVerdict CheckLink(const LinkRow& row) {
+  if (!row.creator_exists) return {graph::v1::SUSPENDED_REASON_CREATOR_GONE, NotFound("user")};
   return CheckLink({.kind = access::Subject::Kind::kUser,
                     .id = *Uuid::Parse(row.link.creator_id()),
                     .owner_id = {},
                     .administrator = row.creator_administrator},
                    row);
+}
+
+graph::v1::Link Describe(const LinkRow& row) {
+  graph::v1::Link link = row.link;
+  const LinkVerdict verdict = CheckLink(row);
+  link.set_state(verdict.ok() ? graph::v1::LINK_STATE_ACTIVE : graph::v1::LINK_STATE_SUSPENDED);
+  link.set_suspended_reason(verdict.reason);
+  link.set_suspended_detail(TextOf(verdict.reason));
+  return link;
 }
 
 }  // namespace pepeunit::graph_registry

@@ -47,10 +47,19 @@ absl::Status VersionMismatch();
 // If-Match does not mind what others changed: his change is made again on what they left.
 absl::Status ReadAndUpdate(const rpc::Caller& caller, const std::function<absl::Status()>& update);
 
+// Whether a link may carry. When not, `reason` says why it is suspended, and `status` why it cannot be drawn.
+struct LinkVerdict {
+  graph::v1::SuspendedReason reason = graph::v1::SUSPENDED_REASON_UNSPECIFIED;
+  absl::Status status;
+  bool ok() const { return status.ok(); }
+};
 // Whether a link's creator may join its ends, and the ends agree (G2). What he may not himself, a unit whose variable
 // he maintains may let him: one that was given a role at the other end.
-absl::Status CheckLink(const access::Subject& creator, const LinkRow& row);
-// The same for who drew it, by what he may now.
-absl::Status CheckLink(const LinkRow& row);
+LinkVerdict CheckLink(const access::Subject& creator, const LinkRow& row);
+// The same for who drew it, by what he may now. The one decision on what a unit's profile carries, which links lose
+// their right by a change, and what people are told.
+LinkVerdict CheckLink(const LinkRow& row);
+// The link with its state.
+graph::v1::Link Describe(const LinkRow& row);
 
 }  // namespace pepeunit::graph_registry

@@ -131,13 +131,26 @@ absl::Status Touch(pqxx::work& tx, const Uuid& id, const std::string& name, int 
   return VersionMismatch();
 }
 
-graph::v1::Variable ReadVariable(const pqxx::field& definition, const pqxx::field& unit, const NodeFacts& facts) {
-  graph::v1::Variable variable;
-  variable.ParseFromString(ReadBytes(definition));
+std::string VariableColumns(const std::string& v) {
+  return v + ".definition, " + v + ".unit_id, " + v + ".accepts_people, " + v + ".accepts_links";
+}
+
+void ReadVariable(const pqxx::row& row, int first, VariableRow* out) {
+  const auto at = [&](int i) { return row[static_cast<pqxx::row::size_type>(first + i)]; };
+  const NodeFacts& facts = out->facts;
+  graph::v1::Variable& variable = out->variable;
+  variable.ParseFromString(ReadBytes(at(0)));
   variable.set_id(facts.id.ToString());
-  variable.set_unit_id(unit.c_str());
+  variable.set_unit_id(at(1).c_str());
   variable.set_level(static_cast<common::v1::AccessLevel>(facts.access.level));
-  return variable;
+  variable.set_etag(std::to_string(facts.version));
+  if (variable.kind() != graph::v1::VARIABLE_KIND_INPUT) return;
+  out->schema_lets_people = variable.writable_by_people();
+  out->schema_lets_links = variable.writable_by_links();
+  variable.set_accepts_people(at(2).as<bool>());
+  variable.set_accepts_links(at(3).as<bool>());
+  variable.set_writable_by_people(out->schema_lets_people && variable.accepts_people());
+  variable.set_writable_by_links(out->schema_lets_links && variable.accepts_links());
 }
 
 void InsertNode(pqxx::work& tx, const std::string& id, graph::v1::NodeType type, const std::string& parent,

@@ -35,8 +35,11 @@ inline constexpr int kFacts = 9;
 std::string FactColumns(const std::string& n, const std::string& p, const std::string& grant);
 NodeFacts ReadFacts(const pqxx::row& row, int first);
 
-// `definition`, `unit_id`, and the node's own level and id.
-graph::v1::Variable ReadVariable(const pqxx::field& definition, const pqxx::field& unit, const NodeFacts& facts);
+// The columns that ReadVariable reads, of the row `v` of `variable`.
+inline constexpr int kVariableColumns = 4;
+std::string VariableColumns(const std::string& v);
+// What the row says beyond the facts, which are there already.
+void ReadVariable(const pqxx::row& row, int first, VariableRow* out);
 
 // Raises the version; NOT_FOUND or VERSION_MISMATCH when the row is not as expected.
 absl::Status Touch(pqxx::work& tx, const Uuid& id, const std::string& name, int level, std::int64_t expected_version,

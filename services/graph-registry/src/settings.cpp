@@ -85,6 +85,7 @@ Settings Settings::From(Config& config) {
   s.pool = postgres::PoolOptionsFrom(config, "graph");
   s.bus = bus::BusOptionsFrom(config, "graph-registry");
   s.crypto_target = rpc::TargetFrom(config, "PEPEUNIT_CRYPTO_TARGET", 7001, "crypto");
+  s.log_target = rpc::TargetFrom(config, "PEPEUNIT_LOG_TARGET", 7005, "state-logger");
   s.repo_target = rpc::TargetFrom(config, "PEPEUNIT_REPO_TARGET", 7003, "repo-sync");
   s.device_url = config.Required("PEPEUNIT_DEVICE_URL",
                                  "base URL of unit-ingest as devices reach it; goes into env.json as PEPEUNIT_URL");
@@ -106,8 +107,11 @@ Settings Settings::From(Config& config) {
                                        .Duration("PEPEUNIT_REFRESH_TOKEN_LIFETIME", std::chrono::hours(24 * 30),
                                                  "life of a session without a refresh")
                                        .count();
-  s.links_per_unit = config.Integer("PEPEUNIT_LINKS_PER_UNIT", 1000, 1, 10'000,
-                                    "links that may leave the outputs of one unit; one more is RESOURCE_EXHAUSTED");
+  s.link_bounds.from_unit =
+      config.Integer("PEPEUNIT_LINKS_PER_UNIT", 1000, 1, 10'000,
+                     "links that may leave the outputs of one unit; one more is RESOURCE_EXHAUSTED");
+  s.link_bounds.into_input = config.Integer("PEPEUNIT_LINKS_PER_INPUT", 100, 1, 10'000,
+                                            "links that may meet in one input; one more is RESOURCE_EXHAUSTED");
   s.audit_days = static_cast<int>(
       config.Integer("PEPEUNIT_AUDIT_DAYS", 365, 30, 36'500, "days that a record of the audit is kept"));
   s.admin_login = config.String("PEPEUNIT_ADMIN_LOGIN", "admin", "login of the first administrator");

@@ -20,7 +20,7 @@ struct Settings {
   OidcSettings oidc;
   postgres::PoolOptions pool;
   bus::BusOptions bus;
-  std::string crypto_target, repo_target, device_url;
+  std::string crypto_target, repo_target, log_target, device_url;
   std::uint32_t partitions = 1;
   std::int64_t values_max_bytes = 0;
   int stream_replicas = 1;
@@ -28,7 +28,7 @@ struct Settings {
   std::string admin_login, admin_password;
   std::vector<graph::v1::StandardRepository> standard;
 
-  std::int64_t links_per_unit = 1000;
+  LinkBounds link_bounds;
   int audit_days = 365;
   // What is wrong with values that were read well; the service does not start with it.
   absl::Status problem;

@@ -45,6 +45,8 @@ struct VariableRow {
   graph::v1::Variable variable;
   // The grant on it to the unit at the other end of a link.
   access::Role granted_to_peer = access::Role::kNone;
+  // Of an input: what schema.json allows, whatever a maintainer closed.
+  bool schema_lets_people = false, schema_lets_links = false;
 };
 
 // A change of a node's level, worked out beforehand.
@@ -76,6 +78,7 @@ struct NewUnit {
 struct UnitSecrets {
   std::uint32_t token_generation = 0;
   bool stopped = false;  // an administrator stopped its owner's devices
+  std::uint64_t profile_version = 0;
   std::string sealed_sync_key, sealed_env;
 };
 
@@ -90,16 +93,27 @@ struct MoveWrite {
 
 // A link with all that decides whether it still holds: the grants are those to its creator.
 struct LinkRow {
-  graph::v1::Link link;
-  bool creator_administrator = false;
+  graph::v1::Link link;  // as it was drawn; its state follows from the rest
+  bool creator_exists = false, creator_administrator = false;
   VariableRow output, input;
+};
+
+// A link, and which of its ends the viewer may see: at least one.
+struct SeenLink {
+  LinkRow row;
+  bool output = false, input = false;
+};
+
+// How many links may leave the outputs of one unit, and meet in one input (G5).
+struct LinkBounds {
+  std::int64_t from_unit = 1000, into_input = 100;
 };
 
 // Links that a viewer may see can lie far apart: reading stops after so many.
 inline constexpr int kMostLinksRead = 20'000;
 struct LinkPage {
-  std::vector<graph::v1::Link> links;  // one more than the page when there is a next one
-  Uuid read_to;                        // where reading stopped before the end; nil when it did not
+  std::vector<SeenLink> links;  // one more than the page when there is a next one
+  Uuid read_to;                 // where reading stopped before the end; nil when it did not
 };
 
 class GraphStore {
@@ -165,11 +179,17 @@ class GraphStore {
   // In the order of schema.json, each with the grants to this subject.
   virtual absl::StatusOr<std::vector<VariableRow>> ListVariables(const Uuid& unit, const access::Subject& viewer) = 0;
 
-  // RESOURCE_EXHAUSTED when `most` links leave the outputs of that unit already.
-  virtual absl::StatusOr<Uuid> CreateLink(const Actor& actor, const graph::v1::Link& link, std::int64_t most) = 0;
-  virtual absl::StatusOr<graph::v1::Link> GetLink(const Uuid& id) = 0;
-  // Of a unit or variable; `node` nil: all. Only those whose both ends the viewer may see. Reads at most
-  // kMostLinksRead for a page.
+  // Whether people and links may write an input, as far as its schema lets them.
+  virtual absl::Status UpdateVariable(const Actor& actor, const graph::v1::Variable& variable,
+                                      std::int64_t expected_version) = 0;
+
+  // RESOURCE_EXHAUSTED when a bound is reached.
+  virtual absl::StatusOr<Uuid> CreateLink(const Actor& actor, const graph::v1::Link& link,
+                                          const LinkBounds& bounds) = 0;
+  // NOT_FOUND also when the viewer may see neither end.
+  virtual absl::StatusOr<SeenLink> GetLink(const Uuid& id, const access::Subject& viewer) = 0;
+  // Of a unit or variable, by an end of its own that the viewer may see; `node` nil: all of which he may see an end.
+  // Reads at most kMostLinksRead for a page.
   virtual absl::StatusOr<LinkPage> ListLinks(const access::Subject& viewer, const Uuid& node, const Page& page) = 0;
   virtual absl::Status DeleteLink(const Actor& actor, const Uuid& id) = 0;
   // From the outputs of a unit, by id.

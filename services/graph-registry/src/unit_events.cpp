@@ -1,24 +1,117 @@
 #include "unit_events.h"
 
-#include "pepeunit/outbox/outbox.h"
+#include <map>
+
+#include "link_rows.h"
+#include "pepeunit/base/log.h"
+#include "rights.h"
 
 namespace pepeunit::graph_registry {
+namespace {
+
+// The changes of the transaction that runs in this thread which the gate must know of.
+thread_local std::vector<bus::v1::UnitChanged>* forbidding = nullptr;
+
+bool Forbids(const bus::v1::UnitChanged& changed) {
+  return changed.deleted() || changed.removed_variable_ids_size() > 0 || changed.suspended_link_ids_size() > 0 ||
+         changed.removed_link_ids_size() > 0;
+}
+
+// Under the version that the unit's profile has from this change on.
+void AppendChange(pqxx::work& tx, bus::v1::UnitChanged changed) {
+  const auto version =
+      tx.exec_params("UPDATE unit SET profile_version = profile_version + 1 WHERE id = $1 RETURNING profile_version",
+                     changed.unit_id());
+  if (!version.empty()) changed.set_profile_version(version[0][0].as<std::uint64_t>());
+  bus::v1::Event event;
+  *event.mutable_unit_changed() = changed;
+  outbox::Append(tx, "events.graph.unit." + changed.unit_id(), event);
+  if (forbidding != nullptr && Forbids(changed)) forbidding->push_back(std::move(changed));
+}
+
+// Locks the units in the order of their ids, which keeps transactions from waiting for each other in a circle.
+std::vector<std::string> Lock(pqxx::work& tx, const std::string& units) {
+  std::vector<std::string> ids;
+  for (const auto& row : tx.exec("SELECT id FROM unit WHERE id IN (" + units + ") ORDER BY id FOR NO KEY UPDATE"))
+    ids.emplace_back(row[0].c_str());
+  return ids;
+}
+
+// A unit, and those whose outputs are linked into its inputs.
+std::vector<std::string> LockWithSources(pqxx::work& tx, const std::string& unit) {
+  const std::string id = tx.quote(unit) + "::uuid";
+  return Lock(tx, "SELECT " + id +
+                      " UNION SELECT o.unit_id FROM link l JOIN variable i ON i.id = l.input_id"
+                      " JOIN variable o ON o.id = l.output_id WHERE i.unit_id = " +
+                      id);
+}
+
+// The changes of these locked units, with the links of `from` (an expression with the columns of `link`, named l) that
+// may not carry now. Transactions that take rights away from one link lock its source first and look then, so the
+// later one sees what the earlier one left.
+void AppendAll(pqxx::work& tx, const std::vector<std::string>& units, const std::string& from) {
+  std::map<std::string, bus::v1::UnitChanged> changes;
+  for (const std::string& unit : units) changes[unit].set_unit_id(unit);
+  for (const LinkRow& row : ReadLinkRows(tx.exec(LinkRowQuery(from)))) {
+    const auto source = changes.find(row.output.variable.unit_id());
+    if (source != changes.end() && !CheckLink(row).ok()) source->second.add_suspended_link_ids(row.link.id());
+  }
+  for (auto& [unit, changed] : changes) AppendChange(tx, std::move(changed));
+}
+
+}  // namespace
+
+absl::Status TransactWithEvents(postgres::Pool& pool, outbox::Relay* relay, ValueGate* gate, const char* name,
+                                const std::function<absl::Status(pqxx::work&)>& body) {
+  std::vector<bus::v1::UnitChanged> changes;
+  forbidding = &changes;
+  const absl::Status status = pool.Transact(name, [&](pqxx::work& tx) {
+    changes.clear();  // of a try that did not commit
+    return body(tx);
+  });
+  forbidding = nullptr;
+  if (!status.ok()) return status;
+  if (relay != nullptr) relay->Kick();
+  if (gate == nullptr || changes.empty()) return absl::OkStatus();
+  if (const absl::Status told = gate->Apply(changes); !told.ok()) {
+    log::Warning("values that are on their way may still pass until state-logger has the events of this change",
+                 {{"change", name}, {"unit", changes.front().unit_id()}, {"status", told}});
+  }
+  return absl::OkStatus();
+}
 
 void AppendUnitChanged(pqxx::work& tx, const std::string& unit, bool deleted, const std::vector<std::string>& removed) {
-  bus::v1::Event event;
-  auto* changed = event.mutable_unit_changed();
-  changed->set_unit_id(unit);
-  changed->set_deleted(deleted);
-  for (const auto& id : removed) changed->add_removed_variable_ids(id);
-  outbox::Append(tx, "events.graph.unit." + unit, event);
+  bus::v1::UnitChanged changed;
+  changed.set_unit_id(unit);
+  changed.set_deleted(deleted);
+  for (const auto& id : removed) changed.add_removed_variable_ids(id);
+  AppendChange(tx, std::move(changed));
+}
+
+void AppendLinkRemoved(pqxx::work& tx, const std::string& unit, const std::string& link) {
+  bus::v1::UnitChanged changed;
+  changed.set_unit_id(unit);
+  changed.add_removed_link_ids(link);
+  AppendChange(tx, std::move(changed));
 }
 
 void AppendSourcesChanged(pqxx::work& tx, const std::string& unit) {
-  const auto sources = tx.exec_params(
-      "SELECT DISTINCT o.unit_id FROM link l JOIN variable i ON i.id = l.input_id JOIN variable o ON o.id = l.output_id"
-      " WHERE i.unit_id = $1 AND o.unit_id <> $1",
-      unit);
-  for (const auto& row : sources) AppendUnitChanged(tx, row[0].c_str());
+  for (const std::string& source : LockWithSources(tx, unit)) {
+    if (source != unit) AppendUnitChanged(tx, source);
+  }
+}
+
+void AppendRightsChanged(pqxx::work& tx, const std::string& node) {
+  const auto row = tx.exec_params1("SELECT type, coalesce(parent_id, id) FROM node WHERE id = $1", node);
+  const int type = row[0].as<int>();
+  if (type == graph::v1::NODE_TYPE_USER || type == graph::v1::NODE_TYPE_REPO_UNIT) return;
+  const std::string unit = row[1].c_str();
+  AppendAll(tx, LockWithSources(tx, unit), LinksTouching(tx, *Uuid::Parse(node)) + " l");
+}
+
+void AppendCreatorChanged(pqxx::work& tx, const std::string& user) {
+  const std::string drawn = "(SELECT * FROM link WHERE creator_id = " + tx.quote(user) + "::uuid) l";
+  AppendAll(tx, Lock(tx, "SELECT o.unit_id FROM " + drawn + " JOIN variable o ON o.id = l.output_id"), drawn);
 }
 
 }  // namespace pepeunit::graph_registry

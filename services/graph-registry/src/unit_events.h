@@ -1,17 +1,39 @@
 #pragma once
 
+#include <functional>
 #include <pqxx/pqxx>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "pepeunit/outbox/outbox.h"
+#include "pepeunit/postgres/pool.h"
+#include "ports.h"
+
 // Events of units, written in the transaction of the change.
 namespace pepeunit::graph_registry {
+
+// Runs a transaction that writes events. After its commit kicks the relay and tells the gate what must not pass any
+// more, so that whoever took a right away has an answer only when nothing passes by it. Waits for the gate for 2 s at
+// most; without its answer the events tell it later. `relay` and `gate` may be null.
+absl::Status TransactWithEvents(postgres::Pool& pool, outbox::Relay* relay, ValueGate* gate, const char* name,
+                                const std::function<absl::Status(pqxx::work&)>& body);
 
 // What unit-ingest caches of this unit is no longer true.
 void AppendUnitChanged(pqxx::work& tx, const std::string& unit, bool deleted = false,
                        const std::vector<std::string>& removed = {});
 
-// The same of the units whose outputs are linked into this unit's inputs: their profiles speak of it.
+// A link from an output of this unit is gone.
+void AppendLinkRemoved(pqxx::work& tx, const std::string& unit, const std::string& link);
+
+// What unit-ingest caches of the units whose outputs are linked into this unit's inputs is no longer true.
 void AppendSourcesChanged(pqxx::work& tx, const std::string& unit);
+
+// Rights on a unit or variable, or what it accepts, are others now: who carries values by them has to look again, and
+// links that lost theirs are suspended. The row of the node must be locked by this transaction.
+void AppendRightsChanged(pqxx::work& tx, const std::string& node);
+
+// The same for all links that somebody drew: his account was changed or deleted. Its row must be locked.
+void AppendCreatorChanged(pqxx::work& tx, const std::string& user);
 
 }  // namespace pepeunit::graph_registry

@@ -182,6 +182,32 @@ absl::Status Units::GetVariable(const rpc::Caller& caller, const std::string& id
   return absl::OkStatus();
 }
 
+absl::Status Units::UpdateVariable(const rpc::Caller& caller, const graph::v1::UpdateVariableRequest& request,
+                                   graph::v1::Variable& out) {
+  const auto id = Uuid::Parse(request.id());
+  if (!id) return InvalidField("id", "is not a UUID");
+  return ReadAndUpdate(caller, [&]() -> absl::Status {
+    PEPEUNIT_ASSIGN_OR_RETURN(VariableRow row, store_.GetVariable(*id, SubjectOf(caller)));
+    PEPEUNIT_RETURN_IF_ERROR(Check(caller, row.facts, access::Role::kMaintainer, kVariable));
+    graph::v1::Variable& variable = row.variable;
+    PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller, variable.etag()));
+    const bool input = variable.kind() == graph::v1::VARIABLE_KIND_INPUT;
+    Fields fields;
+    const auto choose = [&](const char* field, bool accepts, bool schema_lets) {
+      if (!input) fields.Fail(field, "is for inputs only");
+      if (input && accepts && !schema_lets) fields.Fail(field, "is more than schema.json allows");
+      return accepts;
+    };
+    if (request.has_accepts_people())
+      variable.set_accepts_people(choose("accepts_people", request.accepts_people(), row.schema_lets_people));
+    if (request.has_accepts_links())
+      variable.set_accepts_links(choose("accepts_links", request.accepts_links(), row.schema_lets_links));
+    PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+    PEPEUNIT_RETURN_IF_ERROR(store_.UpdateVariable(ActorOf(caller), variable, expected));
+    return GetVariable(caller, request.id(), out);
+  });
+}
+
 absl::Status Units::SetValue(const rpc::Caller& caller, const graph::v1::SetVariableValueRequest& request,
                              graph::v1::SetVariableValueResponse& out) {
   const auto id = Uuid::Parse(request.id());
@@ -196,7 +222,8 @@ absl::Status Units::SetValue(const rpc::Caller& caller, const graph::v1::SetVari
   }
   if (!row.variable.writable_by_people()) {
     return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE",
-                 "The device's schema does not let people write this input.");
+                 row.variable.accepts_people() ? "The device's schema does not let people write this input."
+                                               : "A maintainer closed this input to people.");
   }
   if (!request.has_value()) return InvalidField("value", "is missing");
   const schema::Variable definition = values::ToDefinition(row.variable);

@@ -30,6 +30,8 @@ class Units {
   absl::Status ListVariables(const rpc::Caller& caller, const std::string& unit,
                              graph::v1::ListUnitVariablesResponse& out);
   absl::Status GetVariable(const rpc::Caller& caller, const std::string& id, graph::v1::Variable& out);
+  absl::Status UpdateVariable(const rpc::Caller& caller, const graph::v1::UpdateVariableRequest& request,
+                              graph::v1::Variable& out);
   absl::Status SetValue(const rpc::Caller& caller, const graph::v1::SetVariableValueRequest& request,
                         graph::v1::SetVariableValueResponse& out);
 

@@ -122,12 +122,14 @@ TEST_CASE("a move keeps what stays, with its links, and takes away what goes", "
   CHECK(wanted.minimum() == 10);
   // Everybody whose cache speaks of it is told, and the log learns whose history goes.
   const auto events = w.Events();
-  REQUIRE(events.size() == 2);
+  REQUIRE(events.size() == 3);
   CHECK(events[0].unit_changed().unit_id() == w.other.id());
   CHECK(events[1].unit_changed().unit_id() == w.unit.id());
-  const auto& removed = events[1].unit_changed().removed_variable_ids();
+  CHECK(events[1].unit_changed().removed_link_ids_size() == 1);  // from the output that went
+  CHECK(events[2].unit_changed().unit_id() == w.unit.id());
+  const auto& removed = events[2].unit_changed().removed_variable_ids();
   CHECK(std::set<std::string>(removed.begin(), removed.end()) == std::set{before.at("text"), before.at("label")});
-  CHECK_FALSE(events[1].unit_changed().deleted());
+  CHECK_FALSE(events[2].unit_changed().deleted());
 }
 
 TEST_CASE("who may move what where", "[U9][A4]") {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -85,6 +86,21 @@ class MemoryValues final : public ValueStream {
   }
 };
 
+class MemoryGate final : public ValueGate {
+ public:
+  absl::Status status;
+  std::vector<bus::v1::UnitChanged> changes;
+
+  absl::Status Apply(const std::vector<bus::v1::UnitChanged>& told) override {
+    std::lock_guard lock(mutex_);
+    changes.insert(changes.end(), told.begin(), told.end());
+    return status;
+  }
+
+ private:
+  std::mutex mutex_;
+};
+
 extern const char kSchema[];  // an input of each kind of permission, and outputs
 
 struct World {
@@ -93,7 +109,8 @@ struct World {
   PostgresAccounts people{pool};
   PostgresTokens token_store{pool};
   PostgresIdentities identities{pool};
-  PostgresStore store{pool, nullptr};
+  MemoryGate gate;
+  PostgresStore store{pool, nullptr, &gate};
   MemorySecrets secrets;
   MemoryVersions versions;
   MemoryValues values;
@@ -103,7 +120,7 @@ struct World {
   Oidc oidc{identities, accounts, {}};
   RepoUnits repo_units{store, secrets, versions, {}};
   Units units{store, secrets, versions, values, "http://device:8081"};
-  Links links{store, 3};
+  Links links{store, {.from_unit = 3, .into_input = 2}};
   Nodes nodes{store};
   Internals internals{store, token_store};
 

@@ -1,6 +1,7 @@
 #include "batch.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace pepeunit::state_logger {
 namespace {
@@ -9,6 +10,15 @@ namespace {
 std::int64_t Bounded(std::int64_t time_ms) {
   constexpr std::int64_t kYear2100 = 4'102'444'800'000;
   return std::clamp<std::int64_t>(time_ms, 0, kYear2100 - 1);
+}
+
+// Of a delivery or a refusal.
+template <typename Message>
+std::optional<Way> WayOf(const Message& message, const Uuid& unit) {
+  const auto link = Uuid::FromBytes(message.link_id()), input = Uuid::FromBytes(message.input_id()),
+             target = Uuid::FromBytes(message.unit_id());
+  if (!link || !input || !target) return std::nullopt;
+  return Way{*link, unit, Uuid::FromBytes(message.output_id()).value_or(Uuid{}), *input, *target};
 }
 
 }  // namespace
@@ -53,20 +63,41 @@ void Batch::AddReport(const bus::v1::Report& report, std::uint64_t seq) {
     if (!reading.unlogged()) readings_.push_back({*variable, time_ms, seq, ord++, &reading.value()});
     AddCurrent({*variable, *unit, false, &reading.value(), time_ms, seq});
   }
+  AddLinks(report, *unit, seq);
+}
+
+void Batch::AddLinks(const bus::v1::Report& report, const Uuid& unit, std::uint64_t seq) {
+  const std::int64_t received_ms = Bounded(report.received_ms());
   for (const auto& delivery : report.deliveries()) {
-    const auto input = Uuid::FromBytes(delivery.input_id()), target = Uuid::FromBytes(delivery.unit_id());
-    if (!input || !target) {
+    const auto way = WayOf(delivery, unit);
+    if (way) {
+      deliveries_.push_back(
+          {*way, &delivery.value(), Bounded(delivery.time_ms()), received_ms, report.profile_version(), seq});
+    } else {
       ++unreadable_;
-      continue;
     }
-    AddCurrent({*input, *target, true, &delivery.value(), Bounded(delivery.time_ms()), seq});
+  }
+  for (const auto& refusal : report.refusals()) {
+    const auto way = WayOf(refusal, unit);
+    if (way) {
+      refusals_.push_back({*way, refusal.unfit(), refusal.beyond_fan_out(), received_ms});
+    } else {
+      ++unreadable_;
+    }
   }
 }
 
 // The same rule as in UpsertCurrent, so that it makes no difference where one batch ends and the next begins.
 void Batch::AddCurrent(const CurrentRow& row) {
   const auto [at, fresh] = current_.try_emplace(row.variable, row);
-  if (!fresh && (row.input || row.time_ms >= at->second.time_ms)) at->second = row;
+  if (fresh) return;
+  if (row.input ? row.stream_seq >= at->second.stream_seq : row.time_ms >= at->second.time_ms) at->second = row;
+}
+
+const bus::v1::Scalar* Batch::Own(const bus::v1::Scalar& value) {
+  auto* own = google::protobuf::Arena::CreateMessage<bus::v1::Scalar>(arena_.get());
+  *own = value;
+  return own;
 }
 
 Batch Batch::Without(const std::set<Uuid>& gone) const {
@@ -74,6 +105,15 @@ Batch Batch::Without(const std::set<Uuid>& gone) const {
   std::erase_if(kept.readings_, [&](const ReadingRow& r) { return gone.count(r.variable) != 0; });
   std::erase_if(kept.current_,
                 [&](const auto& c) { return gone.count(c.first) != 0 || gone.count(c.second.unit) != 0; });
+  const auto touches = [&](const auto& row) {
+    const Way& way = row.way;
+    for (const Uuid& id : {way.link, way.unit, way.output, way.input, way.target}) {
+      if (gone.count(id) != 0) return true;
+    }
+    return false;
+  };
+  std::erase_if(kept.deliveries_, touches);
+  std::erase_if(kept.refusals_, touches);
   std::erase_if(kept.units_, [&](const auto& u) { return gone.count(u.first) != 0; });
   return kept;
 }

@@ -41,9 +41,31 @@ struct UnitRow {
   std::uint64_t stream_seq = 0;
 };
 
+// The way that a link leads.
+struct Way {
+  Uuid link, unit, output, input, target;  // `unit` has the output, `target` the input
+};
+
+// A value on its way along a link. `value` points into the batch.
+struct DeliveryRow {
+  Way way;
+  const bus::v1::Scalar* value;
+  std::int64_t time_ms, received_ms;
+  std::uint64_t version;  // of the profile that it was made from
+  std::uint64_t stream_seq;
+};
+
+// Values that did not go on their way.
+struct RefusalRow {
+  Way way;
+  std::uint32_t unfit, beyond_fan_out;
+  std::int64_t received_ms;
+};
+
 // What a run of messages of one partition changes, merged: all readings, and the newest of everything else. For inputs
 // the later message is the newer; for outputs the time of measuring decides, because a device may send what it measured
-// while it was offline after what it measures now. Pure; copies share the values.
+// while it was offline after what it measures now. What links carry is kept apart until it is known what may pass (see
+// link_flow.h). Pure; copies share the values.
 class Batch {
  public:
   Batch() : arena_(std::make_shared<google::protobuf::Arena>()) {}
@@ -55,23 +77,36 @@ class Batch {
 
   std::uint64_t last_sequence() const { return last_sequence_; }
   std::size_t unreadable() const { return unreadable_; }
-  std::size_t rows() const { return readings_.size() + current_.size() + units_.size(); }
+  std::size_t rows() const {
+    return readings_.size() + current_.size() + units_.size() + deliveries_.size() + refusals_.size();
+  }
   const std::vector<ReadingRow>& readings() const { return readings_; }
   // Sorted by id, so that writers of several partitions lock rows in one order.
   const std::map<Uuid, CurrentRow>& current() const { return current_; }
   const std::map<Uuid, UnitRow>& units() const { return units_; }
 
-  // A copy without what belongs to variables and units that are gone.
+  // In the order of the stream.
+  const std::vector<DeliveryRow>& deliveries() const { return deliveries_; }
+  const std::vector<RefusalRow>& refusals() const { return refusals_; }
+  bool has_links() const { return !deliveries_.empty() || !refusals_.empty(); }
+
+  // A copy without what belongs to variables, units and links that are gone.
   Batch Without(const std::set<Uuid>& gone) const;
+  // Keeps the row if it is newer than what is there.
+  void AddCurrent(const CurrentRow& row);
+  // A copy that lives as long as the batch.
+  const bus::v1::Scalar* Own(const bus::v1::Scalar& value);
 
  private:
   void AddReport(const bus::v1::Report& report, std::uint64_t seq);
-  void AddCurrent(const CurrentRow& row);
+  void AddLinks(const bus::v1::Report& report, const Uuid& unit, std::uint64_t seq);
 
   std::shared_ptr<google::protobuf::Arena> arena_;  // the parsed messages
   std::vector<ReadingRow> readings_;
   std::map<Uuid, CurrentRow> current_;
   std::map<Uuid, UnitRow> units_;
+  std::vector<DeliveryRow> deliveries_;
+  std::vector<RefusalRow> refusals_;
   std::uint64_t last_sequence_ = 0;
   std::size_t unreadable_ = 0;
 };

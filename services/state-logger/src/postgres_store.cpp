@@ -5,6 +5,7 @@
 
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
+#include "rows.h"
 #include "stage.h"
 
 namespace pepeunit::state_logger {
@@ -23,29 +24,6 @@ std::string FirstOf(int month) {
   return text;
 }
 
-bus::v1::Scalar ReadScalar(const pqxx::field& kind, const pqxx::field& number, const pqxx::field& text) {
-  bus::v1::Scalar scalar;
-  switch (kind.as<int>()) {
-    case bus::v1::Scalar::kNumber:
-      scalar.set_number(number.as<double>());
-      break;
-    case bus::v1::Scalar::kBoolean:
-      scalar.set_boolean(number.as<double>() != 0);
-      break;
-    case bus::v1::Scalar::kText:
-      scalar.set_text(text.c_str());
-      break;
-    case bus::v1::Scalar::kJson:
-      scalar.set_json(text.c_str());
-      break;
-    default:
-      break;
-  }
-  return scalar;
-}
-
-Uuid ReadUuid(const pqxx::field& field) { return Uuid::Parse(field.c_str()).value_or(Uuid{}); }
-
 constexpr char kTimeMs[] = "(extract(epoch FROM time) * 1000)::bigint";
 
 // Held shared by whoever stores a batch, alone by whoever forgets: so a batch either sees the tombstones, or is
@@ -59,6 +37,11 @@ std::set<Uuid> Gone(pqxx::work& tx, const Batch& batch) {
   ids.reserve(batch.rows());
   for (const auto& [id, row] : batch.current()) ids.push_back(id);  // each reading's variable is among them
   for (const auto& [id, row] : batch.units()) ids.push_back(id);
+  const auto add = [&](const Way& way) {
+    ids.insert(ids.end(), {way.link, way.unit, way.output, way.input, way.target});
+  };
+  for (const DeliveryRow& row : batch.deliveries()) add(row.way);
+  for (const RefusalRow& row : batch.refusals()) add(row.way);
   std::set<Uuid> gone;
   for (const auto& row : tx.exec_params("SELECT id FROM removed WHERE id = ANY($1::uuid[])", UuidArray(ids))) {
     gone.insert(ReadUuid(row[0]));
@@ -66,10 +49,20 @@ std::set<Uuid> Gone(pqxx::work& tx, const Batch& batch) {
   return gone;
 }
 
-void Stage(pqxx::work& tx, const Batch& batch) {
+void Stage(pqxx::work& tx, const Batch& batch, const LinkStates& links) {
   CopyReadings(tx, batch.readings());
   UpsertCurrent(tx, batch.current());
   UpsertUnits(tx, batch.units());
+  UpsertLinks(tx, links);
+}
+
+// In the order of their ids, and before any value, so that nobody waits in a circle.
+LinkStates LockLinks(pqxx::work& tx, const Batch& batch) {
+  std::set<Uuid> ids;
+  for (const DeliveryRow& row : batch.deliveries()) ids.insert(row.way.link);
+  for (const RefusalRow& row : batch.refusals()) ids.insert(row.way.link);
+  return ReadLinks(tx, "link_id = ANY(" + tx.quote(UuidArray({ids.begin(), ids.end()})) +
+                           "::uuid[]) ORDER BY link_id FOR NO KEY UPDATE");
 }
 
 // The stream was made anew: all that was stored came from another one.
@@ -78,6 +71,7 @@ void BeginAnew(pqxx::work& tx, std::int64_t created_ns) {
   tx.exec("UPDATE partition_position SET applied = 0");
   tx.exec("UPDATE current_value SET stream_seq = 0");
   tx.exec("UPDATE unit_state SET stream_seq = 0");
+  tx.exec("UPDATE link_state SET held_seq = 0 WHERE due_ms IS NOT NULL");
 }
 
 // The stream lost its newest messages after they were stored: their positions will be given again.
@@ -85,6 +79,7 @@ void GoBack(pqxx::work& tx, std::uint64_t last) {
   tx.exec_params("UPDATE partition_position SET applied = $1 WHERE applied > $1", last);
   tx.exec_params("UPDATE current_value SET stream_seq = $1 WHERE stream_seq > $1", last);
   tx.exec_params("UPDATE unit_state SET stream_seq = $1 WHERE stream_seq > $1", last);
+  tx.exec_params("UPDATE link_state SET held_seq = $1 WHERE held_seq > $1 AND due_ms IS NOT NULL", last);
 }
 
 }  // namespace
@@ -119,7 +114,7 @@ absl::StatusOr<std::uint64_t> PostgresStore::Resume(std::uint32_t partition, con
 absl::Status PostgresStore::Apply(std::uint32_t partition, std::uint64_t expected, const Batch& batch,
                                   const std::function<absl::Status(const Batch&)>& before_commit) {
   PEPEUNIT_RETURN_IF_ERROR(EnsureMonths(batch));
-  Batch without;
+  Batch changed;
   const absl::Status status = pool_.Transact("apply", [&](pqxx::work& tx) -> absl::Status {
     // First, so that a second writer waits here and then sees that it is one too many.
     const auto moved =
@@ -127,10 +122,16 @@ absl::Status PostgresStore::Apply(std::uint32_t partition, std::uint64_t expecte
                        expected, batch.last_sequence());
     if (moved.affected_rows() != 1) return absl::AbortedError("another writer has this partition");
     const std::set<Uuid> gone = Gone(tx, batch);
-    if (!gone.empty()) without = batch.Without(gone);
-    const Batch& kept = gone.empty() ? batch : without;
+    const bool whole = gone.empty() && !batch.has_links();
+    if (!whole) changed = batch.Without(gone);
+    const Batch& kept = whole ? batch : changed;
+    LinkStates links;
+    if (kept.has_links()) {
+      links = LockLinks(tx, kept);
+      Carry(limits_, &links, &changed);
+    }
     try {
-      Stage(tx, kept);
+      Stage(tx, kept, links);
     } catch (const pqxx::data_exception& e) {
       log::Error("a value is refused", {{"sqlstate", e.sqlstate()}});
       return absl::InvalidArgumentError("a value cannot be stored");
@@ -172,15 +173,60 @@ absl::Status PostgresStore::EnsureMonths(const Batch& batch) {
   return absl::OkStatus();
 }
 
-absl::Status PostgresStore::Forget(const std::vector<Uuid>& variables, const std::vector<Uuid>& units) {
-  return pool_.Transact("forget", [&](pqxx::work& tx) {
+absl::Status PostgresStore::End(const Ended& ended) {
+  return pool_.Transact("end", [&](pqxx::work& tx) {
+    // Whoever stores a batch meanwhile is waited for, and who begins one later finds what is written here.
     tx.exec("SELECT pg_advisory_xact_lock(" + kForgetLock + ")");
-    tx.exec_params("INSERT INTO removed (id) SELECT unnest($1::uuid[] || $2::uuid[]) ON CONFLICT DO NOTHING",
-                   UuidArray(variables), UuidArray(units));
+    const std::string variables = UuidArray(ended.variables), units = UuidArray(ended.units),
+                      links = UuidArray(ended.links);
+    tx.exec_params(
+        "INSERT INTO removed (id) SELECT unnest($1::uuid[] || $2::uuid[] || $3::uuid[]) ON CONFLICT DO NOTHING",
+        variables, units, links);
     tx.exec_params("DELETE FROM current_value WHERE variable_id = ANY($1::uuid[]) OR unit_id = ANY($2::uuid[])",
-                   UuidArray(variables), UuidArray(units));
-    tx.exec_params("DELETE FROM unit_state WHERE unit_id = ANY($1::uuid[])", UuidArray(units));
+                   variables, units);
+    tx.exec_params("DELETE FROM unit_state WHERE unit_id = ANY($1::uuid[])", units);
+    tx.exec_params(
+        "DELETE FROM link_state WHERE link_id = ANY($3::uuid[]) OR unit_id = ANY($2::uuid[])"
+        " OR output_id = ANY($1::uuid[]) OR input_id = ANY($1::uuid[])",
+        variables, units, links);
+    for (const StoppedLink& stopped : ended.stopped) {
+      tx.exec_params(
+          "INSERT INTO link_state AS l (link_id, unit_id, void_before) SELECT $1::uuid, $2::uuid, $3"
+          " WHERE NOT EXISTS (SELECT 1 FROM removed WHERE id IN ($1, $2))"
+          " ON CONFLICT (link_id) DO UPDATE SET void_before = greatest(l.void_before, excluded.void_before)",
+          stopped.link.ToString(), stopped.unit.ToString(), stopped.version);
+      tx.exec_params(
+          "UPDATE link_state SET held_kind = NULL, held_number = NULL, held_text = NULL, held_time_ms = NULL,"
+          " held_seq = NULL, held_version = NULL, due_ms = NULL WHERE link_id = $1 AND held_version < void_before",
+          stopped.link.ToString());
+    }
     return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<bool> PostgresStore::ReleaseHeld(std::int64_t now_ms,
+                                                const std::function<absl::Status(const Batch&)>& before_commit) {
+  return pool_.Query<bool>("release", [&](pqxx::work& tx) -> absl::StatusOr<bool> {
+    const auto first = tx.exec1("SELECT min(due_ms) FROM link_state WHERE due_ms IS NOT NULL")[0];
+    if (first.is_null()) return false;
+    if (first.as<std::int64_t>() > now_ms) return true;
+    tx.exec("SELECT pg_advisory_xact_lock_shared(" + kForgetLock + ")");
+    // Those that somebody else is about to change are left to him.
+    LinkStates links = ReadLinks(
+        tx, "due_ms <= " + std::to_string(now_ms) + " ORDER BY due_ms LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED");
+    Batch batch;
+    Release(limits_, now_ms, &links, &batch);
+    Stage(tx, batch, links);
+    PEPEUNIT_RETURN_IF_ERROR(before_commit(batch));
+    return true;
+  });
+}
+
+absl::StatusOr<std::optional<LinkState>> PostgresStore::GetLink(const Uuid& link) {
+  using Result = std::optional<LinkState>;
+  return pool_.Query<Result>("get link", [&](pqxx::work& tx) -> absl::StatusOr<Result> {
+    const LinkStates links = ReadLinks(tx, "link_id = " + tx.quote(link.ToString()) + "::uuid");
+    return links.empty() ? Result() : Result(links.begin()->second);
   });
 }
 

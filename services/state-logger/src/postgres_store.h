@@ -11,25 +11,29 @@ namespace pepeunit::state_logger {
 // Values in PostgreSQL: all of the service's SQL.
 class PostgresStore final : public ValueStore {
  public:
-  explicit PostgresStore(postgres::Pool& pool) : pool_(pool) {}
+  explicit PostgresStore(postgres::Pool& pool, const LinkLimits& limits = {}) : pool_(pool), limits_(limits) {}
 
   absl::StatusOr<std::uint64_t> Applied(std::uint32_t partition) override;
   absl::StatusOr<std::uint64_t> Resume(std::uint32_t partition, const bus::StreamState& stream) override;
   absl::Status Apply(std::uint32_t partition, std::uint64_t expected, const Batch& batch,
                      const std::function<absl::Status(const Batch&)>& before_commit) override;
-  absl::Status Forget(const std::vector<Uuid>& variables, const std::vector<Uuid>& units) override;
+  absl::Status End(const Ended& ended) override;
+  absl::StatusOr<bool> ReleaseHeld(std::int64_t now_ms,
+                                   const std::function<absl::Status(const Batch&)>& before_commit) override;
   absl::StatusOr<bool> DeleteReadings(const Uuid& variable, int most) override;
   absl::Status ForgetOldTombstones() override;
   absl::StatusOr<std::optional<StoredValue>> CurrentValue(const Uuid& variable) override;
   absl::StatusOr<std::vector<StoredReading>> Readings(const Uuid& variable, const ReadingKey& after, std::int64_t to_us,
                                                       int limit) override;
   absl::StatusOr<std::optional<StoredState>> UnitState(const Uuid& unit) override;
+  absl::StatusOr<std::optional<LinkState>> GetLink(const Uuid& link) override;
   absl::StatusOr<Mark> GetMark(const Uuid& unit) override;
 
  private:
   absl::Status EnsureMonths(const Batch& batch);
 
   postgres::Pool& pool_;
+  const LinkLimits limits_;
   std::mutex mutex_;
   std::set<int> months_;  // partitions of `reading` that are known to be there: year * 12 + month
 };

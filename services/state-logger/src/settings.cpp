@@ -16,6 +16,10 @@ Settings Settings::From(Config& config) {
   s.partitions.values_max_bytes =
       config.Integer("PEPEUNIT_VALUES_MAX_BYTES", 1LL << 30, 1 << 20, 1LL << 50,
                      "bound of the stream VALUES; what is stored leaves it when it is half full");
+  s.links.per_second = static_cast<double>(config.Integer(
+      "PEPEUNIT_LINK_RATE", 10, 1, 100'000, "values a second that one link carries; of more the newest waits"));
+  s.links.burst = static_cast<double>(
+      config.Integer("PEPEUNIT_LINK_BURST", 20, 1, 100'000, "values that it carries at once after a pause"));
   s.stream_replicas =
       static_cast<int>(config.Integer("PEPEUNIT_STREAM_REPLICAS", 1, 1, 5, "replicas of the JetStream streams"));
   return s;

@@ -16,6 +16,7 @@ struct Settings {
   bus::BusOptions bus;
   std::string graph_target;
   PartitionSettings partitions;
+  LinkLimits links;
   int stream_replicas = 1;
 
   static Settings From(Config& config);

@@ -133,4 +133,55 @@ void UpsertUnits(pqxx::work& tx, const std::map<Uuid, UnitRow>& units) {
       unit.Finish(), state.Finish(), seen.Finish(), sequence.Finish(), tag.Finish(), seq.Finish());
 }
 
+void UpsertLinks(pqxx::work& tx, const LinkStates& links) {
+  if (links.empty()) return;
+  Array link, unit, output, input, target, carried, limited, unfit, beyond, carried_ms, limited_ms, refused_ms, tokens,
+      filled, kind, number, text, time, seq, version, due;
+  for (const auto& [id, state] : links) {
+    link.Add(id.ToString());
+    unit.Add(state.unit.ToString());
+    output.Add(state.output.ToString());
+    input.Add(state.input.ToString());
+    target.Add(state.target.ToString());
+    for (const auto& [array, value] :
+         {std::pair(&carried, state.carried), std::pair(&limited, state.limited), std::pair(&unfit, state.unfit),
+          std::pair(&beyond, state.beyond_fan_out), std::pair(&carried_ms, state.carried_ms),
+          std::pair(&limited_ms, state.limited_ms), std::pair(&refused_ms, state.refused_ms),
+          std::pair(&filled, state.filled_ms)}) {
+      array->Add(std::to_string(value));
+    }
+    tokens.Add(NumberText(state.tokens));
+    if (!state.held) {
+      for (Array* array : {&kind, &number, &text, &time, &seq, &version, &due}) array->AddNull();
+      continue;
+    }
+    const Columns columns = ToColumns(state.held->value);
+    kind.Add(columns.kind);
+    columns.number ? number.Add(*columns.number) : number.AddNull();
+    text.Add(columns.text);
+    time.Add(std::to_string(state.held->time_ms));
+    seq.Add(std::to_string(state.held->stream_seq));
+    version.Add(std::to_string(state.held->version));
+    due.Add(std::to_string(state.held->due_ms));
+  }
+  tx.exec_params(
+      "INSERT INTO link_state (link_id, unit_id, output_id, input_id, target_id, carried, limited, unfit,"
+      " beyond_fan_out, carried_ms, limited_ms, refused_ms, tokens, filled_ms, held_kind, held_number, held_text,"
+      " held_time_ms, held_seq, held_version, due_ms)"
+      " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bigint[], $7::bigint[],"
+      " $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::float8[], $14::bigint[],"
+      " $15::smallint[], $16::float8[], $17::text[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[])"
+      " ON CONFLICT (link_id) DO UPDATE SET unit_id = excluded.unit_id, output_id = excluded.output_id,"
+      " input_id = excluded.input_id, target_id = excluded.target_id, carried = excluded.carried,"
+      " limited = excluded.limited, unfit = excluded.unfit, beyond_fan_out = excluded.beyond_fan_out,"
+      " carried_ms = excluded.carried_ms, limited_ms = excluded.limited_ms, refused_ms = excluded.refused_ms,"
+      " tokens = excluded.tokens, filled_ms = excluded.filled_ms, held_kind = excluded.held_kind,"
+      " held_number = excluded.held_number, held_text = excluded.held_text, held_time_ms = excluded.held_time_ms,"
+      " held_seq = excluded.held_seq, held_version = excluded.held_version, due_ms = excluded.due_ms",
+      link.Finish(), unit.Finish(), output.Finish(), input.Finish(), target.Finish(), carried.Finish(),
+      limited.Finish(), unfit.Finish(), beyond.Finish(), carried_ms.Finish(), limited_ms.Finish(), refused_ms.Finish(),
+      tokens.Finish(), filled.Finish(), kind.Finish(), number.Finish(), text.Finish(), time.Finish(), seq.Finish(),
+      version.Finish(), due.Finish());
+}
+
 }  // namespace pepeunit::state_logger

@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "batch.h"
+#include "link_flow.h"
 
-// The three writes of a batch, as bulk as PostgreSQL takes them: COPY for the history, one statement over arrays for
+// The writes of a batch, as bulk as PostgreSQL takes them: COPY for the history, one statement over arrays for
 // each kind of newest row.
 namespace pepeunit::state_logger {
 
@@ -17,5 +18,7 @@ std::string UuidArray(const std::vector<Uuid>& ids);
 void CopyReadings(pqxx::work& tx, const std::vector<ReadingRow>& readings);
 void UpsertCurrent(pqxx::work& tx, const std::map<Uuid, CurrentRow>& current);
 void UpsertUnits(pqxx::work& tx, const std::map<Uuid, UnitRow>& units);
+// All but what voids their values.
+void UpsertLinks(pqxx::work& tx, const LinkStates& links);
 
 }  // namespace pepeunit::state_logger

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "batch.h"
+#include "link_flow.h"
 
 // Where values are kept, and who may write them. Ports: src/postgres_*.h implement them.
 namespace pepeunit::state_logger {
@@ -32,6 +33,17 @@ struct StoredReading {
 struct StoredState {
   std::string state;
   std::int64_t last_seen_ms = 0;
+};
+
+// What the graph has ended.
+struct StoppedLink {
+  Uuid link, unit;
+  std::uint64_t version = 0;  // values from an older profile of the unit are void
+};
+struct Ended {
+  std::vector<Uuid> variables{}, units{}, links{};  // they are gone
+  std::vector<StoppedLink> stopped{};               // they carry nothing for now
+  bool empty() const { return variables.empty() && units.empty() && links.empty() && stopped.empty(); }
 };
 
 struct Mark {
@@ -58,9 +70,13 @@ class ValueStore {
   virtual absl::Status Apply(std::uint32_t partition, std::uint64_t expected, const Batch& batch,
                              const std::function<absl::Status(const Batch&)>& before_commit) = 0;
 
-  // Forgets the current values and states of variables and units, and from its return on whatever still comes for
-  // them. Their history goes by DeleteReadings.
-  virtual absl::Status Forget(const std::vector<Uuid>& variables, const std::vector<Uuid>& units) = 0;
+  // Forgets the current values and states of what is gone, and from its return on whatever still comes for it; from
+  // then on also nothing passes that was stopped. Histories go by DeleteReadings.
+  virtual absl::Status End(const Ended& ended) = 0;
+  // Lets through the values that waited for the rate of their link and are due; `before_commit` as in Apply. False when
+  // none waits any more.
+  virtual absl::StatusOr<bool> ReleaseHeld(std::int64_t now_ms,
+                                           const std::function<absl::Status(const Batch&)>& before_commit) = 0;
   // Deletes the oldest readings of a variable, about `most`; false when there are none left.
   virtual absl::StatusOr<bool> DeleteReadings(const Uuid& variable, int most) = 0;
   virtual absl::Status ForgetOldTombstones() = 0;
@@ -70,6 +86,8 @@ class ValueStore {
   virtual absl::StatusOr<std::vector<StoredReading>> Readings(const Uuid& variable, const ReadingKey& after,
                                                               std::int64_t to_us, int limit) = 0;
   virtual absl::StatusOr<std::optional<StoredState>> UnitState(const Uuid& unit) = 0;
+  // nullopt when it never carried and never refused.
+  virtual absl::StatusOr<std::optional<LinkState>> GetLink(const Uuid& link) = 0;
   virtual absl::StatusOr<Mark> GetMark(const Uuid& unit) = 0;
 };
 

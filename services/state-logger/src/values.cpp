@@ -91,6 +91,15 @@ absl::StatusOr<graph::v1::AuthorizeResponse> GraphRights::MayRead(const rpc::Cal
                                                  [&](auto* c, auto* r) { return stub_->Authorize(c, request, r); });
 }
 
+absl::Status GraphRights::MaySeeLink(const rpc::Caller& caller, const std::string& link) {
+  graph::v1::AuthorizeLinkRequest request;
+  request.set_link_id(link);
+  return rpc::Call<graph::v1::AuthorizeLinkResponse>(
+             channel_, caller, std::chrono::seconds(5),
+             [&](auto* c, auto* r) { return stub_->AuthorizeLink(c, request, r); })
+      .status();
+}
+
 absl::Status Values::Get(const rpc::Caller& caller, const log::v1::GetVariableValueRequest& request,
                          log::v1::VariableValue& out) {
   PEPEUNIT_RETURN_IF_ERROR(NeedUuid("variable_id", request.variable_id()));
@@ -157,6 +166,28 @@ absl::Status Values::State(const rpc::Caller& caller, const log::v1::GetUnitStat
   google::protobuf::Value value;
   values::ToValue(json, &value);
   *out.mutable_state() = value.struct_value();
+  return absl::OkStatus();
+}
+
+absl::Status Values::Link(const rpc::Caller& caller, const log::v1::GetLinkStatisticsRequest& request,
+                          log::v1::LinkStatistics& out) {
+  PEPEUNIT_RETURN_IF_ERROR(NeedUuid("link_id", request.link_id()));
+  PEPEUNIT_RETURN_IF_ERROR(rights_.MaySeeLink(caller, request.link_id()));
+  out.set_link_id(request.link_id());
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto state, store_.GetLink(*Uuid::Parse(request.link_id())));
+  if (!state) return absl::OkStatus();
+  out.set_carried(state->carried);
+  out.set_limited(state->limited);
+  out.set_unfit(state->unfit);
+  out.set_beyond_fan_out(state->beyond_fan_out);
+  out.set_holding(state->held.has_value());
+  using TimeOf = google::protobuf::Timestamp* (log::v1::LinkStatistics::*)();
+  for (const auto& [time, ms] :
+       {std::pair<TimeOf, std::int64_t>(&log::v1::LinkStatistics::mutable_last_carried, state->carried_ms),
+        std::pair<TimeOf, std::int64_t>(&log::v1::LinkStatistics::mutable_last_limited, state->limited_ms),
+        std::pair<TimeOf, std::int64_t>(&log::v1::LinkStatistics::mutable_last_refused, state->refused_ms)}) {
+    if (ms > 0) *(out.*time)() = TimeUtil::MillisecondsToTimestamp(ms);
+  }
   return absl::OkStatus();
 }
 

@@ -17,6 +17,8 @@ class Rights {
  public:
   virtual ~Rights() = default;
   virtual absl::StatusOr<graph::v1::AuthorizeResponse> MayRead(const rpc::Caller& caller, const std::string& node) = 0;
+  // Both ends of it.
+  virtual absl::Status MaySeeLink(const rpc::Caller& caller, const std::string& link) = 0;
 };
 
 class GraphRights final : public Rights {
@@ -24,6 +26,7 @@ class GraphRights final : public Rights {
   explicit GraphRights(const rpc::Channel& channel)
       : channel_(channel), stub_(graph::v1::GraphInternalService::NewStub(channel.grpc())) {}
   absl::StatusOr<graph::v1::AuthorizeResponse> MayRead(const rpc::Caller& caller, const std::string& node) override;
+  absl::Status MaySeeLink(const rpc::Caller& caller, const std::string& link) override;
 
  private:
   const rpc::Channel& channel_;
@@ -40,6 +43,8 @@ class Values {
   absl::Status List(const rpc::Caller& caller, const log::v1::ListReadingsRequest& request,
                     log::v1::ListReadingsResponse& out);
   absl::Status State(const rpc::Caller& caller, const log::v1::GetUnitStateRequest& request, log::v1::UnitState& out);
+  absl::Status Link(const rpc::Caller& caller, const log::v1::GetLinkStatisticsRequest& request,
+                    log::v1::LinkStatistics& out);
 
  private:
   ValueStore& store_;

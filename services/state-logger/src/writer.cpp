@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "input_news.h"
 #include "pepeunit/base/backoff.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
@@ -139,7 +140,7 @@ absl::Status Writer::StoreAll(const std::vector<bus::Message>& messages) {
 absl::Status Writer::Store(const Batch& batch) {
   const std::int64_t begin = MonotonicMs();
   PEPEUNIT_RETURN_IF_ERROR(
-      store_.Apply(partition_, applied_, batch, [this](const Batch& kept) { return Notify(kept); }));
+      store_.Apply(partition_, applied_, batch, [this](const Batch& kept) { return TellInputs(bus_, kept); }));
   applied_ = batch.last_sequence();
   metrics_.seconds->Observe(static_cast<double>(MonotonicMs() - begin) / 1000.0);
   metrics_.batches->Increment();
@@ -150,23 +151,6 @@ absl::Status Writer::Store(const Batch& batch) {
                {{"partition", partition_}, {"count", batch.unreadable()}});
   }
   return absl::OkStatus();
-}
-
-// Before the commit: a crash after it could not tell any more, and one before it tells again.
-absl::Status Writer::Notify(const Batch& batch) {
-  bool any = false;
-  for (const auto& [id, row] : batch.current()) {
-    if (!row.input) continue;
-    bus::v1::InputChanged changed;
-    changed.set_unit_id(row.unit.ToBytes());
-    changed.set_input_id(id.ToBytes());
-    *changed.mutable_value() = *row.value;
-    changed.set_time_ms(row.time_ms);
-    changed.set_stream_sequence(row.stream_seq);
-    PEPEUNIT_RETURN_IF_ERROR(bus_.PublishCore("inputs." + row.unit.ToString(), changed.SerializeAsString()));
-    any = true;
-  }
-  return any ? bus_.Flush(std::chrono::seconds(2)) : absl::OkStatus();
 }
 
 }  // namespace pepeunit::state_logger

@@ -52,7 +52,6 @@ class Writer {
   // From the stored position until something fails or Stop.
   absl::Status Follow();
   absl::Status Store(const Batch& batch);
-  absl::Status Notify(const Batch& batch);
   bool stopping() const;
   void Sleep(std::chrono::milliseconds time);
 

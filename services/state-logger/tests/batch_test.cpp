@@ -31,8 +31,13 @@ TEST_CASE("a batch keeps every reading in its order and the newest of everything
 
   // What was measured later is newer, whenever it was sent.
   CHECK(batch.current().at(kOutput).value->number() == 4);
-  CHECK(batch.current().at(kInput).unit == kOther);
-  CHECK(batch.current().at(kInput).input);
+  // What a link carries waits for the word that it may pass.
+  CHECK(batch.current().count(kInput) == 0);
+  REQUIRE(batch.deliveries().size() == 1);
+  CHECK(batch.deliveries()[0].way.input == kInput);
+  CHECK(batch.deliveries()[0].way.target == kOther);
+  CHECK(batch.deliveries()[0].way.unit == kUnit);
+  CHECK(batch.deliveries()[0].stream_seq == 12);
 
   const UnitRow& unit = batch.units().at(kUnit);
   CHECK(unit.sequence == 2);

@@ -38,12 +38,19 @@ struct ReportMaker {
     reading->set_unlogged(unlogged);
     return *this;
   }
-  ReportMaker& Delivery(const Uuid& input, const Uuid& unit, std::int64_t time_ms, const bus::v1::Scalar& value) {
+  ReportMaker& Delivery(const Uuid& input, const Uuid& unit, std::int64_t time_ms, const bus::v1::Scalar& value,
+                        const Uuid& link = Uuid::New(), const Uuid& output = Uuid()) {
     auto* delivery = report.add_deliveries();
+    delivery->set_link_id(link.ToBytes());
+    delivery->set_output_id(output.ToBytes());
     delivery->set_input_id(input.ToBytes());
     delivery->set_unit_id(unit.ToBytes());
     delivery->set_time_ms(time_ms);
     *delivery->mutable_value() = value;
+    return *this;
+  }
+  ReportMaker& From(std::uint64_t profile_version) {
+    report.set_profile_version(profile_version);
     return *this;
   }
   ReportMaker& State(const std::string& json) {

@@ -170,7 +170,7 @@ TEST_CASE("what was removed goes with its history and does not come back", "[U8]
   for (int i = 0; i < 250; ++i) report.Reading(s.output, 1'000 * (i / 2), Number(i)).Reading(other, 1'000, Number(i));
   report.Delivery(s.input, s.unit, 1'000, Number(1));
   REQUIRE(s.Apply(0, {report.At(1)}).ok());
-  REQUIRE(s.store.Forget({s.output, s.input}, {s.unit}).ok());
+  REQUIRE(s.store.End({.variables = {s.output, s.input}, .units = {s.unit}}).ok());
   int pieces = 1;
   while (s.store.DeleteReadings(s.output, 100).value()) ++pieces;
   CHECK(pieces == 3);
@@ -196,7 +196,7 @@ TEST_CASE("a batch that is being stored while its variable is removed leaves not
   const absl::Status stored = s.store.Apply(
       0, 0, Store::Of({ReportMaker(s.unit, 1).Reading(s.output, 1'000, Number(1)).At(1)}), [&](const Batch&) {
         forgetting = std::thread([&] {
-          CHECK(s.store.Forget({s.output}, {s.unit}).ok());
+          CHECK(s.store.End({.variables = {s.output}, .units = {s.unit}}).ok());
           CHECK(s.store.DeleteReadings(s.output, 100).ok());
         });
         std::this_thread::sleep_for(std::chrono::milliseconds(200));
@@ -284,4 +284,134 @@ TEST_CASE("partitions have one owner; a dead session frees them at once") {
         absl::StatusCode::kUnavailable);  // does not take part until it asks for members
   CHECK(one->Members().value() == 1);
   CHECK(one->TryLock(4).value());
+}
+
+TEST_CASE("what a link carried and did not is kept, exactly once, with what waits", "[G4][G5]") {
+  Store s;
+  const Uuid link = Uuid::New();
+  std::vector<bus::Message> messages;
+  for (std::uint64_t i = 1; i <= 25; ++i) {
+    messages.push_back(
+        ReportMaker(s.unit, i).Delivery(s.input, s.unit, 1'000, Text("v" + std::to_string(i)), link, s.output).At(i));
+  }
+  const std::vector<bus::Message> first(messages.begin(), messages.begin() + 10),
+      rest(messages.begin() + 10, messages.end());
+  REQUIRE(s.Apply(0, first).ok());
+  CHECK_FALSE(s.Apply(0, first).ok());  // again
+  REQUIRE(s.Apply(10, rest).ok());
+  const LinkState state = *s.store.GetLink(link).value();
+  CHECK(state.carried == 20);  // the burst
+  CHECK(state.limited == 5);
+  CHECK(state.unit == s.unit);
+  CHECK(state.output == s.output);
+  REQUIRE(state.held);
+  CHECK(state.held->value.text() == "v25");
+  CHECK(s.store.CurrentValue(s.input)->value().value.text() == "v20");
+  CHECK_FALSE(s.store.GetLink(Uuid::New()).value().has_value());
+
+  const std::int64_t due = state.held->due_ms;
+  CHECK(s.store.ReleaseHeld(due - 1, Quiet).value());
+  CHECK(s.store.CurrentValue(s.input)->value().value.text() == "v20");
+  const auto fails = [](const Batch&) { return absl::UnavailableError("the bus is away"); };
+  CHECK_FALSE(s.store.ReleaseHeld(due, fails).ok());
+  std::vector<std::string> told;
+  CHECK(s.store
+            .ReleaseHeld(due,
+                         [&](const Batch& batch) {
+                           for (const auto& [id, row] : batch.current()) told.push_back(row.value->text());
+                           return absl::OkStatus();
+                         })
+            .value());
+  CHECK(told == std::vector<std::string>{"v25"});
+  CHECK(s.store.CurrentValue(s.input)->value().value.text() == "v25");
+  CHECK_FALSE(s.store.ReleaseHeld(due + 1'000, Quiet).value());
+  CHECK(s.store.GetLink(link)->value().carried == 21);
+}
+
+TEST_CASE("a value that waited does not overwrite what came later", "[G5][S3]") {
+  Store s;
+  const Uuid link = Uuid::New();
+  std::vector<bus::Message> messages;
+  for (std::uint64_t i = 1; i <= 21; ++i)
+    messages.push_back(ReportMaker(s.unit, i).Delivery(s.input, s.unit, 1'000, Number(1), link).At(i));
+  messages.push_back({"values.0.input.x", InputPayload(s.input, s.unit, 9'000, Number(99)), 22, ""});
+  REQUIRE(s.Apply(0, messages).ok());
+  REQUIRE(s.store.ReleaseHeld(INT64_MAX, Quiet).ok());
+  CHECK(s.store.CurrentValue(s.input)->value().value.number() == 99);
+}
+
+TEST_CASE("from the moment that a link is stopped nothing passes by it that was on its way", "[G5]") {
+  Store s;
+  const Uuid link = Uuid::New(), other = Uuid::New(), second = Uuid::New();
+  const auto report = [&](std::uint64_t i, std::uint64_t version) {
+    return ReportMaker(s.unit, i)
+        .From(version)
+        .Reading(s.output, 1'000 + static_cast<std::int64_t>(i), Number(static_cast<double>(i)))
+        .Delivery(s.input, s.unit, 1'000, Number(static_cast<double>(i)), link, s.output)
+        .Delivery(second, s.unit, 1'000, Number(static_cast<double>(i)), other, s.output)
+        .At(i);
+  };
+  REQUIRE(s.Apply(0, {report(1, 3)}).ok());
+  // The stop waits for what is being stored, and what is stored after it sees it.
+  std::thread stopping;
+  std::atomic<bool> stopped = false;
+  REQUIRE(s.store
+              .Apply(0, 1, Store::Of({report(2, 3)}),
+                     [&](const Batch&) {
+                       stopping = std::thread([&] {
+                         CHECK(s.store.End({.stopped = {{link, s.unit, 4}}}).ok());
+                         stopped = true;
+                       });
+                       std::this_thread::sleep_for(std::chrono::milliseconds(100));
+                       CHECK_FALSE(stopped);
+                       return absl::OkStatus();
+                     })
+              .ok());
+  stopping.join();
+  CHECK(s.store.CurrentValue(s.input)->value().value.number() == 2);
+  REQUIRE(s.Apply(2, {report(3, 3)}).ok());
+  CHECK(s.store.CurrentValue(s.input)->value().value.number() == 2);
+  CHECK(s.store.CurrentValue(second)->value().value.number() == 3);    // a link of its own, with its own right
+  CHECK(s.store.CurrentValue(s.output)->value().value.number() == 3);  // a reading is a reading
+  // Told again, and late: nothing changes.
+  REQUIRE(s.store.End({.stopped = {{link, s.unit, 2}}}).ok());
+  REQUIRE(s.Apply(3, {report(4, 3)}).ok());
+  CHECK(s.store.CurrentValue(s.input)->value().value.number() == 2);
+  // The right is back.
+  REQUIRE(s.Apply(4, {report(5, 5)}).ok());
+  CHECK(s.store.CurrentValue(s.input)->value().value.number() == 5);
+}
+
+TEST_CASE("what waits for the rate of a stopped link goes, and a removed link leaves nothing", "[G5][U11]") {
+  Store s;
+  const Uuid link = Uuid::New();
+  const auto flood = [&](std::uint64_t from) {
+    std::vector<bus::Message> messages;
+    for (std::uint64_t i = from; i < from + 25; ++i)
+      messages.push_back(
+          ReportMaker(s.unit, i).From(1).Delivery(s.input, s.unit, 1'000, Number(static_cast<double>(i)), link).At(i));
+    return messages;
+  };
+  REQUIRE(s.Apply(0, flood(1)).ok());
+  REQUIRE(s.store.GetLink(link)->value().held);
+  REQUIRE(s.store.End({.stopped = {{link, s.unit, 2}}}).ok());
+  CHECK_FALSE(s.store.GetLink(link)->value().held);
+  CHECK_FALSE(s.store.ReleaseHeld(INT64_MAX, Quiet).value());
+  CHECK(s.store.CurrentValue(s.input)->value().value.number() == 20);
+  CHECK(s.store.GetLink(link)->value().carried == 20);
+
+  REQUIRE(s.store.End({.links = {link}}).ok());
+  CHECK(s.One("SELECT count(*) FROM link_state") == "0");
+  REQUIRE(s.Apply(25, flood(26)).ok());
+  CHECK(s.One("SELECT count(*) FROM link_state") == "0");
+  CHECK(s.store.CurrentValue(s.input)->value().value.number() == 20);
+  // Either end takes it along.
+  for (const bool source : {true, false}) {
+    const Uuid from = Uuid::New(), input = Uuid::New();
+    const std::uint64_t at = s.store.Applied(0).value();
+    REQUIRE(s.Apply(at, {ReportMaker(from, 1).Delivery(input, s.unit, 1'000, Number(1)).At(at + 1)}).ok());
+    REQUIRE(s.One("SELECT count(*) FROM link_state") == "1");
+    REQUIRE(s.store.End(source ? Ended{.units = {from}} : Ended{.variables = {input}}).ok());
+    CHECK(s.One("SELECT count(*) FROM link_state") == "0");
+  }
 }

@@ -33,6 +33,9 @@ struct OneUnit final : Rights {
     }
     return response;
   }
+  absl::Status MaySeeLink(const rpc::Caller& caller, const std::string&) override {
+    return caller.signed_in() ? absl::OkStatus() : NotFound("link");
+  }
 };
 
 struct Asking : Tables {
@@ -202,4 +205,30 @@ TEST_CASE("bad requests name their field, bad cursors are refused", "[D1]") {
     CHECK(InfoOf(a.values.List(a.user, request, page)).reason == "INVALID_CURSOR");
     CHECK(page.readings_size() == 0);
   }
+}
+
+TEST_CASE("what a link carried is told to who sees it", "[G5]") {
+  Asking a;
+  const Uuid link = Uuid::New();
+  Batch batch;
+  for (std::uint64_t i = 1; i <= 22; ++i)
+    batch.Add(
+        ReportMaker(a.rights.unit, i, 5'000).Delivery(a.rights.input, a.rights.unit, 1'000, Number(1), link).At(i));
+  REQUIRE(a.store.Apply(0, 0, batch, [](const Batch&) { return absl::OkStatus(); }).ok());
+  log::v1::GetLinkStatisticsRequest request;
+  log::v1::LinkStatistics seen;
+  request.set_link_id("x");
+  CHECK(InfoOf(a.values.Link(a.user, request, seen)).violations.at(0).field == "link_id");
+  request.set_link_id(link.ToString());
+  CHECK(absl::IsNotFound(a.values.Link({}, request, seen)));
+  REQUIRE(a.values.Link(a.user, request, seen).ok());
+  CHECK(seen.carried() == 20);
+  CHECK(seen.limited() == 2);
+  CHECK(seen.holding());
+  CHECK(TimeUtil::TimestampToMilliseconds(seen.last_carried()) == 5'000);
+  CHECK_FALSE(seen.has_last_refused());
+  request.set_link_id(Uuid::New().ToString());
+  seen.Clear();
+  REQUIRE(a.values.Link(a.user, request, seen).ok());  // it never carried
+  CHECK(seen.carried() == 0);
 }

@@ -94,7 +94,11 @@ struct Picky final : ValueStore {
     applied = batch.last_sequence();
     return absl::OkStatus();
   }
-  absl::Status Forget(const std::vector<Uuid>&, const std::vector<Uuid>&) override { return absl::OkStatus(); }
+  absl::Status End(const Ended&) override { return absl::OkStatus(); }
+  absl::StatusOr<bool> ReleaseHeld(std::int64_t, const std::function<absl::Status(const Batch&)>&) override {
+    return false;
+  }
+  absl::StatusOr<std::optional<LinkState>> GetLink(const Uuid&) override { return std::optional<LinkState>(); }
   absl::StatusOr<bool> DeleteReadings(const Uuid&, int) override { return false; }
   absl::Status ForgetOldTombstones() override { return absl::OkStatus(); }
   absl::StatusOr<std::optional<StoredValue>> CurrentValue(const Uuid&) override { return std::optional<StoredValue>(); }

@@ -21,6 +21,7 @@ const rpc::Caller& Self() {
 std::shared_ptr<Profile> ToProfile(const graph::v1::UnitProfile& from, const Uuid& unit, const std::string& key) {
   auto profile = std::make_shared<Profile>();
   profile->unit = unit;
+  profile->version = from.version();
   profile->token_generation = from.token_generation();
   profile->keys = envelope::Keys::Derive(AsBytes(key));
   profile->target_commit = from.target_commit();

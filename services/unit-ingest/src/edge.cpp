@@ -217,8 +217,10 @@ void Edge::Publish(const JobPtr& job, const std::shared_ptr<const Profile>& prof
   report->set_sequence(opened.header.sequence);
   report->set_request_tag(TagHead(opened.tag));
   if (!parsed.commit.empty()) job->entry->SetCommit(parsed.commit);
-  if (parsed.undelivered > 0 && metrics_.undelivered != nullptr)
-    metrics_.undelivered->Increment(static_cast<double>(parsed.undelivered));
+  if (!parsed.refusals.empty() && metrics_.undelivered != nullptr)
+    metrics_.undelivered->Increment(static_cast<double>(parsed.refusals.size()));
+  job->entry->CountRefusals(parsed.refusals);
+  job->entry->TellRefusals(report);
   // Until the answer is there, nobody knows whether the report is stored.
   job->entry->standing_known = false;
   const std::size_t max_answer = parsed.max_answer;

@@ -34,6 +34,7 @@ struct Input {
 // What serving a unit needs of the graph. Immutable once made, so that an exchange keeps the one it began with.
 struct Profile {
   Uuid unit;
+  std::uint64_t version = 0;
   std::uint32_t token_generation = 0;
   envelope::Keys keys;
   std::string target_commit;

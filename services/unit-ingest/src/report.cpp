@@ -33,6 +33,15 @@ bool DeeperThan(std::string_view text, int most) {
   return false;
 }
 
+// Of a delivery or a refusal.
+template <typename Message>
+void SetWay(const Output& output, const Target& target, Message* out) {
+  out->set_link_id(target.link.ToBytes());
+  out->set_output_id(output.id.ToBytes());
+  out->set_input_id(target.input.ToBytes());
+  out->set_unit_id(target.unit.ToBytes());
+}
+
 class Reader {
  public:
   Reader(const Profile& profile, std::int64_t received_ms, Parsed* out)
@@ -75,13 +84,13 @@ class Reader {
       for (const Target& target : newest->output->targets) {
         const auto carried = schema::Carry(*newest->value, target.definition);
         if (!carried || static_cast<std::size_t>(report().deliveries_size()) >= most) {
-          ++out_->undelivered;
+          auto& refusal = out_->refusals.emplace_back();
+          SetWay(*newest->output, target, &refusal);
+          carried ? refusal.set_beyond_fan_out(1) : refusal.set_unfit(1);
           continue;
         }
         auto* delivery = report().add_deliveries();
-        delivery->set_input_id(target.input.ToBytes());
-        delivery->set_unit_id(target.unit.ToBytes());
-        delivery->set_link_id(target.link.ToBytes());
+        SetWay(*newest->output, target, delivery);
         delivery->set_time_ms(newest->time_ms);
         values::ToScalar(*carried, target.definition.type, delivery->mutable_value());
       }
@@ -159,6 +168,7 @@ absl::StatusOr<Parsed> ParseReport(const Profile& profile, std::string_view plai
   auto* report = parsed.message.mutable_report();
   report->set_unit_id(profile.unit.ToBytes());
   report->set_received_ms(received_ms);
+  report->set_profile_version(profile.version);
   Reader reader(profile, received_ms, &parsed);
   // Keys that are not known are left to later versions of the protocol.
   if (const auto state = body.find("unit_state"); state != body.end()) reader.ReadState(*state);

@@ -24,7 +24,7 @@ struct Parsed {
   bus::v1::ValueMessage message;  // the report, complete but for the request's tag and sequence
   std::string commit;             // unit_state.commit, or empty
   std::size_t max_answer = kMaxAnswerBytes;
-  std::size_t undelivered = 0;  // values that a link could not carry, or beyond the fan-out's bound
+  std::vector<bus::v1::LinkRefusals> refusals;  // of each value that did not go on its way along a link
 };
 
 // Checks everything and names each field at fault (INVALID_ARGUMENT). `max_deliveries` bounds the fan-out.

@@ -119,4 +119,21 @@ std::vector<std::string> UnitEntry::InputTexts(const Profile& profile) const {
   return texts;
 }
 
+void UnitEntry::CountRefusals(const std::vector<bus::v1::LinkRefusals>& refusals) {
+  for (const auto& refusal : refusals) {
+    const auto [counted, fresh] = refusals_.try_emplace(refusal.link_id(), refusal);
+    if (fresh) continue;
+    counted->second.set_unfit(counted->second.unfit() + refusal.unfit());
+    counted->second.set_beyond_fan_out(counted->second.beyond_fan_out() + refusal.beyond_fan_out());
+  }
+}
+
+void UnitEntry::TellRefusals(bus::v1::Report* report) {
+  while (!refusals_.empty() && report->refusals_size() < kMostRefusals) {
+    const auto next = refusals_.begin();
+    *report->add_refusals() = std::move(next->second);
+    refusals_.erase(next);
+  }
+}
+
 }  // namespace pepeunit::unit_ingest

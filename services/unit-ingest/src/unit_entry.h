@@ -27,7 +27,7 @@ class RateLimiter {
   std::int64_t last_ms_ = 0;
 };
 
-// What is known of one unit. Its exchanges take turns, so whoever has the turn owns `standing`, `commit` and `limiter`;
+// What is known of one unit. Its exchanges take turns, so whoever has the turn owns `standing` and what follows it;
 // profile and inputs are also touched by events, under the lock. Thread-safe where it locks.
 class UnitEntry {
  public:
@@ -64,7 +64,13 @@ class UnitEntry {
   bool standing_known = false;
   RateLimiter limiter;
 
+  // Counts values that did not go on their way, until a report tells of them.
+  void CountRefusals(const std::vector<bus::v1::LinkRefusals>& refusals);
+  // Moves the counts of some links into the report: so many that it stays small.
+  void TellRefusals(bus::v1::Report* report);
+
  private:
+  static constexpr int kMostRefusals = 64;  // links in one report
   static constexpr std::size_t kMostWaiting = 4;
 
   mutable std::mutex mutex_;
@@ -76,6 +82,7 @@ class UnitEntry {
   std::optional<Standing> seen_;
   RateLimiter hellos_;
   std::string commit_;
+  std::unordered_map<std::string, bus::v1::LinkRefusals> refusals_;  // by link; belongs to who has the turn
 };
 
 }  // namespace pepeunit::unit_ingest

@@ -28,6 +28,7 @@ struct World {
 
   World() {
     profile.unit = Uuid::New();
+    profile.version = 7;
     Output temperature{Uuid::New(), Of(schema::Type::kNumber), {}};
     temperature.targets.push_back({Uuid::New(), shown, display, Of(schema::Type::kNumber)});
     schema::Variable bounded = Of(schema::Type::kInteger);
@@ -67,6 +68,8 @@ TEST_CASE("a report becomes readings with their times, and deliveries of the new
   REQUIRE(report.deliveries_size() == 2);
   CHECK(report.deliveries(0).input_id() == w.shown.ToBytes());
   CHECK(report.deliveries(0).unit_id() == w.display.ToBytes());
+  CHECK(report.deliveries(0).output_id() == w.profile.outputs["temperature"].id.ToBytes());
+  CHECK(report.profile_version() == 7);
   CHECK(values::ToJson(report.deliveries(0).value()) == 21);
   CHECK(report.deliveries(0).time_ms() == kNow);
 }
@@ -76,12 +79,17 @@ TEST_CASE("what a link cannot carry is left out, and the fan-out is bounded", "[
   const auto broken = w.Parse(R"({"output_variables": [{"values": {"temperature": 20.5}}]})");
   REQUIRE(broken.ok());
   CHECK(broken->message.report().deliveries_size() == 1);  // 20.5 is no integer
-  CHECK(broken->undelivered == 1);
+  REQUIRE(broken->refusals.size() == 1);
+  CHECK(broken->refusals[0].unfit() == 1);
+  CHECK(broken->refusals[0].input_id() == w.whole.ToBytes());
+  CHECK(broken->refusals[0].output_id() == w.profile.outputs["temperature"].id.ToBytes());
   const auto high = w.Parse(R"({"output_variables": [{"values": {"temperature": 51}}]})");
   CHECK(high->message.report().deliveries_size() == 1);  // beyond the input's bound
   const auto capped = w.Parse(R"({"output_variables": [{"values": {"temperature": 20}}]})", 1);
   CHECK(capped->message.report().deliveries_size() == 1);
-  CHECK(capped->undelivered == 1);
+  REQUIRE(capped->refusals.size() == 1);
+  CHECK(capped->refusals[0].unfit() == 0);
+  CHECK(capped->refusals[0].beyond_fan_out() == 1);
 }
 
 TEST_CASE("an empty report is a report: it says that the device lives", "[S2]") {
@@ -156,6 +164,29 @@ TEST_CASE("a bucket lets its burst pass, then its rate") {
   CHECK(limiter.Take(1'050) == 50);
   CHECK(limiter.Take(1'100) == 0);
   CHECK(limiter.Take(9'000) == 0);
+}
+
+TEST_CASE("what did not go on its way is told link by link, a bounded number in each report", "[G5]") {
+  UnitEntry entry(1, 1);
+  std::vector<bus::v1::LinkRefusals> refusals(100);
+  for (auto& refusal : refusals) {
+    refusal.set_link_id(Uuid::New().ToBytes());
+    refusal.set_unfit(1);
+  }
+  entry.CountRefusals(refusals);
+  for (auto& refusal : refusals) {
+    refusal.clear_unfit();
+    refusal.set_beyond_fan_out(2);
+  }
+  entry.CountRefusals(refusals);
+  std::size_t told = 0;
+  for (const int expected : {64, 36, 0}) {
+    bus::v1::Report report;
+    entry.TellRefusals(&report);
+    REQUIRE(report.refusals_size() == expected);
+    for (const auto& refusal : report.refusals()) told += refusal.unfit() == 1 && refusal.beyond_fan_out() == 2;
+  }
+  CHECK(told == 100);
 }
 
 TEST_CASE("exchanges of a unit take turns, and too many are sent away") {

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <pqxx/pqxx>
+#include <string>
+#include <vector>
+
+#include "rows.h"
+
+// Links with all that decides whether they hold, in SQL.
+namespace pepeunit::graph_registry {
+
+std::string LinkColumns();
+graph::v1::Link ReadLink(const pqxx::row& row);
+
+// Of the links of `from`, an expression with the columns of `link` that is named l; `more` columns follow kLinkRow.
+std::string LinkRowQuery(const std::string& from, const std::string& more = "");
+inline constexpr int kLinkRow = 10 + 2 * kVariableColumns + 2 * kFacts;
+LinkRow ReadLinkRow(const pqxx::row& row);
+std::vector<LinkRow> ReadLinkRows(const pqxx::result& result);
+
+// The links that touch a unit or a variable, or all: an expression with the columns of `link`, to be named.
+std::string LinksTouching(pqxx::work& tx, const Uuid& node);
+
+}  // namespace pepeunit::graph_registry
