@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   PostgresIdentities identities(pool);
   CurlWeb web;
   StateLoggerGate gate(state_logger);
-  PostgresStore store(pool, &relay, &gate);
+  PostgresStore store(pool, &relay, &gate, settings.quotas);
   CryptoSecretBox secrets(crypto);
   RepoSyncVersions versions(repo_sync);
   BusValueStream values(bus, settings.partitions);

@@ -3,10 +3,14 @@ import ast
 import glob
 import os
 import re
+import signal
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IDS = [letter + str(i) for letter, first, last in (("G", 1, 5), ("A", 0, 5), ("R", 1, 11), ("U", 1, 13), ("S", 1, 4), ("D", 1, 4), ("O", 1, 5))
        for i in range(first, last + 1)]
+
+
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # for `| head`
 
 
 def files(pattern):

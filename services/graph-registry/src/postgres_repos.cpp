@@ -59,7 +59,9 @@ void AppendChanged(pqxx::work& tx, const std::string& id) {
 
 absl::StatusOr<Uuid> PostgresStore::CreateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                                                    const std::string& sealed_credentials) {
-  return Make("create repo_unit", actor, repo.id(), [&](pqxx::work& tx) {
+  return Make("create repo_unit", actor, repo.id(), [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(
+        CheckQuota(tx, repo.owner_id(), graph::v1::NODE_TYPE_REPO_UNIT, quotas_.repo_units, "repositories"));
     InsertNode(tx, repo.id(), graph::v1::NODE_TYPE_REPO_UNIT, "", repo.owner_id(), repo.name(), repo.level());
     tx.exec_params(
         "INSERT INTO repo_unit (id, url, private, sealed_credentials, sync_period_s) VALUES ($1, $2, $3, $4, $5)",

@@ -11,8 +11,8 @@ namespace pepeunit::graph_registry {
 // carry values any more. Both may be null.
 class PostgresStore final : public GraphStore {
  public:
-  PostgresStore(postgres::Pool& pool, outbox::Relay* relay, ValueGate* gate = nullptr)
-      : pool_(pool), relay_(relay), gate_(gate) {}
+  PostgresStore(postgres::Pool& pool, outbox::Relay* relay, ValueGate* gate = nullptr, const Quotas& quotas = {})
+      : pool_(pool), relay_(relay), gate_(gate), quotas_(quotas) {}
 
   absl::StatusOr<NodeFacts> GetFacts(const Uuid& id, const access::Subject& viewer) override;
   absl::StatusOr<graph::v1::Node> GetNode(const Uuid& id) override;
@@ -71,6 +71,7 @@ class PostgresStore final : public GraphStore {
   postgres::Pool& pool_;
   outbox::Relay* relay_;
   ValueGate* gate_;
+  const Quotas quotas_;
 };
 
 }  // namespace pepeunit::graph_registry

@@ -89,6 +89,7 @@ absl::StatusOr<Uuid> PostgresStore::CreateUnit(const Actor& actor, const NewUnit
     // Holds the repository until the unit hangs on it.
     if (tx.exec_params("SELECT 1 FROM repo_unit WHERE id = $1 FOR SHARE", version.repo_unit_id()).empty())
       return NotFound("repository");
+    PEPEUNIT_RETURN_IF_ERROR(CheckQuota(tx, unit.owner_id(), graph::v1::NODE_TYPE_UNIT, quotas_.units, "units"));
     InsertNode(tx, unit.id(), graph::v1::NODE_TYPE_UNIT, "", unit.owner_id(), unit.name(), unit.level());
     tx.exec_params(
         "INSERT INTO unit (id, repo_unit_id, commit_id, tag, branch, follow, sealed_sync_key, sealed_env)"

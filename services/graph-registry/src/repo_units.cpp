@@ -85,7 +85,9 @@ absl::Status RepoUnits::Create(const rpc::Caller& caller, const graph::v1::Creat
   repo.set_name(fields.Name("name", request.name()));
   repo.set_url(request.url());
   CheckUrl(request.url(), &fields);
-  repo.set_level(fields.Level("level", request.level(), common::v1::ACCESS_LEVEL_PUBLIC));
+  // Whoever sees a repository can make units from it and so have its files: a private one is opened on purpose only.
+  repo.set_level(fields.Level("level", request.level(),
+                              request.private_() ? common::v1::ACCESS_LEVEL_PRIVATE : common::v1::ACCESS_LEVEL_PUBLIC));
   repo.set_private_(request.private_());
   if (request.private_() && !request.has_credentials())
     fields.Fail("credentials", "are needed for a private repository");

@@ -153,6 +153,20 @@ void ReadVariable(const pqxx::row& row, int first, VariableRow* out) {
   variable.set_writable_by_links(out->schema_lets_links && variable.accepts_links());
 }
 
+absl::Status CheckQuota(pqxx::work& tx, const std::string& owner, graph::v1::NodeType type, std::int64_t most,
+                        const std::string& what) {
+  // The lock makes the count exact, whatever else he makes at the same moment.
+  const auto account = tx.exec_params("SELECT administrator FROM account WHERE id = $1 FOR NO KEY UPDATE", owner);
+  if (account.empty() || account[0][0].as<bool>()) return absl::OkStatus();
+  const auto count = tx.exec_params1("SELECT count(*) FROM node WHERE owner_id = $1 AND type = $2", owner,
+                                     static_cast<int>(type))[0]
+                         .as<std::int64_t>();
+  if (count < most) return absl::OkStatus();
+  return Error(absl::StatusCode::kResourceExhausted, "LIMIT",
+               "You have " + std::to_string(count) + ' ' + what + ", and may have " + std::to_string(most) +
+                   " on this instance; delete some first, or ask its administrator.");
+}
+
 void InsertNode(pqxx::work& tx, const std::string& id, graph::v1::NodeType type, const std::string& parent,
                 const std::string& owner, const std::string& name, int level) {
   tx.exec_params(

@@ -46,6 +46,9 @@ absl::Status Touch(pqxx::work& tx, const Uuid& id, const std::string& name, int 
                    const std::string& what);
 // Closes the variables of a unit that are more open than it, or gives all of them its level.
 void SetVariableLevels(pqxx::work& tx, const std::string& unit, int level, bool all);
+// RESOURCE_EXHAUSTED when the owner has `most` nodes of this type already and is no administrator.
+absl::Status CheckQuota(pqxx::work& tx, const std::string& owner, graph::v1::NodeType type, std::int64_t most,
+                        const std::string& what);
 void InsertNode(pqxx::work& tx, const std::string& id, graph::v1::NodeType type, const std::string& parent,
                 const std::string& owner, const std::string& name, int level);
 

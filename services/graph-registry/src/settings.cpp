@@ -112,6 +112,10 @@ Settings Settings::From(Config& config) {
                      "links that may leave the outputs of one unit; one more is RESOURCE_EXHAUSTED");
   s.link_bounds.into_input = config.Integer("PEPEUNIT_LINKS_PER_INPUT", 100, 1, 10'000,
                                             "links that may meet in one input; one more is RESOURCE_EXHAUSTED");
+  s.quotas.repo_units = config.Integer("PEPEUNIT_REPO_UNITS_PER_USER", 100, 1, 1'000'000,
+                                       "repositories that a user may have who is no administrator");
+  s.quotas.units = config.Integer("PEPEUNIT_UNITS_PER_USER", 1000, 1, 1'000'000,
+                                  "units that a user may have who is no administrator");
   s.audit_days = static_cast<int>(
       config.Integer("PEPEUNIT_AUDIT_DAYS", 365, 30, 36'500, "days that a record of the audit is kept"));
   s.admin_login = config.String("PEPEUNIT_ADMIN_LOGIN", "admin", "login of the first administrator");

@@ -29,6 +29,7 @@ struct Settings {
   std::vector<graph::v1::StandardRepository> standard;
 
   LinkBounds link_bounds;
+  Quotas quotas;
   int audit_days = 365;
   // What is wrong with values that were read well; the service does not start with it.
   absl::Status problem;

@@ -109,6 +109,11 @@ struct LinkBounds {
   std::int64_t from_unit = 1000, into_input = 100;
 };
 
+// How much one user may own (A5). Administrators are not bound by it, nor is what is handed over to somebody.
+struct Quotas {
+  std::int64_t repo_units = 100, units = 1000;
+};
+
 // Links that a viewer may see can lie far apart: reading stops after so many.
 inline constexpr int kMostLinksRead = 20'000;
 struct LinkPage {
@@ -142,6 +147,7 @@ class GraphStore {
   virtual absl::StatusOr<std::int64_t> ForgetAudit(int days) = 0;
 
   // The id of what was made: another one than asked for when the actor's idempotency key was used before.
+  // RESOURCE_EXHAUSTED when the owner's quota is used up; so for units.
   virtual absl::StatusOr<Uuid> CreateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                                               const std::string& sealed_credentials) = 0;
   virtual absl::StatusOr<graph::v1::RepoUnit> GetRepoUnit(const Uuid& id) = 0;
