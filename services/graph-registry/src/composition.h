@@ -1,0 +1,73 @@
+#pragma once
+
+#include "accounts.h"
+#include "adapters.h"
+#include "internals.h"
+#include "links.h"
+#include "nodes.h"
+#include "oidc.h"
+#include "openid_provider.h"
+#include "people.h"
+#include "personal_tokens.h"
+#include "postgres_accounts.h"
+#include "postgres_identities.h"
+#include "postgres_store.h"
+#include "postgres_tokens.h"
+#include "repo_units.h"
+#include "settings.h"
+#include "units.h"
+#include "web.h"
+
+// What the service is put together from. Each part lives as long as the one that it was made from.
+namespace pepeunit::graph_registry {
+
+// The other programs that it asks, each behind its port.
+struct Neighbours {
+  Neighbours(const Settings& settings, bus::Bus& bus)
+      : crypto(settings.crypto_target, settings.server.instance_key),
+        state_logger(settings.log_target, settings.server.instance_key),
+        repo_sync(settings.repo_target, settings.server.instance_key),
+        values(bus, settings.partitions) {}
+
+  const rpc::Channel crypto, state_logger, repo_sync;
+  CryptoSecretBox secrets{crypto};
+  RepoSyncVersions versions{repo_sync};
+  StateLoggerGate gate{state_logger};
+  BusValueStream values;
+  CurlWeb web;
+};
+
+struct Storage {
+  Storage(const Settings& settings, postgres::Pool& pool, outbox::Relay& relay, Neighbours& others)
+      : people(pool), tokens(pool), identities(pool), graph(pool, &relay, &others.gate, settings.quotas) {}
+
+  PostgresAccounts people;
+  PostgresTokens tokens;
+  PostgresIdentities identities;
+  PostgresStore graph;
+};
+
+struct Domain {
+  Domain(const Settings& settings, Storage& kept, Neighbours& others)
+      : accounts(kept.people, others.secrets, settings.accounts),
+        users(kept.people, kept.graph),
+        tokens(kept.tokens),
+        oidc(kept.identities, accounts, OpenIdProviders(settings.oidc, others.web)),
+        repo_units(kept.graph, others.secrets, others.versions, settings.standard),
+        units(kept.graph, others.secrets, others.versions, others.values, settings.device_url),
+        links(kept.graph, settings.link_bounds),
+        nodes(kept.graph),
+        internals(kept.graph, kept.tokens) {}
+
+  Accounts accounts;
+  People users;
+  PersonalTokens tokens;
+  Oidc oidc;
+  RepoUnits repo_units;
+  Units units;
+  Links links;
+  Nodes nodes;
+  Internals internals;
+};
+
+}  // namespace pepeunit::graph_registry
