@@ -20,7 +20,8 @@ int main(int argc, char** argv) {
   Storage kept(settings, pool, relay, others);
   Domain d(settings, kept, others);
   RepoEvents repo_events(bus, kept.graph, d.units);
-  Housekeeping housekeeping({{"audit", [&] { return kept.graph.ForgetAudit(settings.audit_days); }}},
+  Housekeeping housekeeping({{"audit", [&] { return kept.graph.ForgetAudit(settings.audit_days); }},
+                             {"idempotency keys", [&] { return kept.graph.ForgetIdempotencyKeys(); }}},
                             std::chrono::hours(1));
 
   rpc::Calls calls(settings.server, &service.metrics());

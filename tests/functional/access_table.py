@@ -147,6 +147,7 @@ TABLE = {
     "GET /api/v1/units/{id}": OnNode(("unit",), READER),
     "PATCH /api/v1/units/{id}": OnNode(("unit",), MAINTAINER, {"name": "renamed"}),
     "POST /api/v1/units/{id}:move": OnNode(("unit",), MAINTAINER, {"follow": True, "preview": True}),
+    "POST /api/v1/units/{id}:reset-env": OnNode(("unit",), MAINTAINER),
     "DELETE /api/v1/units/{id}": OnNode(("unit",), OWNER, destroys=True),
     "GET /api/v1/units/{unit_id}/variables": OnNode(("unit",), READER),
     "GET /api/v1/units/{unit_id}/state": OnNode(("unit",), READER),

@@ -41,6 +41,17 @@ absl::StatusOr<std::string> CryptoSecretBox::SealCredentials(const Uuid& repo_un
   return Seal(json.dump(), "graph.repo_unit.credentials:" + repo_unit.ToString());
 }
 
+absl::StatusOr<std::string> CryptoSecretBox::OpenEnv(const Uuid& unit, const std::string& sealed) {
+  crypto::v1::OpenRequest request;
+  request.set_ciphertext(sealed);
+  request.set_context("graph.unit.env:" + unit.ToString());
+  auto answer = rpc::Call<crypto::v1::OpenResponse>(channel_, Self(), kTimeout,
+                                                    [&](auto* c, auto* r) { return stub_->Open(c, request, r); });
+  if (absl::IsInvalidArgument(answer.status())) return Internal("the sealed env of a unit does not open");
+  if (!answer.ok()) return answer.status();
+  return std::move(*answer->mutable_plaintext());
+}
+
 absl::StatusOr<std::string> CryptoSecretBox::HashPassword(const std::string& password) {
   crypto::v1::HashPasswordRequest request;
   request.set_password(password);

@@ -18,6 +18,7 @@ class CryptoSecretBox final : public SecretBox {
   absl::StatusOr<std::string> Seal(const std::string& plaintext, const std::string& context) override;
   absl::StatusOr<std::string> SealCredentials(const Uuid& repo_unit,
                                               const graph::v1::RepoCredentials& credentials) override;
+  absl::StatusOr<std::string> OpenEnv(const Uuid& unit, const std::string& sealed) override;
   absl::StatusOr<std::string> HashPassword(const std::string& password) override;
   absl::StatusOr<bool> VerifyPassword(const std::string& password, const std::string& hash) override;
   absl::StatusOr<IssuedAccess> IssueAccessToken(const Uuid& user, const Uuid& session, bool administrator,

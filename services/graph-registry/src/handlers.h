@@ -137,6 +137,7 @@ class UnitHandler final : public Handler<graph::v1::UnitService::CallbackService
   PEPEUNIT_FORWARD(ListUnits, graph::v1::ListUnitsRequest, graph::v1::ListUnitsResponse, List(x, q, r))
   PEPEUNIT_FORWARD(UpdateUnit, graph::v1::UpdateUnitRequest, graph::v1::Unit, Update(x, q, r))
   PEPEUNIT_FORWARD(MoveUnit, graph::v1::MoveUnitRequest, graph::v1::UnitMove, Move(x, q, r))
+  PEPEUNIT_FORWARD(ResetUnitEnv, graph::v1::ResetUnitEnvRequest, graph::v1::Unit, ResetEnv(x, q.id(), r))
   PEPEUNIT_FORWARD(DeleteUnit, graph::v1::DeleteUnitRequest, Empty, Delete(x, q.id()))
   PEPEUNIT_FORWARD(ListUnitVariables, graph::v1::ListUnitVariablesRequest, graph::v1::ListUnitVariablesResponse,
                    ListVariables(x, q.unit_id(), r))

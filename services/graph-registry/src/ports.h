@@ -29,6 +29,8 @@ class SecretBox {
   // As repo-sync opens them, with the context `graph.repo_unit.credentials:<uuid>`.
   virtual absl::StatusOr<std::string> SealCredentials(const Uuid& repo_unit,
                                                       const graph::v1::RepoCredentials& credentials) = 0;
+  // A unit's env.json, the only thing that is opened here.
+  virtual absl::StatusOr<std::string> OpenEnv(const Uuid& unit, const std::string& sealed) = 0;
   virtual absl::StatusOr<std::string> HashPassword(const std::string& password) = 0;
   // An empty hash costs the same time and answers false.
   virtual absl::StatusOr<bool> VerifyPassword(const std::string& password, const std::string& hash) = 0;

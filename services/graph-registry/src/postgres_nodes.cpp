@@ -138,6 +138,11 @@ absl::Status PostgresStore::PutGrant(const Actor& actor, const graph::v1::Grant&
     // The lock makes the count exact.
     if (tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR NO KEY UPDATE", grant.node_id()).empty())
       return NotFound("node");
+    // A unit that is deleted takes its roles with it, also one that it gets at this moment.
+    if (grant.subject_kind() == graph::v1::SUBJECT_KIND_UNIT &&
+        tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR KEY SHARE", grant.subject_id()).empty()) {
+      return NotFound("unit");
+    }
     tx.exec_params(
         "INSERT INTO node_grant (node_id, subject_kind, subject_id, role, node_type, granted_by)"
         " SELECT $1, $2, $3, $4, n.type, $5 FROM node n WHERE n.id = $1"
@@ -200,6 +205,15 @@ absl::StatusOr<std::int64_t> PostgresStore::ForgetAudit(int days) {
         "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < now() - make_interval(days => $1)"
         " ORDER BY id LIMIT 5000)",
         days);
+    return static_cast<std::int64_t>(deleted.affected_rows());
+  });
+}
+
+absl::StatusOr<std::int64_t> PostgresStore::ForgetIdempotencyKeys() {
+  return pool_.Query<std::int64_t>("forget idempotency keys", [&](pqxx::work& tx) -> absl::StatusOr<std::int64_t> {
+    const auto deleted = tx.exec(
+        "DELETE FROM idempotency WHERE (user_id, key) IN (SELECT user_id, key FROM idempotency"
+        " WHERE created_at < now() - interval '1 day' ORDER BY created_at LIMIT 5000)");
     return static_cast<std::int64_t>(deleted.affected_rows());
   });
 }

@@ -41,6 +41,13 @@ graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
   return repo;
 }
 
+absl::Status InUse(std::int64_t units, std::int64_t hidden) {
+  std::string text = units == 1 ? "1 unit is" : std::to_string(units) + " units are";
+  text += " made from this repository";
+  if (hidden > 0) text += ", " + std::to_string(hidden) + " of them by others, which you may not see";
+  return Error(absl::StatusCode::kFailedPrecondition, "IN_USE", text + "; it can go when they are gone.");
+}
+
 // Tells repo-sync what to keep; written in the same transaction as the change.
 void AppendChanged(pqxx::work& tx, const std::string& id) {
   const auto row =
@@ -119,16 +126,16 @@ absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::
   });
 }
 
-absl::Status PostgresStore::DeleteRepoUnit(const Actor& actor, const Uuid& id) {
+absl::Status PostgresStore::DeleteRepoUnit(const Actor& actor, const Uuid& id, const access::Subject& viewer) {
   return Change("delete repo_unit", [&](pqxx::work& tx) -> absl::Status {
     const std::string text = id.ToString();
     // Locks the row, so that no unit is made from it meanwhile.
     if (tx.exec_params("SELECT 1 FROM repo_unit WHERE id = $1 FOR UPDATE", text).empty()) return NotFound("repository");
-    const auto units = tx.exec_params1("SELECT count(*) FROM unit WHERE repo_unit_id = $1", text)[0].as<std::int64_t>();
-    if (units > 0) {
-      return Error(absl::StatusCode::kFailedPrecondition, "IN_USE",
-                   std::to_string(units) + " units are made from this repository; delete them first.");
-    }
+    const auto count = tx.exec_params1("SELECT count(*), count(*) FILTER (WHERE NOT " +
+                                           VisibleTo(tx, viewer, "n", "n") +
+                                           ") FROM unit u JOIN node n USING (id) WHERE u.repo_unit_id = $1",
+                                       text);
+    if (count[0].as<std::int64_t>() > 0) return InUse(count[0].as<std::int64_t>(), count[1].as<std::int64_t>());
     Audit(tx, actor, "repo_unit.delete", text);
     tx.exec_params("DELETE FROM node WHERE id = $1", text);
     bus::v1::Event event;

@@ -24,6 +24,7 @@ class PostgresStore final : public GraphStore {
   absl::Status DeleteGrant(const Actor& actor, const graph::v1::Grant& grant) override;
   absl::StatusOr<std::vector<graph::v1::AuditRecord>> ListAudit(const AuditFilter& filter, const Page& page) override;
   absl::StatusOr<std::int64_t> ForgetAudit(int days) override;
+  absl::StatusOr<std::int64_t> ForgetIdempotencyKeys() override;
 
   absl::StatusOr<Uuid> CreateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                                       const std::string& sealed_credentials) override;
@@ -33,7 +34,7 @@ class PostgresStore final : public GraphStore {
   absl::Status UpdateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                               const std::optional<std::string>& sealed_credentials,
                               std::int64_t expected_version) override;
-  absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id) override;
+  absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id, const access::Subject& viewer) override;
   absl::Status RequestSync(const Actor& actor, const Uuid& id) override;
   absl::Status ApplyRepoSynced(const bus::v1::RepoSynced& synced) override;
   absl::StatusOr<std::vector<graph::v1::RepositoryToKeep>> ListRepositoriesToKeep(const Page& page) override;
@@ -47,6 +48,12 @@ class PostgresStore final : public GraphStore {
   absl::Status MoveUnit(const Actor& actor, const MoveWrite& move) override;
   absl::StatusOr<std::vector<Uuid>> ListBehind(const Uuid& repo_unit, const std::string& branch,
                                                const std::string& commit, const Page& page) override;
+  absl::Status SetFollowProblem(const Uuid& repo_unit, const Uuid& unit,
+                                const graph::v1::FollowProblem& problem) override;
+  absl::Status ClearFollowProblems(const Uuid& repo_unit, const std::string& branch,
+                                   const std::string& commit) override;
+  absl::Status ResetEnv(const Actor& actor, const Uuid& unit, const SealedEnv& env,
+                        std::int64_t expected_version) override;
   absl::Status DeleteUnit(const Actor& actor, const Uuid& id) override;
   absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) override;
   absl::StatusOr<std::vector<VariableRow>> ListVariables(const Uuid& unit, const access::Subject& viewer) override;
@@ -64,6 +71,7 @@ class PostgresStore final : public GraphStore {
  private:
   // A transaction that writes an event.
   absl::Status Change(const char* name, const std::function<absl::Status(pqxx::work&)>& body);
+  absl::Status InPieces(const char* name, const std::function<pqxx::result(pqxx::work&)>& update);
   // One that makes a node or link: its id, or that of the same request before.
   absl::StatusOr<Uuid> Make(const char* name, const Actor& actor, const std::string& id,
                             const std::function<absl::Status(pqxx::work&)>& body);

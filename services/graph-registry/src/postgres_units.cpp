@@ -7,9 +7,12 @@
 namespace pepeunit::graph_registry {
 namespace {
 
+constexpr int kUnitsAtOnce = 1'000;
+
 std::string UnitColumns() {
   return "n.id, n.name, n.owner_id, n.level, u.repo_unit_id, u.commit_id, u.tag, u.branch, u.follow, " +
-         MsOf("n.created_at") + ", " + MsOf("n.updated_at") + ", n.version";
+         MsOf("n.created_at") + ", " + MsOf("n.updated_at") + ", n.version, u.follow_problem, " +
+         MsOf("u.follow_problem_at");
 }
 
 graph::v1::Unit ReadUnit(const pqxx::row& row) {
@@ -27,7 +30,22 @@ graph::v1::Unit ReadUnit(const pqxx::row& row) {
   ReadTime(row[9], unit.mutable_created_at());
   ReadTime(row[10], unit.mutable_updated_at());
   unit.set_etag(row[11].c_str());
+  if (row[12].is_null()) return unit;
+  auto* problem = unit.mutable_follow_problem();
+  problem->ParseFromString(ReadBytes(row[12]));
+  ReadTime(row[13], problem->mutable_since());
+  // As that of a repository: the second part tells caches, If-Match minds the first.
+  unit.set_etag(unit.etag() + '-' + row[13].c_str());
   return unit;
+}
+
+std::string KeysText(const std::vector<std::string>& keys) { return nlohmann::json(keys).dump(); }
+
+std::optional<std::vector<std::string>> ReadKeys(const pqxx::field& field) {
+  if (field.is_null()) return std::nullopt;
+  std::vector<std::string> keys;
+  for (const auto& key : nlohmann::json::parse(field.c_str(), nullptr, false)) keys.push_back(key.get<std::string>());
+  return keys;
 }
 
 // Elements of an array that need no escaping: ids, numbers, hex digits, and names as schema.json allows them.
@@ -92,10 +110,10 @@ absl::StatusOr<Uuid> PostgresStore::CreateUnit(const Actor& actor, const NewUnit
     PEPEUNIT_RETURN_IF_ERROR(CheckQuota(tx, unit.owner_id(), graph::v1::NODE_TYPE_UNIT, quotas_.units, "units"));
     InsertNode(tx, unit.id(), graph::v1::NODE_TYPE_UNIT, "", unit.owner_id(), unit.name(), unit.level());
     tx.exec_params(
-        "INSERT INTO unit (id, repo_unit_id, commit_id, tag, branch, follow, sealed_sync_key, sealed_env)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO unit (id, repo_unit_id, commit_id, tag, branch, follow, sealed_sync_key, sealed_env, env_keys)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         unit.id(), version.repo_unit_id(), version.commit(), version.tag(), version.branch(), version.follow(),
-        pqxx::binarystring(made.sealed_sync_key), pqxx::binarystring(made.sealed_env));
+        pqxx::binarystring(made.env.sync_key), pqxx::binarystring(made.env.env), KeysText(made.env.keys));
     WriteVariables(tx, unit, made.variables);
     Audit(tx, actor, "unit.create", unit.id(),
           {{"repo_unit_id", version.repo_unit_id()}, {"commit", version.commit()}, {"follow", version.follow()}});
@@ -117,12 +135,12 @@ absl::StatusOr<UnitSecrets> PostgresStore::GetUnitSecrets(const Uuid& id) {
   return pool_.Query<UnitSecrets>("get unit secrets", [&](pqxx::work& tx) -> absl::StatusOr<UnitSecrets> {
     const auto rows = tx.exec_params(
         "SELECT u.token_generation, coalesce(a.devices_stopped, false), u.profile_version, u.sealed_sync_key, "
-        "u.sealed_env"
+        "u.sealed_env, u.env_keys"
         " FROM unit u JOIN node n USING (id) LEFT JOIN account a ON a.id = n.owner_id WHERE u.id = $1",
         id.ToString());
     if (rows.empty()) return NotFound("unit");
     return UnitSecrets{rows[0][0].as<std::uint32_t>(), rows[0][1].as<bool>(), rows[0][2].as<std::uint64_t>(),
-                       ReadBytes(rows[0][3]), ReadBytes(rows[0][4])};
+                       ReadBytes(rows[0][3]), ReadBytes(rows[0][4]), ReadKeys(rows[0][5])};
   });
 }
 
@@ -163,8 +181,12 @@ absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) 
     const graph::v1::Unit unit = ReadUnit(rows[0]);
     PEPEUNIT_RETURN_IF_ERROR(Touch(tx, move.unit, unit.name(), unit.level(), move.expected_version, "unit"));
     const auto& to = move.version;
-    tx.exec_params("UPDATE unit SET commit_id = $2, tag = $3, branch = $4, follow = $5 WHERE id = $1", id, to.commit(),
-                   to.tag(), to.branch(), to.follow());
+    tx.exec_params(
+        "UPDATE unit SET commit_id = $2, tag = $3, branch = $4, follow = $5, env_keys = $6, follow_problem = NULL"
+        " WHERE id = $1",
+        id, to.commit(), to.tag(), to.branch(), to.follow(), KeysText(move.env_keys));
+    if (!move.sealed_env.empty())
+      tx.exec_params("UPDATE unit SET sealed_env = $2 WHERE id = $1", id, pqxx::binarystring(move.sealed_env));
     Array removed;
     for (const std::string& variable : move.removed) removed.Add(variable);
     // Before the links of what goes are gone.
@@ -199,6 +221,55 @@ absl::StatusOr<std::vector<Uuid>> PostgresStore::ListBehind(const Uuid& repo_uni
   });
 }
 
+absl::Status PostgresStore::SetFollowProblem(const Uuid& repo_unit, const Uuid& unit,
+                                             const graph::v1::FollowProblem& problem) {
+  return InPieces("set follow problem", [&](pqxx::work& tx) {
+    const std::string one = unit.IsNil() ? "" : " AND id = " + tx.quote(unit.ToString()) + "::uuid";
+    return tx.exec_params(
+        "UPDATE unit SET follow_problem = $2, follow_problem_at = now() WHERE id IN (SELECT id FROM unit"
+        " WHERE repo_unit_id = $1 AND follow AND follow_problem IS DISTINCT FROM $2" +
+            one + " ORDER BY id LIMIT " + std::to_string(kUnitsAtOnce) + " FOR NO KEY UPDATE)",
+        repo_unit.ToString(), pqxx::binarystring(problem.SerializeAsString()));
+  });
+}
+
+absl::Status PostgresStore::ClearFollowProblems(const Uuid& repo_unit, const std::string& branch,
+                                                const std::string& commit) {
+  return InPieces("clear follow problems", [&](pqxx::work& tx) {
+    return tx.exec_params(
+        "UPDATE unit SET follow_problem = NULL WHERE id IN (SELECT id FROM unit WHERE repo_unit_id = $1"
+        " AND follow_problem IS NOT NULL AND commit_id = $2 AND branch = $3 ORDER BY id LIMIT " +
+            std::to_string(kUnitsAtOnce) + " FOR NO KEY UPDATE)",
+        repo_unit.ToString(), commit, branch);
+  });
+}
+
+// Until no row is left that it changes.
+absl::Status PostgresStore::InPieces(const char* name, const std::function<pqxx::result(pqxx::work&)>& update) {
+  for (;;) {
+    const auto changed = pool_.Query<std::int64_t>(name, [&](pqxx::work& tx) -> absl::StatusOr<std::int64_t> {
+      return static_cast<std::int64_t>(update(tx).affected_rows());
+    });
+    if (!changed.ok()) return changed.status();
+    if (*changed < kUnitsAtOnce) return absl::OkStatus();
+  }
+}
+
+absl::Status PostgresStore::ResetEnv(const Actor& actor, const Uuid& unit, const SealedEnv& env,
+                                     std::int64_t expected_version) {
+  return Change("reset env", [&](pqxx::work& tx) -> absl::Status {
+    const std::string id = unit.ToString();
+    const auto rows = tx.exec_params("SELECT name, level FROM node WHERE id = $1 FOR UPDATE", id);
+    if (rows.empty()) return NotFound("unit");
+    PEPEUNIT_RETURN_IF_ERROR(Touch(tx, unit, rows[0][0].c_str(), rows[0][1].as<int>(), expected_version, "unit"));
+    tx.exec_params("UPDATE unit SET token_generation = $2, sealed_sync_key = $3, sealed_env = $4 WHERE id = $1", id,
+                   env.token_generation, pqxx::binarystring(env.sync_key), pqxx::binarystring(env.env));
+    Audit(tx, actor, "unit.reset-env", id, {{"token_generation", env.token_generation}});
+    AppendUnitChanged(tx, id);
+    return absl::OkStatus();
+  });
+}
+
 absl::Status PostgresStore::DeleteUnit(const Actor& actor, const Uuid& id) {
   return Change("delete unit", [&](pqxx::work& tx) -> absl::Status {
     const std::string text = id.ToString();
@@ -209,6 +280,8 @@ absl::Status PostgresStore::DeleteUnit(const Actor& actor, const Uuid& id) {
       removed.emplace_back(row[0].c_str());
     AppendSourcesChanged(tx, text);
     Audit(tx, actor, "unit.delete", text);
+    tx.exec_params("DELETE FROM node_grant WHERE subject_kind = $1 AND subject_id = $2",
+                   static_cast<int>(graph::v1::SUBJECT_KIND_UNIT), text);
     tx.exec_params("DELETE FROM node WHERE id = $1", text);
     AppendUnitChanged(tx, text, true, removed);
     return absl::OkStatus();

@@ -2,6 +2,8 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
+
 #include "fields.h"
 #include "pepeunit/base/clock.h"
 #include "rights.h"
@@ -33,19 +35,25 @@ void CheckUrl(const std::string& url, Fields* fields) {
 }
 
 void CheckCredentials(const graph::v1::RepoCredentials& credentials, Fields* fields) {
-  if (credentials.username().size() > 256) fields->Fail("credentials.username", "must have at most 256 bytes");
-  if (credentials.password().empty() || credentials.password().size() > 4096) {
-    fields->Fail("credentials.password", "must have 1 to 4096 bytes");
-  }
+  // As HTTP Basic carries them (RFC 7617).
+  const auto control = [](const std::string& text) {
+    return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+  };
+  const std::string &name = credentials.username(), &password = credentials.password();
+  if (name.size() > 256 || control(name) || name.find(':') != std::string::npos)
+    fields->Fail("credentials.username", "must have at most 256 bytes, no ':' and no control characters");
+  if (password.empty() || password.size() > 4096 || control(password))
+    fields->Fail("credentials.password", "must have 1 to 4096 bytes and no control characters");
 }
 
 // 0 when the schedule is off.
 std::int64_t ReadPeriod(bool off, bool said, const google::protobuf::Duration& period, std::int64_t fallback,
                         Fields* fields) {
+  if (off && said) fields->Fail("sync_period", "must not be given together with `no_automatic_sync`");
   if (off) return 0;
   if (!said) return fallback;
-  if (period.seconds() < kLeastPeriod || period.seconds() > kMostPeriod) {
-    fields->Fail("sync_period", "must be from 300s (5 minutes) to 31536000s (365 days)");
+  if (period.seconds() < kLeastPeriod || period.seconds() > kMostPeriod || period.nanos() != 0) {
+    fields->Fail("sync_period", "must be from 300s (5 minutes) to 31536000s (365 days), in whole seconds");
   }
   return period.seconds();
 }
@@ -176,7 +184,7 @@ absl::Status RepoUnits::Delete(const rpc::Caller& caller, const std::string& id)
   PEPEUNIT_RETURN_IF_ERROR(Get(caller, id, repo));
   PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(id), SubjectOf(caller)));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kOwner, kWhat));
-  return store_.DeleteRepoUnit(ActorOf(caller), facts.id);
+  return store_.DeleteRepoUnit(ActorOf(caller), facts.id, SubjectOf(caller));
 }
 
 absl::Status RepoUnits::Sync(const rpc::Caller& caller, const std::string& id, graph::v1::RepoUnit& out) {

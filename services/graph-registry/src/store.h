@@ -69,9 +69,16 @@ struct Page {
   int limit = 50;
 };
 
+// A unit's keys and env.json, each sealed for it.
+struct SealedEnv {
+  std::uint32_t token_generation = 1;
+  std::string sync_key, env;
+  std::vector<std::string> keys;  // names of what env has from the sample
+};
+
 struct NewUnit {
   graph::v1::Unit unit;  // with its ids and version
-  std::string sealed_sync_key, sealed_env;
+  SealedEnv env;
   std::vector<graph::v1::Variable> variables;  // in the order of schema.json
 };
 
@@ -80,6 +87,7 @@ struct UnitSecrets {
   bool stopped = false;  // an administrator stopped its owner's devices
   std::uint64_t profile_version = 0;
   std::string sealed_sync_key, sealed_env;
+  std::optional<std::vector<std::string>> env_keys;  // names of what env has from the sample; nullopt: not on record
 };
 
 // A unit's move to another version, worked out beforehand.
@@ -89,6 +97,8 @@ struct MoveWrite {
   graph::v1::UnitVersion version;
   std::vector<graph::v1::Variable> variables;  // all of the new version in its order; those that stay keep their ids
   std::vector<std::string> added, removed;     // ids
+  std::string sealed_env;                      // empty: stays as it is
+  std::vector<std::string> env_keys;           // names of what env has from the sample then
 };
 
 // A link with all that decides whether it still holds: the grants are those to its creator.
@@ -145,6 +155,8 @@ class GraphStore {
                                                                         const Page& page) = 0;
   // Deletes records older than so many days, at most some thousands; returns how many.
   virtual absl::StatusOr<std::int64_t> ForgetAudit(int days) = 0;
+  // Deletes idempotency keys that are older than a day, at most some thousands; returns how many.
+  virtual absl::StatusOr<std::int64_t> ForgetIdempotencyKeys() = 0;
 
   // The id of what was made: another one than asked for when the actor's idempotency key was used before.
   // RESOURCE_EXHAUSTED when the owner's quota is used up; so for units.
@@ -158,8 +170,8 @@ class GraphStore {
   virtual absl::Status UpdateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                                       const std::optional<std::string>& sealed_credentials,
                                       std::int64_t expected_version) = 0;
-  virtual absl::Status DeleteRepoUnit(const Actor& actor,
-                                      const Uuid& id) = 0;  // FAILED_PRECONDITION while units are made from it
+  // FAILED_PRECONDITION (IN_USE) while units are made from it, with their number and how many the viewer may not see.
+  virtual absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id, const access::Subject& viewer) = 0;
   virtual absl::Status RequestSync(const Actor& actor, const Uuid& id) = 0;
   // Keeps the state unless a newer one is there. Unknown repositories are ignored.
   virtual absl::Status ApplyRepoSynced(const bus::v1::RepoSynced& synced) = 0;
@@ -179,6 +191,17 @@ class GraphStore {
   // Units that follow the repository and do not stand at this commit of this branch, by id.
   virtual absl::StatusOr<std::vector<Uuid>> ListBehind(const Uuid& repo_unit, const std::string& branch,
                                                        const std::string& commit, const Page& page) = 0;
+  // Of one unit, or with a nil `unit` of all that follow the repository. Its time is that of its first telling.
+  virtual absl::Status SetFollowProblem(const Uuid& repo_unit, const Uuid& unit,
+                                        const graph::v1::FollowProblem& problem) = 0;
+  // Of the units that stand at this commit of this branch.
+  virtual absl::Status ClearFollowProblems(const Uuid& repo_unit, const std::string& branch,
+                                           const std::string& commit) = 0;
+  // Keys, env and token generation in one. FAILED_PRECONDITION (VERSION_MISMATCH) unless the unit's version is as
+  // expected.
+  virtual absl::Status ResetEnv(const Actor& actor, const Uuid& unit, const SealedEnv& env,
+                                std::int64_t expected_version) = 0;
+  // With its variables, their links, and the roles that were given to it.
   virtual absl::Status DeleteUnit(const Actor& actor, const Uuid& id) = 0;
 
   virtual absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) = 0;

@@ -1,6 +1,7 @@
 #include <map>
 
 #include "fields.h"
+#include "follow_problem.h"
 #include "pepeunit/base/log.h"
 #include "pepeunit/schema/reconcile.h"
 #include "pepeunit/values/values.h"
@@ -115,6 +116,9 @@ absl::Status Units::MoveOnce(const rpc::Caller& caller, const graph::v1::MoveUni
   out.set_preview(request.preview());
   PEPEUNIT_ASSIGN_OR_RETURN(const auto rows, store_.ListVariables(facts.id, SubjectOf(caller)));
   Plan(rows, files.schema, &write, &out);
+  PEPEUNIT_ASSIGN_OR_RETURN(const EnvChange env, PlanEnv(files, request.preview(), &write));
+  *out.mutable_env_added() = {env.added.begin(), env.added.end()};
+  *out.mutable_env_removed() = {env.removed.begin(), env.removed.end()};
   PEPEUNIT_ASSIGN_OR_RETURN(const auto links, store_.LinksAt(facts.id));
   std::map<std::string, int> ends;
   for (const LinkRow& row : links) {
@@ -129,33 +133,54 @@ absl::Status Units::MoveOnce(const rpc::Caller& caller, const graph::v1::MoveUni
   return store_.MoveUnit(ActorOf(caller), write);
 }
 
+// Of the version that the unit had when `write` was begun: another one since then is a VERSION_MISMATCH at its end.
+absl::StatusOr<EnvChange> Units::PlanEnv(const VersionFiles& files, bool preview, MoveWrite* write) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const UnitSecrets now, store_.GetUnitSecrets(write->unit));
+  PEPEUNIT_ASSIGN_OR_RETURN(EnvChange change, envs_.Compare(write->unit, now, files.env));
+  write->env_keys = SampleKeys(files.env);
+  if (preview || change.empty()) return change;
+  PEPEUNIT_ASSIGN_OR_RETURN(write->sealed_env, envs_.Apply(write->unit, now, change, files.env));
+  return change;
+}
+
 absl::Status Units::Follow(const Uuid& repo_unit) {
   const auto repo = store_.GetRepoUnit(repo_unit);
   if (absl::IsNotFound(repo.status())) return absl::OkStatus();
   if (!repo.ok()) return repo.status();
   if (repo->default_branch().empty()) return absl::OkStatus();
-  const auto refused = [&](const absl::Status& status) {
+  const auto refused = [&](const absl::Status& status, const repo::v1::ResolveVersionResponse& tip) {
     if (absl::IsUnavailable(status)) return status;
     log::Warning("units stay where they are", {{"repo_unit", repo->id()}, {"status", status}});
-    return absl::OkStatus();
+    return store_.SetFollowProblem(repo_unit, {}, FollowProblemOf(status, tip));
   };
   const auto resolved = ChooseVersion(*repo, {});
-  if (!resolved.ok()) return refused(resolved.status());
+  if (!resolved.ok()) return refused(resolved.status(), {});
   const auto files = ReadVersionFiles(*resolved);
-  if (!files.ok()) return refused(files.status());
-  const graph::v1::UnitVersion to = VersionOf(*resolved, repo->id(), true);
+  if (!files.ok()) return refused(files.status(), *resolved);
+  return FollowAll(repo_unit, VersionOf(*resolved, repo->id(), true), *files);
+}
+
+absl::Status Units::FollowAll(const Uuid& repo_unit, const graph::v1::UnitVersion& to, const VersionFiles& files) {
   for (Page page{.after = {}, .limit = kFollowersAtOnce};;) {
     PEPEUNIT_ASSIGN_OR_RETURN(const auto behind, store_.ListBehind(repo_unit, to.branch(), to.commit(), page));
     for (const Uuid& unit : behind) {
+      const absl::Status status = FollowOnce(unit, to, files);
+      if (absl::IsUnavailable(status)) return status;
       // One that is moved or deleted at the same moment is somebody's wish, and stays so.
-      if (const absl::Status status = FollowOnce(unit, to, files->schema); absl::IsUnavailable(status)) return status;
+      if (status.ok() || absl::IsNotFound(status)) continue;
+      log::Warning("a unit stays where it is", {{"unit", unit.ToString()}, {"status", status}});
+      repo::v1::ResolveVersionResponse tip;
+      tip.set_commit(to.commit());
+      PEPEUNIT_RETURN_IF_ERROR(store_.SetFollowProblem(repo_unit, unit, FollowProblemOf(status, tip)));
     }
-    if (behind.size() < kFollowersAtOnce) return absl::OkStatus();
+    if (behind.size() < kFollowersAtOnce) break;
     page.after = behind.back();
   }
+  // Of units that stood there before: the tip came back to them.
+  return store_.ClearFollowProblems(repo_unit, to.branch(), to.commit());
 }
 
-absl::Status Units::FollowOnce(const Uuid& id, const graph::v1::UnitVersion& to, const schema::Schema& schema) {
+absl::Status Units::FollowOnce(const Uuid& id, const graph::v1::UnitVersion& to, const VersionFiles& files) {
   constexpr int kMostTries = 5;
   absl::Status status;
   for (int tries = 0; tries < kMostTries; ++tries) {
@@ -167,7 +192,8 @@ absl::Status Units::FollowOnce(const Uuid& id, const graph::v1::UnitVersion& to,
     PEPEUNIT_ASSIGN_OR_RETURN(write.expected_version, ExpectedVersion({}, unit.etag()));
     write.version = to;
     graph::v1::UnitMove told;
-    Plan(rows, schema, &write, &told);
+    Plan(rows, files.schema, &write, &told);
+    PEPEUNIT_RETURN_IF_ERROR(PlanEnv(files, false, &write).status());
     status = store_.MoveUnit({}, write);
     if (InfoOf(status).reason != "VERSION_MISMATCH") return status;
   }

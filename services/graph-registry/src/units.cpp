@@ -3,7 +3,6 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "fields.h"
-#include "pepeunit/base/bytes.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/values/values.h"
 #include "rights.h"
@@ -61,9 +60,9 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
   link->set_follow(!request.has_pin());
   AddVariables(files.schema.inputs, graph::v1::VARIABLE_KIND_INPUT, &made);
   AddVariables(files.schema.outputs, graph::v1::VARIABLE_KIND_OUTPUT, &made);
-  PEPEUNIT_RETURN_IF_ERROR(MakeEnv(id, files.env, &made));
+  PEPEUNIT_ASSIGN_OR_RETURN(made.env, envs_.Make(id, files.env));
   PEPEUNIT_ASSIGN_OR_RETURN(const Uuid stands, store_.CreateUnit(ActorOf(caller, request), made));
-  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUnit(stands));
+  PEPEUNIT_ASSIGN_OR_RETURN(out, Read(caller, stands));
   return absl::OkStatus();
 }
 
@@ -97,19 +96,6 @@ absl::StatusOr<repo::v1::ResolveVersionResponse> Units::ChooseVersion(const grap
                "The default branch '" + repo.default_branch() + "' is gone from the repository; choose another.");
 }
 
-// env.json (U4): the sample's keys, those that Pepeunit fills overwritten; sealed for this unit alone (U5).
-absl::Status Units::MakeEnv(const Uuid& unit, nlohmann::ordered_json env, NewUnit* out) {
-  const std::string sync_key = RandomBytes(32);
-  PEPEUNIT_ASSIGN_OR_RETURN(const std::string token, secrets_.IssueUnitToken(unit, 1));
-  env["PEPEUNIT_URL"] = device_url_;
-  env["PEPEUNIT_TOKEN"] = token;
-  env["SYNC_ENCRYPT_KEY"] = Base64Encode(AsBytes(sync_key));
-  env["SECRET_KEY"] = Base64Encode(AsBytes(RandomBytes(32)));
-  PEPEUNIT_ASSIGN_OR_RETURN(out->sealed_sync_key, secrets_.Seal(sync_key, "graph.unit.sync_key:" + unit.ToString()));
-  PEPEUNIT_ASSIGN_OR_RETURN(out->sealed_env, secrets_.Seal(env.dump(2) + "\n", "graph.unit.env:" + unit.ToString()));
-  return absl::OkStatus();
-}
-
 absl::StatusOr<NodeFacts> Units::CheckUnit(const rpc::Caller& caller, const std::string& field, const std::string& id,
                                            access::Role needed) {
   const auto uuid = Uuid::Parse(id);
@@ -124,7 +110,31 @@ absl::StatusOr<NodeFacts> Units::CheckUnit(const rpc::Caller& caller, const std:
 
 absl::Status Units::Get(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out) {
   PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "id", id, access::Role::kReader));
-  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUnit(facts.id));
+  PEPEUNIT_ASSIGN_OR_RETURN(out, Read(caller, facts.id));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<graph::v1::Unit> Units::Read(const rpc::Caller& caller, const Uuid& id) {
+  PEPEUNIT_ASSIGN_OR_RETURN(graph::v1::Unit unit, store_.GetUnit(id));
+  std::map<std::string, bool> repositories;
+  PEPEUNIT_RETURN_IF_ERROR(Show(caller, &repositories, &unit));
+  return unit;
+}
+
+// What is wrong with a repository's files speaks of the repository: it is for who may see that. `repositories` keeps
+// what was decided of each.
+absl::Status Units::Show(const rpc::Caller& caller, std::map<std::string, bool>* repositories, graph::v1::Unit* unit) {
+  if (!unit->has_follow_problem()) return absl::OkStatus();
+  const std::string& repo = unit->version().repo_unit_id();
+  if (!repositories->contains(repo)) {
+    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(repo), SubjectOf(caller)));
+    (*repositories)[repo] = Check(caller, facts, access::Role::kReader, "repository").ok();
+  }
+  if (repositories->at(repo)) return absl::OkStatus();
+  auto* problem = unit->mutable_follow_problem();
+  problem->clear_detail();
+  problem->clear_problems();
+  problem->clear_commit();
   return absl::OkStatus();
 }
 
@@ -137,7 +147,11 @@ absl::Status Units::List(const rpc::Caller& caller, const graph::v1::ListUnitsRe
   PEPEUNIT_ASSIGN_OR_RETURN(const Page page, ReadPage(list, request.page_size(), request.cursor()));
   PEPEUNIT_ASSIGN_OR_RETURN(auto rows, store_.ListUnits(SubjectOf(caller), repo, page));
   out.set_next_cursor(CutPage(list, page, &rows));
-  for (auto& row : rows) *out.add_units() = std::move(row);
+  std::map<std::string, bool> repositories;
+  for (auto& row : rows) {
+    PEPEUNIT_RETURN_IF_ERROR(Show(caller, &repositories, &row));
+    *out.add_units() = std::move(row);
+  }
   return absl::OkStatus();
 }
 
@@ -152,7 +166,21 @@ absl::Status Units::Update(const rpc::Caller& caller, const graph::v1::UpdateUni
     if (request.has_level()) unit.set_level(fields.Level("level", request.level(), unit.level()));
     PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
     PEPEUNIT_RETURN_IF_ERROR(store_.UpdateUnit(ActorOf(caller), unit, expected));
-    PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetUnit(facts.id));
+    PEPEUNIT_ASSIGN_OR_RETURN(out, Read(caller, facts.id));
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Units::ResetEnv(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out) {
+  return ReadAndUpdate(caller, [&]() -> absl::Status {
+    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "id", id, access::Role::kMaintainer));
+    // The version first: what is written must be made from what that version holds.
+    PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit unit, store_.GetUnit(facts.id));
+    PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller, unit.etag()));
+    PEPEUNIT_ASSIGN_OR_RETURN(const UnitSecrets now, store_.GetUnitSecrets(facts.id));
+    PEPEUNIT_ASSIGN_OR_RETURN(const SealedEnv env, envs_.Reset(facts.id, now));
+    PEPEUNIT_RETURN_IF_ERROR(store_.ResetEnv(ActorOf(caller), facts.id, env, expected));
+    PEPEUNIT_ASSIGN_OR_RETURN(out, Read(caller, facts.id));
     return absl::OkStatus();
   });
 }

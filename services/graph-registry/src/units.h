@@ -1,10 +1,12 @@
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "pepeunit/rpc/caller.h"
 #include "ports.h"
 #include "store.h"
+#include "unit_envs.h"
 #include "version_files.h"
 
 namespace pepeunit::graph_registry {
@@ -14,7 +16,7 @@ class Units {
  public:
   // `device_url` is what env.json calls PEPEUNIT_URL.
   Units(GraphStore& store, SecretBox& secrets, Versions& versions, ValueStream& values, std::string device_url)
-      : store_(store), secrets_(secrets), versions_(versions), values_(values), device_url_(std::move(device_url)) {}
+      : store_(store), envs_(secrets, std::move(device_url)), versions_(versions), values_(values) {}
 
   absl::Status Create(const rpc::Caller& caller, const graph::v1::CreateUnitRequest& request, graph::v1::Unit& out);
   absl::Status Get(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out);
@@ -23,8 +25,10 @@ class Units {
   absl::Status Update(const rpc::Caller& caller, const graph::v1::UpdateUnitRequest& request, graph::v1::Unit& out);
   absl::Status Delete(const rpc::Caller& caller, const std::string& id);
   absl::Status Move(const rpc::Caller& caller, const graph::v1::MoveUnitRequest& request, graph::v1::UnitMove& out);
+  absl::Status ResetEnv(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out);
   // Moves every unit that follows the repository to the tip of its default branch (U9). A version that no unit can be
-  // made from moves nobody. UNAVAILABLE: call it again; what was moved stays moved.
+  // made from moves nobody, and each unit that could not be moved tells why. UNAVAILABLE: call it again; what was
+  // moved stays moved.
   absl::Status Follow(const Uuid& repo_unit);
 
   absl::Status ListVariables(const rpc::Caller& caller, const std::string& unit,
@@ -41,14 +45,16 @@ class Units {
   absl::StatusOr<repo::v1::ResolveVersionResponse> ChooseVersion(const graph::v1::RepoUnit& repo,
                                                                  const graph::v1::VersionChoice& pin);
   absl::Status MoveOnce(const rpc::Caller& caller, const graph::v1::MoveUnitRequest& request, graph::v1::UnitMove& out);
-  absl::Status FollowOnce(const Uuid& unit, const graph::v1::UnitVersion& to, const schema::Schema& schema);
-  absl::Status MakeEnv(const Uuid& unit, nlohmann::ordered_json env, NewUnit* out);
+  absl::Status FollowAll(const Uuid& repo_unit, const graph::v1::UnitVersion& to, const VersionFiles& files);
+  absl::Status FollowOnce(const Uuid& unit, const graph::v1::UnitVersion& to, const VersionFiles& files);
+  absl::StatusOr<EnvChange> PlanEnv(const VersionFiles& files, bool preview, MoveWrite* write);
+  absl::StatusOr<graph::v1::Unit> Read(const rpc::Caller& caller, const Uuid& id);
+  absl::Status Show(const rpc::Caller& caller, std::map<std::string, bool>* repositories, graph::v1::Unit* unit);
 
   GraphStore& store_;
-  SecretBox& secrets_;
+  UnitEnvs envs_;
   Versions& versions_;
   ValueStream& values_;
-  const std::string device_url_;
 };
 
 }  // namespace pepeunit::graph_registry

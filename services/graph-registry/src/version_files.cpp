@@ -11,7 +11,50 @@ namespace {
 constexpr std::size_t kMostProblems = 12;
 constexpr std::size_t kMostMessage = 160;
 
-// Cut before a character, not in it.
+using Problems = std::vector<schema::Problem>;
+
+// Both files, as far as they can be read, and what refuses a unit.
+Problems Read(const repo::v1::ResolveVersionResponse& version, VersionFiles* files) {
+  Problems problems;
+  const auto add = [&](const Problems& found) {
+    for (const auto& problem : found) {
+      if (!problem.warning) problems.push_back(problem);
+    }
+  };
+  const auto missing = [](const char* file) {
+    return Problems{{file, 0, "", "is missing at the root of the repository", false}};
+  };
+  auto schema = schema::ParseSchema(version.schema_json());
+  add(version.has_schema_json() ? schema.problems : missing("schema.json"));
+  files->schema = std::move(schema.schema);
+  auto env = schema::ParseEnvExample(version.env_example_json());
+  add(version.has_env_example_json() ? env.problems : missing("env_example.json"));
+  files->env = std::move(env.env);
+  return problems;
+}
+
+FieldViolation ViolationOf(const schema::Problem& problem) {
+  std::string where = problem.file;
+  if (problem.line > 0) where += ":" + std::to_string(problem.line);
+  if (!problem.field.empty()) where += " " + problem.field;
+  return {Shorten(where, kMostMessage), Shorten(problem.message, kMostMessage)};
+}
+
+absl::Status Refuse(const std::string& commit, const Problems& problems) {
+  std::vector<FieldViolation> violations;
+  for (const auto& problem : problems) {
+    if (violations.size() < kMostProblems) violations.push_back(ViolationOf(problem));
+  }
+  const FieldViolation& first = violations.front();
+  std::string message =
+      "No unit can be made from commit " + commit.substr(0, 12) + ": " + first.field + ": " + first.description;
+  if (problems.size() > 1) message += " (and " + std::to_string(problems.size() - 1) + " more)";
+  return WithViolations(Error(absl::StatusCode::kFailedPrecondition, "INVALID_REPOSITORY", message),
+                        std::move(violations));
+}
+
+}  // namespace
+
 std::string Shorten(const std::string& text, std::size_t most) {
   if (text.size() <= most) return text;
   std::size_t end = most;
@@ -19,48 +62,25 @@ std::string Shorten(const std::string& text, std::size_t most) {
   return text.substr(0, end) + "...";
 }
 
-void Add(const std::vector<schema::Problem>& problems, std::vector<FieldViolation>* out) {
-  for (const auto& p : problems) {
-    if (p.warning) continue;
-    std::string where = p.file;
-    if (p.line > 0) where += ":" + std::to_string(p.line);
-    if (!p.field.empty()) where += " " + p.field;
-    out->push_back({Shorten(where, kMostMessage), Shorten(p.message, kMostMessage)});
-  }
-}
-
-absl::Status Refuse(const std::string& commit, std::vector<FieldViolation> violations) {
-  const std::size_t count = violations.size();
-  const FieldViolation& first = violations.front();
-  std::string message =
-      "No unit can be made from commit " + commit.substr(0, 12) + ": " + first.field + ": " + first.description;
-  if (count > 1) message += " (and " + std::to_string(count - 1) + " more)";
-  if (count > kMostProblems) violations.resize(kMostProblems);
-  return WithViolations(Error(absl::StatusCode::kFailedPrecondition, "INVALID_REPOSITORY", message),
-                        std::move(violations));
-}
-
-}  // namespace
-
 absl::StatusOr<VersionFiles> ReadVersionFiles(const repo::v1::ResolveVersionResponse& version) {
-  std::vector<FieldViolation> violations;
   VersionFiles files;
-  if (!version.has_schema_json()) {
-    violations.push_back({"schema.json", "is missing at the root of the repository"});
-  } else {
-    auto parsed = schema::ParseSchema(version.schema_json());
-    Add(parsed.problems, &violations);
-    files.schema = std::move(parsed.schema);
+  const Problems problems = Read(version, &files);
+  if (!problems.empty()) return Refuse(version.commit(), problems);
+  return files;
+}
+
+std::vector<common::v1::FileProblem> FirstProblems(const repo::v1::ResolveVersionResponse& version) {
+  VersionFiles files;
+  std::vector<common::v1::FileProblem> first;
+  for (const auto& problem : Read(version, &files)) {
+    if (first.size() == kMostProblems) break;
+    auto& told = first.emplace_back();
+    told.set_file(problem.file);
+    told.set_line(static_cast<std::uint32_t>(problem.line));
+    told.set_field(Shorten(problem.field, kMostMessage));
+    told.set_message(Shorten(problem.message, kMostMessage));
   }
-  if (!version.has_env_example_json()) {
-    violations.push_back({"env_example.json", "is missing at the root of the repository"});
-  } else {
-    auto parsed = schema::ParseEnvExample(version.env_example_json());
-    Add(parsed.problems, &violations);
-    files.env = std::move(parsed.env);
-  }
-  if (violations.empty()) return files;
-  return Refuse(version.commit(), std::move(violations));
+  return first;
 }
 
 }  // namespace pepeunit::graph_registry

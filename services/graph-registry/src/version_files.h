@@ -1,6 +1,10 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "absl/status/statusor.h"
+#include "pepeunit/common/v1/types.pb.h"
 #include "pepeunit/repo/v1/repositories.pb.h"
 #include "pepeunit/schema/schema.h"
 
@@ -13,5 +17,11 @@ struct VersionFiles {
   nlohmann::ordered_json env;
 };
 absl::StatusOr<VersionFiles> ReadVersionFiles(const repo::v1::ResolveVersionResponse& version);
+
+// What is wrong with them, the first problems, each shortened; empty when a unit can be made.
+std::vector<common::v1::FileProblem> FirstProblems(const repo::v1::ResolveVersionResponse& version);
+
+// At most so many bytes and "...", cut before a character, not in it.
+std::string Shorten(const std::string& text, std::size_t most);
 
 }  // namespace pepeunit::graph_registry

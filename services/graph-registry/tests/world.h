@@ -35,7 +35,7 @@ postgres::PrivatePostgres& Database();
 class MemorySecrets final : public SecretBox {
  public:
   bool down = false;
-  std::atomic<int> hashes = 0, verified = 0, tokens = 0;  // called from many threads
+  std::atomic<int> hashes = 0, verified = 0, tokens = 0, opened = 0;  // called from many threads
 
   absl::StatusOr<std::string> Seal(const std::string& plaintext, const std::string& context) override {
     if (down) return Unavailable("down");
@@ -43,6 +43,13 @@ class MemorySecrets final : public SecretBox {
   }
   absl::StatusOr<std::string> SealCredentials(const Uuid& id, const graph::v1::RepoCredentials& c) override {
     return Seal(c.username() + ':' + c.password(), "graph.repo_unit.credentials:" + id.ToString());
+  }
+  absl::StatusOr<std::string> OpenEnv(const Uuid& unit, const std::string& sealed) override {
+    if (down) return Unavailable("down");
+    ++opened;
+    const std::string context = "graph.unit.env:" + unit.ToString() + '|';
+    if (sealed.substr(0, context.size()) != context) return Internal("it does not open");
+    return sealed.substr(context.size());
   }
   absl::StatusOr<std::string> HashPassword(const std::string& password) override {
     ++hashes;
