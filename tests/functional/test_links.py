@@ -188,6 +188,58 @@ def test_what_is_on_its_way_when_a_right_goes_does_not_arrive_after_the_answer(i
         pair.let_write()
 
 
+@requirement("G2", "A4", "A5", "U9", "U11")
+def test_every_way_to_end_a_link_ends_it_with_the_answer(instance, admin, remote):
+    """Beside what the test above takes away: the role of the unit at an end, who drew it blocked, the version that has
+    the input, and the other unit itself."""
+    pair = Pair(instance, remote, "ends")
+    with Flood(pair.device) as flood:
+        # What Anna may not, her unit may: a role that was given to it.
+        pair.forbid_write()
+        path = f"/api/v1/nodes/{pair.input}/grants/{pair.source['id']}"
+        pair.level("ACCESS_LEVEL_INSTANCE")  # or Berta could not name it
+        pair.berta.put(path, {"role": "ROLE_WRITER", "subject_kind": "SUBJECT_KIND_UNIT"})
+        pair.berta.post(f"/api/v1/nodes/{pair.target['id']}:set-level", {"level": "ACCESS_LEVEL_INSTANCE", "with_variables": True})
+        pushed = pair.link(pair.anna, "LINK_TYPE_WRITE")
+        pair.resumes(flood)
+        pair.berta.delete(path + "?subject_kind=SUBJECT_KIND_UNIT")
+        pair.stays(flood)
+        assert pair.anna.get("/api/v1/links/" + pushed["id"])["suspended_reason"] == "SUSPENDED_REASON_CREATOR_LOST_WRITE"
+        pair.anna.delete("/api/v1/links/" + pushed["id"])
+
+        # Who drew it is blocked, and what he set up is stopped. Anna's device goes on.
+        pulled = pair.link(pair.berta, "LINK_TYPE_READ")
+        pair.resumes(flood)
+        admin.post(f"/api/v1/users/{pair.berta_id}:block", {"stop_devices": True})
+        last = admin.get(f"/api/v1/variables/{pair.input}/value")["value"]
+        flood.wait_for_more(15)
+        assert admin.get(f"/api/v1/variables/{pair.input}/value")["value"] == last
+        assert admin.get("/api/v1/links/" + pulled["id"])["suspended_reason"] == "SUSPENDED_REASON_CREATOR_BLOCKED"
+        admin.post(f"/api/v1/users/{pair.berta_id}:unblock")
+        pair.berta.sign_in("berta.ends", "correct horse battery")
+        pair.resumes(flood)
+
+        # The input's unit moves to a version without the input: there is nothing left to arrive in.
+        remote.publish("counter-ends", {"schema.json": SCHEMA.replace('"shown": {"type": "number"}, ', ""), "env_example.json": "{}", "main.py": ""})
+        repo = pair.source["version"]["repo_unit_id"]
+        pair.anna.post(f"/api/v1/units/{pair.source['id']}:move", {"pin": {"commit": pair.source["version"]["commit"]}})
+        pair.anna.post(f"/api/v1/repo-units/{repo}:sync")
+        eventually(lambda: pair.berta.get("/api/v1/units/" + pair.target["id"])["version"]["commit"] != pair.source["version"]["commit"])
+        flood.wait_for_more()
+        refused(404, "NOT_FOUND", pair.berta.get, f"/api/v1/variables/{pair.input}/value")
+        refused(404, "NOT_FOUND", pair.berta.get, "/api/v1/links/" + pulled["id"])
+
+        # The source goes: its device is refused, and what it carried last stays.
+        pair.link(pair.berta, "LINK_TYPE_READ", pair.inputs["second"]["id"])
+        begin = flood.n
+        eventually(lambda: (pair.shown(pair.inputs["second"]["id"]) or 0) > begin or flood.problem)
+        pair.anna.delete("/api/v1/units/" + pair.source["id"])
+        last = pair.shown(pair.inputs["second"]["id"])
+        eventually(lambda: flood.problem)
+        assert flood.problem.args[0][0] == 401
+        assert pair.shown(pair.inputs["second"]["id"]) == last
+
+
 @requirement("G4", "G5")
 def test_a_link_that_is_flooded_ends_with_the_newest_value_and_tells_of_it(instance, remote):
     pair = Pair(instance, remote, "rate")
