@@ -39,7 +39,10 @@ struct Neighbours {
 
 struct Storage {
   Storage(const Settings& settings, postgres::Pool& pool, outbox::Relay& relay, Neighbours& others)
-      : people(pool), tokens(pool), identities(pool), graph(pool, &relay, &others.gate, settings.quotas) {}
+      : people(pool, &relay, &others.gate),
+        tokens(pool),
+        identities(pool),
+        graph(pool, &relay, &others.gate, settings.quotas) {}
 
   PostgresAccounts people;
   PostgresTokens tokens;

@@ -22,8 +22,8 @@ std::string LinkColumns() { return "l.id, l.type, l.output_id, l.input_id, l.cre
 
 std::string LinkRowQuery(const std::string& from, const std::string& more) {
   constexpr char kUser[] = "1", kUnit[] = "2";  // graph.v1.SubjectKind
-  return "SELECT " + LinkColumns() + ", a.id IS NOT NULL, coalesce(a.administrator, false), " +
-         GrantTo("o", kUnit, "iv.unit_id") + ", " + GrantTo("i", kUnit, "ov.unit_id") + ", " + VariableColumns("ov") +
+  return "SELECT " + LinkColumns() +
+         ", a.id IS NOT NULL, coalesce(a.administrator, false), coalesce(a.devices_stopped, false), " + GrantTo("o", kUnit, "iv.unit_id") + ", " + GrantTo("i", kUnit, "ov.unit_id") + ", " + VariableColumns("ov") +
          ", " + VariableColumns("iv") + ", " + FactColumns("o", "ou", GrantTo("o", kUser, "l.creator_id")) + ", " +
          FactColumns("i", "iu", GrantTo("i", kUser, "l.creator_id")) + (more.empty() ? "" : ", " + more) + " FROM " +
          from +
@@ -33,15 +33,16 @@ std::string LinkRowQuery(const std::string& from, const std::string& more) {
 }
 
 LinkRow ReadLinkRow(const pqxx::row& row) {
-  constexpr int kVariables = kDrawn + 4, kOutput = kVariables + 2 * kVariableColumns, kInput = kOutput + kFacts;
+  constexpr int kVariables = kDrawn + 5, kOutput = kVariables + 2 * kVariableColumns, kInput = kOutput + kFacts;
   static_assert(kInput + kFacts == kLinkRow);
   LinkRow link{ReadLink(row),
                row[kDrawn].as<bool>(),
                row[kDrawn + 1].as<bool>(),
+               row[kDrawn + 2].as<bool>(),
                {ReadFacts(row, kOutput), {}},
                {ReadFacts(row, kInput), {}}};
-  link.output.granted_to_peer = static_cast<access::Role>(row[kDrawn + 2].as<int>());
-  link.input.granted_to_peer = static_cast<access::Role>(row[kDrawn + 3].as<int>());
+  link.output.granted_to_peer = static_cast<access::Role>(row[kDrawn + 3].as<int>());
+  link.input.granted_to_peer = static_cast<access::Role>(row[kDrawn + 4].as<int>());
   ReadVariable(row, kVariables, &link.output);
   ReadVariable(row, kVariables + kVariableColumns, &link.input);
   return link;

@@ -14,7 +14,7 @@ graph::v1::Link ReadLink(const pqxx::row& row);
 
 // Of the links of `from`, an expression with the columns of `link` that is named l; `more` columns follow kLinkRow.
 std::string LinkRowQuery(const std::string& from, const std::string& more = "");
-inline constexpr int kLinkRow = 10 + 2 * kVariableColumns + 2 * kFacts;
+inline constexpr int kLinkRow = 11 + 2 * kVariableColumns + 2 * kFacts;
 LinkRow ReadLinkRow(const pqxx::row& row);
 std::vector<LinkRow> ReadLinkRows(const pqxx::result& result);
 

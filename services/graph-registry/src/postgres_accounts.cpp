@@ -185,7 +185,7 @@ absl::Status PostgresAccounts::SetPassword(const Actor& actor, const Uuid& user,
 }
 
 absl::Status PostgresAccounts::SetBlocked(const Actor& actor, const Uuid& user, bool blocked, bool devices_stopped) {
-  return pool_.Transact("set blocked", [&](pqxx::work& tx) -> absl::Status {
+  return TransactWithEvents(pool_, relay_, gate_, "set blocked", [&](pqxx::work& tx) -> absl::Status {
     const std::string id = user.ToString();
     // In the order of their ids, so that two who block each other at once wait for each other, and one is left.
     const auto active = tx.exec_params(
@@ -203,6 +203,7 @@ absl::Status PostgresAccounts::SetBlocked(const Actor& actor, const Uuid& user, 
     }
     Audit(tx, actor, blocked ? "user.block" : "user.unblock", id, {{"devices_stopped", devices_stopped}});
     if (before[0][1].as<bool>() != devices_stopped) {
+      AppendCreatorChanged(tx, id);  // his links carry nothing while he is stopped
       for (const auto& unit : tx.exec_params("SELECT id FROM node WHERE owner_id = $1 AND type = $2", id,
                                              static_cast<int>(graph::v1::NODE_TYPE_UNIT))) {
         AppendUnitChanged(tx, unit[0].c_str());

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "account_store.h"
+#include "pepeunit/outbox/outbox.h"
 #include "pepeunit/postgres/pool.h"
+#include "ports.h"
 
 namespace pepeunit::graph_registry {
 
@@ -11,7 +13,9 @@ void InsertAccount(pqxx::work& tx, const Account& account);
 // People in PostgreSQL.
 class PostgresAccounts final : public AccountStore {
  public:
-  explicit PostgresAccounts(postgres::Pool& pool) : pool_(pool) {}
+  // `relay` and `gate` as those of PostgresStore.
+  explicit PostgresAccounts(postgres::Pool& pool, outbox::Relay* relay = nullptr, ValueGate* gate = nullptr)
+      : pool_(pool), relay_(relay), gate_(gate) {}
 
   absl::Status CreateAccount(const Account& account) override;
   absl::StatusOr<Account> FindAccount(const std::string& login) override;
@@ -34,6 +38,8 @@ class PostgresAccounts final : public AccountStore {
 
  private:
   postgres::Pool& pool_;
+  outbox::Relay* relay_;
+  ValueGate* gate_;
 };
 
 }  // namespace pepeunit::graph_registry

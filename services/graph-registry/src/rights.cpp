@@ -198,6 +198,7 @@ LinkVerdict CheckLink(const access::Subject& creator, const LinkRow& row) {
 
 LinkVerdict CheckLink(const LinkRow& row) {
   if (!row.creator_exists) return {graph::v1::SUSPENDED_REASON_CREATOR_GONE, NotFound("user")};
+  if (row.creator_stopped) return {graph::v1::SUSPENDED_REASON_CREATOR_BLOCKED, Forbidden("Who drew it was blocked.")};
   return CheckLink({.kind = access::Subject::Kind::kUser,
                     .id = *Uuid::Parse(row.link.creator_id()),
                     .owner_id = {},

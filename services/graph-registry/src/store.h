@@ -105,6 +105,7 @@ struct MoveWrite {
 struct LinkRow {
   graph::v1::Link link;  // as it was drawn; its state follows from the rest
   bool creator_exists = false, creator_administrator = false;
+  bool creator_stopped = false;  // blocked, and what he set up with him
   VariableRow output, input;
 };
 

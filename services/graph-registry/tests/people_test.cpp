@@ -64,6 +64,42 @@ TEST_CASE("a blocked user is out at once, and his devices go on unless they are 
   CHECK_FALSE(w.Alive(w.anna));  // what ended stays ended
 }
 
+TEST_CASE("what a blocked user set up is stopped with his devices, and goes on with him", "[A5][G5]") {
+  Town w;
+  const auto repo = w.Repo(w.anna);
+  const auto source = w.Unit(w.anna, repo, ACCESS_LEVEL_PUBLIC), target = w.Unit(w.berta, repo);
+  graph::v1::CreateLinkRequest request;
+  request.set_type(graph::v1::LINK_TYPE_READ);
+  request.set_output_id(w.Variable(source, "measured"));
+  request.set_input_id(w.Variable(target, "wanted"));
+  graph::v1::Link link;
+  REQUIRE(w.links.Create(w.berta, request, link) == absl::OkStatus());
+  const auto carries = [&] {
+    graph::v1::UnitProfile profile;
+    REQUIRE(w.internals.UnitProfile(rpc::Caller::Service(), source.id(), profile).ok());
+    return profile.links_size() == 1;
+  };
+  const auto reason = [&] {
+    graph::v1::Link seen;
+    REQUIRE(w.links.Get(w.root, link.id(), seen).ok());
+    return seen.suspended_reason();
+  };
+  REQUIRE(w.Block(w.root, w.berta) == absl::OkStatus());
+  CHECK(carries());
+  w.Events();
+  REQUIRE(w.Block(w.root, w.berta, true) == absl::OkStatus());
+  CHECK_FALSE(carries());
+  CHECK(reason() == graph::v1::SUSPENDED_REASON_CREATOR_BLOCKED);
+  std::vector<std::string> suspended;
+  for (const auto& event : w.Events()) {
+    for (const auto& id : event.unit_changed().suspended_link_ids()) suspended.push_back(id);
+  }
+  CHECK(suspended == std::vector<std::string>{link.id()});
+  REQUIRE(w.Unblock(w.root, w.berta) == absl::OkStatus());
+  CHECK(carries());
+  CHECK(reason() == graph::v1::SUSPENDED_REASON_UNSPECIFIED);
+}
+
 TEST_CASE("administrators block, but never the last of them", "[A5]") {
   Town w;
   CHECK(Reason(w.Block(w.anna, w.berta)) == "FORBIDDEN");
