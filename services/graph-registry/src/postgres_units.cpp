@@ -175,8 +175,9 @@ absl::Status PostgresStore::UpdateUnit(const Actor& actor, const graph::v1::Unit
 absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) {
   return Change("move unit", [&](pqxx::work& tx) -> absl::Status {
     const std::string id = move.unit.ToString();
+    // The node first, as every other change of a unit does, or two of them could wait for each other.
     const auto rows = tx.exec_params(
-        "SELECT " + UnitColumns() + " FROM unit u JOIN node n USING (id) WHERE u.id = $1 FOR UPDATE", id);
+        "SELECT " + UnitColumns() + " FROM unit u JOIN node n USING (id) WHERE u.id = $1 FOR UPDATE OF n", id);
     if (rows.empty()) return NotFound("unit");
     const graph::v1::Unit unit = ReadUnit(rows[0]);
     PEPEUNIT_RETURN_IF_ERROR(Touch(tx, move.unit, unit.name(), unit.level(), move.expected_version, "unit"));
