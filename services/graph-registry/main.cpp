@@ -21,14 +21,17 @@ int main(int argc, char** argv) {
   Domain d(settings, kept, others);
   RepoEvents repo_events(bus, kept.graph, d.units);
   Housekeeping housekeeping({{"audit", [&] { return kept.graph.ForgetAudit(settings.audit_days); }},
-                             {"idempotency keys", [&] { return kept.graph.ForgetIdempotencyKeys(); }}},
+                             {"idempotency keys", [&] { return kept.graph.ForgetIdempotencyKeys(); }},
+                             {"invitations", [&] { return kept.invitations.ForgetInvitations(); }},
+                             {"failures", [&] { return kept.people.ForgetFailures(kMostFailures); }}},
                             std::chrono::hours(1));
 
   rpc::Calls calls(settings.server, &service.metrics());
   rpc::Calls web_calls(settings.web_server, &service.metrics());
+  rpc::Calls downloads(settings.web_server, &service.metrics());
   const Callers callers(kept.people);
-  Handlers handlers(calls, web_calls, callers, d.accounts, d.users, d.tokens, d.oidc, d.repo_units, d.units, d.links,
-                    d.nodes, d.internals);
+  Handlers handlers({calls, web_calls, downloads}, callers, d.accounts, d.users, d.departures, d.exports,
+                    d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.links, d.nodes, d.internals);
   rpc::Server server(settings.server, handlers.All());
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });
@@ -36,7 +39,7 @@ int main(int argc, char** argv) {
   service.AddReadiness("crypto", [&] { return others.crypto.Check(); });
   service.OnReadyChange([&](bool ready) { server.SetServing(ready); });
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
-  service.OnDrain("calls", [&](auto) { calls.Drain(), web_calls.Drain(); });
+  service.OnDrain("calls", [&](auto) { calls.Drain(), web_calls.Drain(), downloads.Drain(); });
   service.OnDrain("housekeeping", [&](auto) { housekeeping.Stop(); });
   service.OnDrain("events", [&](auto) { repo_events.Stop(); });
   service.OnDrain("outbox", [&](auto) { relay.Stop(); });

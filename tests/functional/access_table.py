@@ -33,8 +33,8 @@ TOKENS = {
     "administrator's READ and ADMIN": ("administrator", ["READ", "ADMIN"], OWNER, READER),
     "administrator's MANAGE and ADMIN": ("administrator", ["MANAGE", "ADMIN"], OWNER, OWNER),
 }
-# Nobody to the API, whatever they may see elsewhere: always 401.
-IMPOSTORS = ["a unit's token", "an altered token", "nonsense"]
+# Nobody to the API, whatever they may see elsewhere, or might once: always 401.
+IMPOSTORS = ["a unit's token", "an altered token", "nonsense", "a blocked user", "a blocked user's token"]
 
 
 def role_of(subject, level):
@@ -49,6 +49,11 @@ def most_of(subject):
     return TOKENS[subject][3] if subject in TOKENS else OWNER
 
 
+def governs(subject):
+    """Whether it has an administrator's power."""
+    return subject == "administrator" or (subject in TOKENS and TOKENS[subject][0] == "administrator" and "ADMIN" in TOKENS[subject][1])
+
+
 @dataclasses.dataclass
 class OnNode:
     """Acts on one node. `kinds` are the nodes it is tried on, `role` what it needs there."""
@@ -57,6 +62,7 @@ class OnNode:
     body: object = None            # of the request: a value, or a function of the node
     destroys: bool = False         # each try gets a node of its own
     signed_in_first: bool = False  # who may make nothing at all is told so before anything else
+    query: str = ""                # of the address
 
     def expected(self, subject, level):
         role = role_of(subject, level)
@@ -68,6 +74,23 @@ class OnNode:
             return 404
         if role < self.role:
             return 401 if subject == "anonymous" else 403
+        return 200
+
+
+@dataclasses.dataclass
+class OnUser(OnNode):
+    """Governs a user, of whom all but the anonymous and the stranger are readers: for administrators."""
+    kinds: tuple = ("user",)
+    role: int = OWNER
+    session: bool = False  # no token at all
+
+    def expected(self, subject, level):
+        if role_of(subject, level) == NONE:
+            return 404
+        if subject == "anonymous":
+            return 401
+        if not governs(subject) or most_of(subject) < MAINTAINER or (self.session and subject in TOKENS):
+            return 403
         return 200
 
 
@@ -86,6 +109,7 @@ class ForUsers:
     most: int = READER     # what the scopes of a token must allow
     session: bool = False  # no token at all
     status: int = 200      # of `body`, for whoever may
+    governs: bool = False  # for administrators only
 
 
 @dataclasses.dataclass
@@ -102,12 +126,22 @@ def in_an_hour():
 TABLE = {
     # People.
     "POST /api/v1/users": ForAll({"login": "x", "password": "x"}, 400),
+    "GET /api/v1/instance": ForAll(None, 200),
+    "GET /api/v1/users": Listing("user", "users"),
     "GET /api/v1/users/me": ForUsers(),
+    "GET /api/v1/users/me/export": ForUsers(session=True),
+    "POST /api/v1/users/me:delete": ForUsers({"nodes": "NODES_CHOICE_DELETE", "preview": True}, session=True),
+    "POST /api/v1/users:redeem-reset": ForAll({"secret": "x", "new_password": "x"}, 400),
+    "POST /api/v1/invitations": ForUsers({}, most=MAINTAINER, governs=True),
+    "GET /api/v1/invitations": ForUsers(governs=True),
+    "DELETE /api/v1/invitations/{id}": ForUsers(most=MAINTAINER, governs=True),
     "POST /api/v1/users/me:change-password": ForUsers({"current_password": "x", "new_password": "x"}, session=True, status=400),
-    # Of somebody who is not there; who may do it with others: services/graph-registry/tests/people_test.cpp.
-    "GET /api/v1/users/{id}": ForAll(None, 404),
-    "POST /api/v1/users/{id}:block": ForAll({}, 404),
-    "POST /api/v1/users/{id}:unblock": ForAll({}, 404),
+    "GET /api/v1/users/{id}": OnNode(("user",), READER),
+    "DELETE /api/v1/users/{id}": OnUser(session=True, query="?nodes=NODES_CHOICE_DELETE&preview=true"),
+    "POST /api/v1/users/{id}:set-administrator": OnUser(body={"administrator": False}, session=True),
+    "POST /api/v1/users/{id}:reset-password": OnUser(body={}, session=True),
+    "POST /api/v1/users/{id}:block": OnUser(body={}),
+    "POST /api/v1/users/{id}:unblock": OnUser(body={}),
     "GET /api/v1/sessions": ForUsers(session=True),
     "POST /api/v1/sessions:end-others": ForUsers(session=True),
     # Another login each time: wrong passwords for one have to wait.
@@ -124,7 +158,7 @@ TABLE = {
     "GET /api/v1/identities": ForUsers(session=True),
     "DELETE /api/v1/identities/{id}": ForUsers(session=True),
     # All nodes.
-    "GET /api/v1/nodes/{id}": OnNode(("repo_unit", "unit", "variable"), READER),
+    "GET /api/v1/nodes/{id}": OnNode(("repo_unit", "unit", "variable", "user"), READER),
     "POST /api/v1/nodes/{id}:set-level": OnNode(("repo_unit", "unit", "variable"), MAINTAINER, {"level": LEVELS[0], "preview": True}),
     "GET /api/v1/nodes/{node_id}/grants": OnNode(("repo_unit", "unit", "variable"), MAINTAINER),
     "PUT /api/v1/nodes/{node_id}/grants/{subject_id}": OnNode(("repo_unit", "unit", "variable"), MAINTAINER, {"role": "ROLE_READER"}),

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from access_table import IMPOSTORS, LEVELS, NONE, READER, SUBJECTS, TABLE, TOKENS, ForAll, ForUsers, Listing, OnNode, most_of, role_of
+from access_table import IMPOSTORS, LEVELS, NONE, READER, SUBJECTS, TABLE, TOKENS, ForAll, ForUsers, Listing, OnNode, governs, most_of, role_of
 from conftest import ENV, SCHEMA
 from marks import requirement
 from pepeunit.api import Problem
@@ -36,6 +36,7 @@ class World:
             variables = self.owner.variables(unit["id"])
             self.nodes["variable", level], self.nodes["output", level] = variables["target"], variables["count"]
             self.nodes["link", level] = self.make_link(variables)
+            self.nodes["user", level] = self.make_user(level)
             assert repo["level"] == unit["level"] == variables["target"]["level"] == level
         for name, (user, scopes, _, _) in TOKENS.items():
             self.apis[name] = instance.api()
@@ -49,7 +50,15 @@ class World:
         with zipfile.ZipFile(io.BytesIO(archive)) as z:
             unit_token = json.loads(z.read("env.json"))["PEPEUNIT_TOKEN"]
         good = self.owner.token
-        tokens = dict(zip(IMPOSTORS, [unit_token, good[:-5] + ("AAAAA" if good[-5:] != "AAAAA" else "BBBBB"), "nonsense"]))
+        blocked = self.instance.api()
+        user = blocked.sign_up(f"m{uuid.uuid4().hex[:10]}", "correct horse battery")["user"]["id"]
+        personal = blocked.make_token(["MANAGE"])["secret"]
+        known = self.instance.api()
+        known.token = personal
+        known.get("/api/v1/users/me")  # the gateway has it in its memory
+        self.apis["administrator"].post(f"/api/v1/users/{user}:block")
+        altered = good[:-5] + ("AAAAA" if good[-5:] != "AAAAA" else "BBBBB")
+        tokens = dict(zip(IMPOSTORS, [unit_token, altered, "nonsense", blocked.token, personal], strict=True))
         for name, token in tokens.items():
             api = self.apis[name] = self.instance.api()
             api.token = token
@@ -72,6 +81,15 @@ class World:
         repo = self.nodes["repo_unit", level]
         return self.grant(self.owner.post("/api/v1/units", {"repo_unit_id": repo["id"], "name": "matrix", "level": level}))
 
+    def make_user(self, level):
+        """A user whom all but the stranger are let to see."""
+        user = self.instance.api().sign_up(f"m{uuid.uuid4().hex[:10]}", "correct horse battery")["user"]
+        administrator = self.apis["administrator"]
+        administrator.post(f"/api/v1/nodes/{user['id']}:set-level", {"level": level})
+        for name in ("owner", *ROLES):
+            administrator.put(f"/api/v1/nodes/{user['id']}/grants/{self.ids[name]}", {"role": "ROLE_READER"})
+        return user
+
     def make_link(self, variables):
         link = self.owner.post("/api/v1/links", {"type": "LINK_TYPE_WRITE", "output_id": variables["temperature"]["id"], "input_id": variables["target"]["id"]})
         return dict(link, spare_output_id=variables["note"]["id"], spare_input_id=variables["mode"]["id"])
@@ -82,12 +100,12 @@ class World:
         unit = self.make_unit(level)
         return unit if kind == "unit" else self.make_link(self.owner.variables(unit["id"]))
 
-    def ask(self, subject, operation, node_id, body, guest_granted=False):
+    def ask(self, subject, operation, node_id, body, guest_granted=False, query=""):
         method, path = operation.split(" ", 1)
         if guest_granted:
             self.owner.put(f"/api/v1/nodes/{node_id}/grants/{self.guest}", {"role": "ROLE_READER"})
         path = path.replace("{subject_id}", self.guest)
-        path = re.sub(r"\{\w+\}", node_id, path)
+        path = re.sub(r"\{\w+\}", node_id, path) + query
         try:
             self.apis[subject].call(method, path, body, raw=True)
             return 200, None
@@ -128,11 +146,11 @@ def test_on_nodes(world, operation):
                 # A node of its own only for whoever may destroy it.
                 own = row.destroys and expected == 200 and not guest
                 node = world.fresh(kind, level) if own else world.nodes[kind, level]
-                status, problem = world.ask(subject, operation, node["id"], body_for(row, node), guest)
+                status, problem = world.ask(subject, operation, node["id"], body_for(row, node), guest, row.query)
                 if status != expected:
                     wrong.append(f"{subject} on a {kind} of {level}: {status}, not {expected}: {problem}")
                 if status == 404:
-                    absent = world.ask(subject, operation, str(uuid.uuid4()), body_for(row, dict(node, id=str(uuid.uuid4()), spare_input_id=str(uuid.uuid4()))))
+                    absent = world.ask(subject, operation, str(uuid.uuid4()), body_for(row, dict(node, id=str(uuid.uuid4()), spare_input_id=str(uuid.uuid4()))), query=row.query)
                     if absent != (status, problem):
                         wrong.append(f"{subject} can tell a hidden {kind} of {level} from none: {problem} and {absent}")
     assert not wrong, "\n".join(wrong)
@@ -167,8 +185,10 @@ def test_for_everybody(world, operation, instance, admin):
         if isinstance(row, ForAll):
             expected = 401 if subject in IMPOSTORS else row.status
         else:
-            expected = 401 if subject == "anonymous" or subject in IMPOSTORS else 404 if "{id}" in operation else row.status
-            if subject in TOKENS and (row.session or most_of(subject) < row.most):
+            nobody = subject == "anonymous" or subject in IMPOSTORS
+            expected = 401 if nobody else 404 if "{id}" in operation else row.status
+            too_little = subject in TOKENS and (row.session or most_of(subject) < row.most)
+            if not nobody and (too_little or (row.governs and not governs(subject))):
                 expected = 403
         if status != expected:
             wrong.append(f"{subject}: {status}, not {expected}: {problem}")

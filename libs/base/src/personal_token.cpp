@@ -28,15 +28,15 @@ std::string SumOf(std::string_view text) {
 
 }  // namespace
 
-std::string NewPersonalToken() {
-  const std::string text = std::string(kPersonalTokenPrefix) + Base64UrlEncode(AsBytes(RandomBytes(kSecretBytes)));
+std::string NewSecretText(std::string_view prefix) {
+  const std::string text = std::string(prefix) + Base64UrlEncode(AsBytes(RandomBytes(kSecretBytes)));
   return text + SumOf(text);
 }
 
-bool IsPersonalToken(std::string_view text) {
-  if (text.size() != kPersonalTokenPrefix.size() + kSecretCharacters + kSumCharacters) return false;
-  if (!text.starts_with(kPersonalTokenPrefix)) return false;
-  const std::string_view secret = text.substr(kPersonalTokenPrefix.size(), kSecretCharacters);
+bool IsSecretText(std::string_view prefix, std::string_view text) {
+  if (text.size() != prefix.size() + kSecretCharacters + kSumCharacters) return false;
+  if (!text.starts_with(prefix)) return false;
+  const std::string_view secret = text.substr(prefix.size(), kSecretCharacters);
   const std::string_view body = text.substr(0, text.size() - kSumCharacters);
   return Base64UrlDecode(secret).has_value() && text.substr(body.size()) == SumOf(body);
 }

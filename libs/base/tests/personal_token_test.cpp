@@ -32,3 +32,11 @@ TEST_CASE("what is changed anywhere is no personal token", "[A5]") {
     CHECK_FALSE(IsPersonalToken(other));
   }
 }
+
+TEST_CASE("an invitation is no personal token, nor a secret for a new password", "[A5]") {
+  const std::string invitation = NewSecretText(kInvitationPrefix);
+  CHECK(invitation.starts_with("pepeunit_inv_"));
+  CHECK(IsSecretText(kInvitationPrefix, invitation));
+  CHECK_FALSE(IsSecretText(kResetPrefix, invitation));
+  CHECK_FALSE(IsPersonalToken(invitation));
+}

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pepeunit/base/backoff.h"
+#include "pepeunit/base/bytes.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
 #include "pepeunit/base/trace.h"
@@ -46,6 +47,21 @@ void Append(pqxx::work& tx, const std::string& subject, const pepeunit::bus::v1:
   const std::string trace = CurrentTrace().valid() ? CurrentTrace().ToTraceparent() : "";
   tx.exec_params("INSERT INTO outbox (subject, payload, traceparent) VALUES ($1, $2, $3)", subject,
                  pqxx::binarystring(payload), trace);
+}
+
+void AppendAll(pqxx::work& tx, const std::vector<Entry>& entries) {
+  if (entries.empty()) return;
+  // Neither a subject nor hex digits need escaping.
+  std::string subjects, payloads;
+  for (const Entry& entry : entries) {
+    const char* comma = subjects.empty() ? "" : ",";
+    subjects += comma + entry.subject;
+    payloads += comma + HexEncode(AsBytes(entry.event.SerializeAsString()));
+  }
+  tx.exec_params(
+      "INSERT INTO outbox (subject, payload, traceparent) SELECT e.subject, decode(e.payload, 'hex'), $3"
+      " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS e (subject, payload, place) ORDER BY e.place",
+      '{' + subjects + '}', '{' + payloads + '}', CurrentTrace().valid() ? CurrentTrace().ToTraceparent() : "");
 }
 
 struct Relay::Impl {

@@ -6,6 +6,7 @@
 #include "pepeunit/archive/v1/archive.pb.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/graph/v1/nodes.pb.h"
+#include "pepeunit/graph/v1/invitations.pb.h"
 #include "pepeunit/graph/v1/oidc.pb.h"
 #include "pepeunit/graph/v1/repo_units.pb.h"
 #include "pepeunit/graph/v1/tokens.pb.h"
@@ -72,7 +73,7 @@ absl::StatusOr<std::vector<Binding>> LinkedBindings() {
       graph::v1::Unit::descriptor()->file(),        graph::v1::Node::descriptor()->file(),
       repo::v1::Branch::descriptor()->file(),       archive::v1::DownloadUnitArchiveRequest::descriptor()->file(),
       log::v1::VariableValue::descriptor()->file(), graph::v1::PersonalToken::descriptor()->file(),
-      graph::v1::Identity::descriptor()->file(),
+      graph::v1::Identity::descriptor()->file(),    graph::v1::Invitation::descriptor()->file(),
   };
   std::vector<Binding> all;
   for (const auto* file : files) {

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,26 +19,33 @@ struct Account {
   std::string password_hash;
 };
 
+// Which users are listed.
+struct UserFilter {
+  std::string login;  // how it begins
+  std::optional<bool> blocked{}, administrator{};
+};
+
 struct SessionRow {
   Uuid id, user_id;
   std::int64_t expires_at_ms = 0;
   std::string client_address{};
 };
 
-// Wrong passwords for one login since the last right one.
-struct Failures {
-  int count = 0;
-  std::int64_t age_ms = 0;  // since the last of them
-};
-
 class AccountStore {
  public:
   virtual ~AccountStore() = default;
 
-  virtual absl::Status CreateAccount(const Account& account) = 0;
+  // Uses up the invitation with this hash, unless that is empty; PERMISSION_DENIED (BAD_INVITATION) when it does not
+  // live. ALREADY_EXISTS when the login is taken: then the invitation stays good.
+  virtual absl::Status CreateAccount(const Actor& actor, const Account& account,
+                                     const std::string& invitation_hash) = 0;
+  virtual absl::StatusOr<bool> HasInvitation(const std::string& hash) = 0;  // one that lives
   virtual absl::StatusOr<Account> FindAccount(const std::string& login) = 0;
   virtual absl::StatusOr<graph::v1::User> GetUser(const Uuid& id) = 0;
   virtual absl::StatusOr<bool> HasAdministrator() = 0;
+  // Those that the viewer may see, by id.
+  virtual absl::StatusOr<std::vector<graph::v1::User>> ListUsers(const access::Subject& viewer,
+                                                                 const UserFilter& filter, const Page& page) = 0;
   // The user who calls with this session or personal access token, while it lives. It is asked with every call.
   virtual absl::StatusOr<graph::v1::User> FindCaller(const Uuid& user, const Uuid& session) = 0;
 
@@ -54,16 +63,29 @@ class AccountStore {
   virtual absl::Status DeleteOtherSessions(const Actor& actor, const Uuid& kept) = 0;
   // Ends all sessions of the user but `kept`.
   virtual absl::Status SetPassword(const Actor& actor, const Uuid& user, const std::string& hash, const Uuid& kept) = 0;
-  // Blocking ends the user's sessions and tokens. FAILED_PRECONDITION for the last administrator who is not blocked.
+  // Replaces a reset that waits. FAILED_PRECONDITION (BLOCKED) for a blocked user.
+  virtual absl::Status CreateReset(const Actor& actor, const Uuid& user, const std::string& secret_hash,
+                                   std::int64_t expires_at_ms) = 0;
+  virtual absl::StatusOr<bool> HasReset(const std::string& secret_hash) = 0;  // one that lives
+  // Uses it up: the user's password is another one, his sessions and tokens end, and wrong passwords for his login are
+  // forgotten. NOT_FOUND when it does not live.
+  virtual absl::Status RedeemReset(const std::string& secret_hash, const std::string& password_hash,
+                                   const std::string& client_address) = 0;
+  // FAILED_PRECONDITION for the last administrator who is not blocked.
+  virtual absl::Status SetAdministrator(const Actor& actor, const Uuid& user, bool administrator) = 0;
+  // Blocking ends the user's sessions, tokens and reset. FAILED_PRECONDITION for the last administrator who is not
+  // blocked.
   virtual absl::Status SetBlocked(const Actor& actor, const Uuid& user, bool blocked, bool devices_stopped) = 0;
 
-  virtual absl::StatusOr<Failures> GetFailures(const std::string& login) = 0;
-  // Counts one more, unless the count is not `expected` any more: then false, and nothing changes. So guesses that come
-  // at once are counted one by one.
-  virtual absl::StatusOr<bool> AddFailure(const std::string& login, int expected) = 0;
-  // Takes one back: the password could not be checked at all.
-  virtual absl::Status ForgiveFailure(const std::string& login) = 0;
-  virtual absl::Status ClearFailures(const std::string& login) = 0;
+  // Counts one more failure for a login, or for what Guesses calls an address, and returns 0; or, without counting, how
+  // many ms it has to wait: after `free` ones each doubles the wait from 2 s to 15 minutes. A day after the last one
+  // all are forgotten.
+  virtual absl::StatusOr<std::int64_t> CountFailure(const std::string& key, int free) = 0;
+  // Takes one back.
+  virtual absl::Status ForgiveFailure(const std::string& key) = 0;
+  virtual absl::Status ClearFailures(const std::string& key) = 0;
+  // Deletes the oldest failures beyond `most`, at most some thousands; returns how many.
+  virtual absl::StatusOr<std::int64_t> ForgetFailures(std::int64_t most) = 0;
 };
 
 }  // namespace pepeunit::graph_registry

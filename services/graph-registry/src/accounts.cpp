@@ -5,9 +5,11 @@
 #include <algorithm>
 
 #include "fields.h"
+#include "invitation_store.h"
 #include "pepeunit/base/bytes.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/log.h"
+#include "pepeunit/base/personal_token.h"
 #include "rights.h"
 
 namespace pepeunit::graph_registry {
@@ -15,13 +17,7 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-constexpr int kFreeFailures = 5;  // wrong passwords for one login before it has to wait
-
-std::string Fold(std::string login) {
-  std::transform(login.begin(), login.end(), login.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return login;
-}
+constexpr std::size_t kMostSecretBytes = 256;  // of what callers send as an invitation or reset
 
 bool IsLogin(const std::string& login) {
   if (login.size() < 3 || login.size() > 32 || login[0] < 'a' || login[0] > 'z') return false;
@@ -43,32 +39,48 @@ std::string LoginFrom(const std::string& name, const std::string& tail) {
   return login + tail;
 }
 
-// After the free ones each failure doubles the wait: 2 s, 4 s ... at most 15 minutes.
-std::int64_t WaitMs(const Failures& failures) {
-  if (failures.count < kFreeFailures) return 0;
-  const std::int64_t wait = std::min<std::int64_t>(2'000LL << std::min(failures.count - kFreeFailures, 20), 900'000);
-  return std::max<std::int64_t>(0, wait - failures.age_ms);
-}
-
 std::string NewRefreshToken() { return Base64UrlEncode(AsBytes(RandomBytes(32))); }
 
-std::string HashOf(const std::string& refresh_token) { return Sha256(AsBytes(refresh_token)); }
+std::string HashOf(const std::string& secret) { return Sha256(AsBytes(secret)); }
 
-}  // namespace
-
-absl::Status Accounts::SignUp(const graph::v1::CreateUserRequest& request, graph::v1::User& out) {
-  PEPEUNIT_RETURN_IF_ERROR(CheckOpen());
-  return Create(request.login(), request.password(), false, out);
-}
-
-absl::Status Accounts::CheckOpen() const {
-  if (settings_.open_registration) return absl::OkStatus();
+absl::Status Closed() {
   return Error(absl::StatusCode::kPermissionDenied, "REGISTRATION_CLOSED",
                "Registration is closed on this instance; ask its administrator.");
 }
 
-absl::StatusOr<Account> Accounts::WithoutPassword(const std::string& name, const std::string& tail) const {
-  PEPEUNIT_RETURN_IF_ERROR(CheckOpen());
+void CheckNewPassword(const std::string& field, const std::string& password, Fields* fields) {
+  const std::size_t length = CountCharacters(password);
+  if (length < 10 || length > 256) fields->Fail(field, "must have 10 to 256 characters");
+}
+
+}  // namespace
+
+absl::Status Accounts::SignUp(const rpc::Caller& caller, const graph::v1::CreateUserRequest& request,
+                              graph::v1::User& out) {
+  if (caller.administrator && RequireMaker(caller).ok()) return Create(ActorOf(caller), request, false, "", out);
+  PEPEUNIT_ASSIGN_OR_RETURN(const std::string hash, CheckInvitation(request.invitation(), caller.client_address));
+  return Create({.user = {}, .client_address = caller.client_address}, request, false, hash, out);
+}
+
+absl::StatusOr<std::string> Accounts::CheckInvitation(const std::string& invitation,
+                                                      const std::string& client_address) {
+  if (settings_.registration == graph::v1::REGISTRATION_OPEN) return std::string();
+  if (settings_.registration == graph::v1::REGISTRATION_CLOSED) return Closed();
+  if (invitation.empty()) return BadInvitation();
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto attempt, guesses_.Begin("", client_address));
+  if (!IsSecretText(kInvitationPrefix, invitation)) return BadInvitation();
+  const std::string hash = HashOf(invitation);
+  const auto lives = store_.HasInvitation(hash);
+  if (lives.ok() && !*lives) return BadInvitation();
+  PEPEUNIT_RETURN_IF_ERROR(guesses_.TakeBack(attempt));
+  if (!lives.ok()) return lives.status();
+  return hash;
+}
+
+absl::StatusOr<Account> Accounts::WithoutPassword(const std::string& name, const std::string& tail,
+                                                  bool invited) const {
+  if (settings_.registration == graph::v1::REGISTRATION_CLOSED) return Closed();
+  if (settings_.registration == graph::v1::REGISTRATION_INVITATION && !invited) return BadInvitation();
   Account account;
   account.user.set_id(Uuid::New().ToString());
   account.user.set_login(LoginFrom(name, tail));
@@ -76,21 +88,24 @@ absl::StatusOr<Account> Accounts::WithoutPassword(const std::string& name, const
   return account;
 }
 
-absl::Status Accounts::Create(const std::string& raw_login, const std::string& password, bool administrator,
-                              graph::v1::User& out) {
-  const std::string login = Fold(raw_login);
+absl::Status Accounts::Create(const Actor& by, const graph::v1::CreateUserRequest& request, bool administrator,
+                              const std::string& invitation_hash, graph::v1::User& out) {
+  const std::string login = Fold(request.login());
   Fields fields;
   if (!IsLogin(login)) fields.Fail("login", "must have 3 to 32 of a-z, 0-9, '-', '_' and '.', and begin with a letter");
-  const std::size_t length = CountCharacters(password);
-  if (length < 10 || length > 256) fields.Fail("password", "must have 10 to 256 characters");
+  CheckNewPassword("password", request.password(), &fields);
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
   Account account;
-  PEPEUNIT_ASSIGN_OR_RETURN(account.password_hash, secrets_.HashPassword(password));
-  account.user.set_id(Uuid::New().ToString());
+  PEPEUNIT_ASSIGN_OR_RETURN(account.password_hash, secrets_.HashPassword(request.password()));
+  const Uuid id = Uuid::New();
+  account.user.set_id(id.ToString());
   account.user.set_login(login);
   account.user.set_administrator(administrator);
   *account.user.mutable_created_at() = TimeUtil::MillisecondsToTimestamp(NowMs());
-  if (const absl::Status status = store_.CreateAccount(account); absl::IsAlreadyExists(status)) {
+  Actor actor = by;
+  if (actor.user.IsNil() && !administrator) actor.user = id;
+  if (const absl::Status status = store_.CreateAccount(actor, account, invitation_hash);
+      absl::IsAlreadyExists(status)) {
     return WithViolations(Error(status.code(), "ALREADY_EXISTS", "This login is taken."), {{"login", "is taken"}});
   } else if (!status.ok()) {
     return status;
@@ -105,20 +120,6 @@ absl::Status Accounts::Current(const rpc::Caller& caller, graph::v1::User& out) 
   return absl::OkStatus();
 }
 
-// The attempt is counted as a failure before the password is looked at, so that many at once cannot pass the bound.
-absl::Status Accounts::CountAttempt(const std::string& login) {
-  constexpr int kMostTries = 8;  // against others who try the same login at the same moment
-  for (int tries = 0; tries < kMostTries; ++tries) {
-    PEPEUNIT_ASSIGN_OR_RETURN(const Failures failures, store_.GetFailures(login));
-    if (const std::int64_t wait = WaitMs(failures); wait > 0) {
-      return Limit("Too many wrong passwords for this login; wait.", wait);
-    }
-    PEPEUNIT_ASSIGN_OR_RETURN(const bool counted, store_.AddFailure(login, failures.count));
-    if (counted) return absl::OkStatus();
-  }
-  return Limit("Too many sign-ins with this login at once.");
-}
-
 absl::Status Accounts::SignIn(const graph::v1::CreateSessionRequest& request, graph::v1::Session& out,
                               const std::string& client_address) {
   Fields fields;
@@ -127,29 +128,36 @@ absl::Status Accounts::SignIn(const graph::v1::CreateSessionRequest& request, gr
     fields.Fail("password", "is missing or too long");
   }
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
-  PEPEUNIT_ASSIGN_OR_RETURN(const Account account, CheckPassword(Fold(request.login()), request.password()));
+  PEPEUNIT_ASSIGN_OR_RETURN(const Account account,
+                            CheckPassword(Fold(request.login()), request.password(), client_address));
   return OpenSession(*Uuid::Parse(account.user.id()), out, client_address);
 }
 
-absl::StatusOr<Account> Accounts::CheckPassword(const std::string& login, const std::string& password) {
+absl::StatusOr<Account> Accounts::CheckPassword(const std::string& login, const std::string& password,
+                                                const std::string& client_address) {
   // What can be nobody's login is not looked up and not worth a row among the failures, but costs as much time.
   const bool possible = IsLogin(login);
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto attempt, guesses_.Begin(possible ? login : "", client_address));
   absl::StatusOr<Account> account = NotFound("user");
   if (possible) {
-    PEPEUNIT_RETURN_IF_ERROR(CountAttempt(login));
     account = store_.FindAccount(login);
     if (!account.ok() && !absl::IsNotFound(account.status())) return account.status();
   }
   const auto matches = secrets_.VerifyPassword(password, account.ok() ? account->password_hash : "");
   if (!matches.ok()) {
-    if (possible) PEPEUNIT_RETURN_IF_ERROR(store_.ForgiveFailure(login));
+    PEPEUNIT_RETURN_IF_ERROR(guesses_.TakeBack(attempt));
     return matches.status();
   }
   if (!account.ok() || !*matches) {
     return Error(absl::StatusCode::kUnauthenticated, "BAD_CREDENTIALS", "The login or the password is wrong.");
   }
-  PEPEUNIT_RETURN_IF_ERROR(store_.ClearFailures(login));
+  PEPEUNIT_RETURN_IF_ERROR(guesses_.Right(attempt));
   return account;
+}
+
+absl::Status Accounts::Confirm(const rpc::Caller& caller, const std::string& password) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::User user, store_.GetUser(caller.user_id));
+  return CheckPassword(user.login(), password, caller.client_address).status();
 }
 
 absl::Status Accounts::ChangePassword(const rpc::Caller& caller, const graph::v1::ChangePasswordRequest& request) {
@@ -157,13 +165,31 @@ absl::Status Accounts::ChangePassword(const rpc::Caller& caller, const graph::v1
   Fields fields;
   if (request.current_password().empty() || request.current_password().size() > 1024)
     fields.Fail("current_password", "is missing or too long");
-  const std::size_t length = CountCharacters(request.new_password());
-  if (length < 10 || length > 256) fields.Fail("new_password", "must have 10 to 256 characters");
+  CheckNewPassword("new_password", request.new_password(), &fields);
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
-  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::User user, store_.GetUser(caller.user_id));
-  PEPEUNIT_RETURN_IF_ERROR(CheckPassword(user.login(), request.current_password()).status());
+  PEPEUNIT_RETURN_IF_ERROR(Confirm(caller, request.current_password()));
   PEPEUNIT_ASSIGN_OR_RETURN(const std::string hash, secrets_.HashPassword(request.new_password()));
   return store_.SetPassword(ActorOf(caller), caller.user_id, hash, caller.session_id);
+}
+
+absl::Status Accounts::RedeemReset(const graph::v1::RedeemResetRequest& request, const std::string& client_address) {
+  Fields fields;
+  if (request.secret().empty() || request.secret().size() > kMostSecretBytes)
+    fields.Fail("secret", "is missing or too long");
+  CheckNewPassword("new_password", request.new_password(), &fields);
+  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+  const absl::Status bad = Error(absl::StatusCode::kPermissionDenied, "BAD_RESET",
+                                 "This secret is unknown, used, replaced or expired; ask an administrator for one.");
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto attempt, guesses_.Begin("", client_address));
+  if (!IsSecretText(kResetPrefix, request.secret())) return bad;
+  const std::string secret_hash = HashOf(request.secret());
+  const auto lives = store_.HasReset(secret_hash);
+  if (lives.ok() && !*lives) return bad;
+  PEPEUNIT_RETURN_IF_ERROR(guesses_.TakeBack(attempt));
+  if (!lives.ok()) return lives.status();
+  PEPEUNIT_ASSIGN_OR_RETURN(const std::string hash, secrets_.HashPassword(request.new_password()));
+  const absl::Status redeemed = store_.RedeemReset(secret_hash, hash, client_address);
+  return absl::IsNotFound(redeemed) ? bad : redeemed;
 }
 
 absl::Status Accounts::ListSessions(const rpc::Caller& caller, graph::v1::ListSessionsResponse& out) {
@@ -236,7 +262,10 @@ absl::Status Accounts::EnsureAdministrator(const std::string& login, const std::
   PEPEUNIT_ASSIGN_OR_RETURN(const bool there, store_.HasAdministrator());
   if (there) return absl::OkStatus();
   graph::v1::User user;
-  const absl::Status status = Create(login, password, true, user);
+  graph::v1::CreateUserRequest request;
+  request.set_login(login);
+  request.set_password(password);
+  const absl::Status status = Create({}, request, true, "", user);
   if (status.ok()) log::Info("the first administrator was created", {{"login", login}});
   if (absl::IsResourceExhausted(status)) return Unavailable("Too many passwords wait to be hashed.");
   if (!absl::IsAlreadyExists(status)) return status;

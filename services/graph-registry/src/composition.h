@@ -2,7 +2,10 @@
 
 #include "accounts.h"
 #include "adapters.h"
+#include "departures.h"
+#include "exports.h"
 #include "internals.h"
+#include "invitations.h"
 #include "links.h"
 #include "nodes.h"
 #include "oidc.h"
@@ -10,7 +13,10 @@
 #include "people.h"
 #include "personal_tokens.h"
 #include "postgres_accounts.h"
+#include "postgres_exports.h"
 #include "postgres_identities.h"
+#include "postgres_invitations.h"
+#include "postgres_removals.h"
 #include "postgres_store.h"
 #include "postgres_tokens.h"
 #include "repo_units.h"
@@ -40,11 +46,17 @@ struct Neighbours {
 struct Storage {
   Storage(const Settings& settings, postgres::Pool& pool, outbox::Relay& relay, Neighbours& others)
       : people(pool, &relay, &others.gate),
+        removals(pool, &relay, &others.gate),
+        exports(pool),
+        invitations(pool),
         tokens(pool),
         identities(pool),
         graph(pool, &relay, &others.gate, settings.quotas) {}
 
   PostgresAccounts people;
+  PostgresRemovals removals;
+  PostgresExports exports;
+  PostgresInvitations invitations;
   PostgresTokens tokens;
   PostgresIdentities identities;
   PostgresStore graph;
@@ -54,6 +66,9 @@ struct Domain {
   Domain(const Settings& settings, Storage& kept, Neighbours& others)
       : accounts(kept.people, others.secrets, settings.accounts),
         users(kept.people, kept.graph),
+        departures(kept.removals, kept.people, accounts, users),
+        exports({kept.people, kept.identities, kept.tokens, kept.graph, kept.exports}),
+        invitations(kept.invitations),
         tokens(kept.tokens),
         oidc(kept.identities, accounts, OpenIdProviders(settings.oidc, others.web)),
         repo_units(kept.graph, others.secrets, others.versions, settings.standard),
@@ -64,6 +79,9 @@ struct Domain {
 
   Accounts accounts;
   People users;
+  Departures departures;
+  Exports exports;
+  Invitations invitations;
   PersonalTokens tokens;
   Oidc oidc;
   RepoUnits repo_units;

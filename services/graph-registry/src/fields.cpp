@@ -30,6 +30,12 @@ std::size_t SequenceLength(std::string_view text) {
 
 }  // namespace
 
+std::string Fold(std::string login) {
+  std::transform(login.begin(), login.end(), login.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return login;
+}
+
 std::size_t CountCharacters(std::string_view text) {
   std::size_t count = 0;
   while (!text.empty()) {
@@ -68,6 +74,16 @@ common::v1::AccessLevel Fields::Level(const std::string& field, common::v1::Acce
   if (level == common::v1::ACCESS_LEVEL_UNSPECIFIED) return fallback;
   if (!common::v1::AccessLevel_IsValid(level)) Fail(field, "is not an access level");
   return level;
+}
+
+std::int64_t Fields::LifeMs(const std::string& field, bool said, const google::protobuf::Duration& life,
+                            const LifeBounds& bounds) {
+  if (!said) return bounds.usual_s * 1000;
+  if (life.seconds() < bounds.least_s || life.seconds() > bounds.most_s || life.nanos() != 0) {
+    Fail(field, "must be whole seconds from " + std::to_string(bounds.least_s) + "s to " +
+                    std::to_string(bounds.most_s) + 's');
+  }
+  return life.seconds() * 1000;
 }
 
 absl::Status Fields::Finish() const { return violations_.empty() ? absl::OkStatus() : InvalidFields(violations_); }

@@ -13,6 +13,10 @@
 // Checks of what callers send, which collect every problem before they refuse.
 namespace pepeunit::graph_registry {
 
+struct LifeBounds {
+  std::int64_t least_s = 0, most_s = 0, usual_s = 0;
+};
+
 class Fields {
  public:
   void Fail(const std::string& field, const std::string& what) { violations_.push_back({field, what}); }
@@ -23,6 +27,9 @@ class Fields {
   // `fallback` when it is not said.
   common::v1::AccessLevel Level(const std::string& field, common::v1::AccessLevel level,
                                 common::v1::AccessLevel fallback);
+  // How long something lives, in ms: the usual time when it is not said, whole seconds.
+  std::int64_t LifeMs(const std::string& field, bool said, const google::protobuf::Duration& life,
+                      const LifeBounds& bounds);
   absl::Status Finish() const;
 
  private:
@@ -37,6 +44,7 @@ template <typename Row>
 Uuid IdOf(const Row& row) {
   return *Uuid::Parse(row.id());
 }
+inline Uuid IdOf(const Uuid& id) { return id; }
 inline Uuid IdOf(const SeenLink& seen) { return *Uuid::Parse(seen.row.link.id()); }
 
 // Cuts the one row too many that tells of a next page, and returns its cursor, or nothing.
@@ -46,6 +54,8 @@ std::string CutPage(const std::string& list, const Page& page, std::vector<Row>*
   rows->resize(static_cast<std::size_t>(page.limit));
   return MakeCursor(list, IdOf(rows->back()));
 }
+
+std::string Fold(std::string login);  // ASCII to lower case, as logins are kept
 
 std::size_t CountCharacters(std::string_view utf8);  // SIZE_MAX when it is not valid UTF-8
 

@@ -4,13 +4,18 @@
 
 #include "accounts.h"
 #include "callers.h"
+#include "departures.h"
+#include "exports.h"
+#include "instance.h"
 #include "internals.h"
+#include "invitations.h"
 #include "links.h"
 #include "nodes.h"
 #include "oidc.h"
 #include "people.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/graph/v1/internal.grpc.pb.h"
+#include "pepeunit/graph/v1/invitations.grpc.pb.h"
 #include "pepeunit/graph/v1/nodes.grpc.pb.h"
 #include "pepeunit/graph/v1/oidc.grpc.pb.h"
 #include "pepeunit/graph/v1/repo_units.grpc.pb.h"
@@ -65,17 +70,54 @@ class Handler : public Base {
 struct Users {
   Accounts& own;
   People& all;
+  Departures& departures;
+  Exports& exports;
+  rpc::Calls& downloads;
 };
 
 class UserHandler final : public Handler<graph::v1::UserService::CallbackService, Users, AdmitPeople> {
  public:
   using Handler::Handler;
-  PEPEUNIT_FORWARD(CreateUser, graph::v1::CreateUserRequest, graph::v1::User, own.SignUp(q, r))
+  PEPEUNIT_FORWARD(CreateUser, graph::v1::CreateUserRequest, graph::v1::User, own.SignUp(x, q, r))
   PEPEUNIT_FORWARD(GetCurrentUser, graph::v1::GetCurrentUserRequest, graph::v1::User, own.Current(x, r))
   PEPEUNIT_FORWARD(ChangePassword, graph::v1::ChangePasswordRequest, Empty, own.ChangePassword(x, q))
+  PEPEUNIT_FORWARD(RedeemReset, graph::v1::RedeemResetRequest, Empty, own.RedeemReset(q, x.client_address))
+  PEPEUNIT_FORWARD(ListUsers, graph::v1::ListUsersRequest, graph::v1::ListUsersResponse, all.List(x, q, r))
+  PEPEUNIT_FORWARD(SetAdministrator, graph::v1::SetAdministratorRequest, graph::v1::User, all.SetAdministrator(x, q, r))
+  PEPEUNIT_FORWARD(ResetPassword, graph::v1::ResetPasswordRequest, graph::v1::PasswordReset,
+                   all.ResetPassword(x, q, r))
+  PEPEUNIT_FORWARD(DeleteCurrentUser, graph::v1::DeleteCurrentUserRequest, graph::v1::UserDeletion,
+                   departures.DeleteCurrent(x, q, r))
+  PEPEUNIT_FORWARD(DeleteUser, graph::v1::DeleteUserRequest, graph::v1::UserDeletion, departures.Delete(x, q, r))
   PEPEUNIT_FORWARD(GetUser, graph::v1::GetUserRequest, graph::v1::User, all.Get(x, q.id(), r))
   PEPEUNIT_FORWARD(BlockUser, graph::v1::BlockUserRequest, graph::v1::User, all.Block(x, q, r))
+  grpc::ServerWriteReactor<common::v1::FileChunk>* ExportCurrentUser(
+      grpc::CallbackServerContext* context, const graph::v1::ExportCurrentUserRequest* request) override {
+    using Request = graph::v1::ExportCurrentUserRequest;
+    return domain_.downloads.ServerStream<Request, common::v1::FileChunk>(
+        context, request,
+        [this](const rpc::Context& call, const Request&, const Exports::Write& write) -> absl::Status {
+          PEPEUNIT_ASSIGN_OR_RETURN(const rpc::Caller x, AdmitCaller(call.caller));
+          return domain_.exports.Current(x, write);
+        });
+  }
   PEPEUNIT_FORWARD(UnblockUser, graph::v1::UnblockUserRequest, graph::v1::User, all.Unblock(x, q.id(), r))
+};
+
+class InstanceHandler final : public Handler<graph::v1::InstanceService::CallbackService, Instance, AdmitPeople> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(GetInstance, graph::v1::GetInstanceRequest, graph::v1::Instance, Get(r))
+};
+
+class InvitationHandler final
+    : public Handler<graph::v1::InvitationService::CallbackService, Invitations, AdmitPeople> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(CreateInvitation, graph::v1::CreateInvitationRequest, graph::v1::IssuedInvitation, Create(x, q, r))
+  PEPEUNIT_FORWARD(ListInvitations, graph::v1::ListInvitationsRequest, graph::v1::ListInvitationsResponse,
+                   List(x, q, r))
+  PEPEUNIT_FORWARD(DeleteInvitation, graph::v1::DeleteInvitationRequest, Empty, Delete(x, q.id()))
 };
 
 class SessionHandler final : public Handler<graph::v1::SessionService::CallbackService, Accounts, AdmitPeople> {
@@ -196,34 +238,45 @@ class InternalHandler final : public Handler<graph::v1::GraphInternalService::Ca
 
 #undef PEPEUNIT_FORWARD
 
-// All of them, for the server. What waits for programs on the web goes through `web_calls`, whose threads are its own.
+// All of them, for the server.
 class Handlers {
  public:
-  Handlers(rpc::Calls& calls, rpc::Calls& web_calls, const Callers& callers, Accounts& accounts, People& people,
-           PersonalTokens& tokens, Oidc& oidc, RepoUnits& repo_units, Units& units, Links& links, Nodes& nodes,
-           Internals& internals)
-      : users_of_{accounts, people},
-        users_(calls, callers, users_of_),
-        sessions_(calls, callers, accounts),
-        tokens_(calls, callers, tokens),
-        oidc_(web_calls, callers, oidc),
-        identities_(web_calls, callers, oidc),
-        repo_units_(calls, callers, repo_units),
-        units_(calls, callers, units),
-        variables_(calls, callers, units),
-        links_(calls, callers, links),
-        nodes_(calls, callers, nodes),
-        audit_(calls, callers, nodes),
-        internals_(calls, callers, internals) {}
+  // Where calls run: most; those that wait for programs on the web; those that wait for slow receivers.
+  struct Lanes {
+    rpc::Calls &calls, &web_calls, &downloads;
+  };
+
+  Handlers(Lanes lanes, const Callers& callers, Accounts& accounts, People& people, Departures& departures,
+           Exports& exports, Invitations& invitations, PersonalTokens& tokens, Oidc& oidc, RepoUnits& repo_units,
+           Units& units, Links& links, Nodes& nodes, Internals& internals)
+      : users_of_{accounts, people, departures, exports, lanes.downloads},
+        instance_of_(accounts, oidc),
+        users_(lanes.calls, callers, users_of_),
+        instance_(lanes.calls, callers, instance_of_),
+        invitations_(lanes.calls, callers, invitations),
+        sessions_(lanes.calls, callers, accounts),
+        tokens_(lanes.calls, callers, tokens),
+        oidc_(lanes.web_calls, callers, oidc),
+        identities_(lanes.web_calls, callers, oidc),
+        repo_units_(lanes.calls, callers, repo_units),
+        units_(lanes.calls, callers, units),
+        variables_(lanes.calls, callers, units),
+        links_(lanes.calls, callers, links),
+        nodes_(lanes.calls, callers, nodes),
+        audit_(lanes.calls, callers, nodes),
+        internals_(lanes.calls, callers, internals) {}
 
   std::vector<grpc::Service*> All() {
-    return {&users_, &sessions_,  &tokens_, &oidc_,  &identities_, &repo_units_,
-            &units_, &variables_, &links_,  &nodes_, &audit_,      &internals_};
+    return {&users_,      &instance_, &invitations_, &sessions_, &tokens_, &oidc_,  &identities_,
+            &repo_units_, &units_,    &variables_,   &links_,    &nodes_,  &audit_, &internals_};
   }
 
  private:
   Users users_of_;
+  Instance instance_of_;
   UserHandler users_;
+  InstanceHandler instance_;
+  InvitationHandler invitations_;
   SessionHandler sessions_;
   TokenHandler tokens_;
   OidcHandler oidc_;

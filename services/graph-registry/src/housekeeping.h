@@ -11,6 +11,9 @@
 
 namespace pepeunit::graph_registry {
 
+// Logins and addresses of which wrong passwords are remembered.
+inline constexpr std::int64_t kMostFailures = 100'000;
+
 // Deletes what is old enough, in the background: each task deletes a bounded number of rows and says how many, and is
 // called again until none is left, then after `period`. Any number of replicas may do it at once.
 class Housekeeping {

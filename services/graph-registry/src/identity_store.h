@@ -18,11 +18,13 @@ struct OidcFlowRow {
   Uuid user;  // whoever links an account; nil: a sign-in
   std::string client_address;
   std::int64_t expires_at_ms = 0;
+  std::string invitation_hash{};  // what a new user signs up with; empty: nothing
 };
 
 struct IdentityRow {
   graph::v1::Identity identity;
   std::string subject;
+  std::string invitation_hash{};  // that of its flow
 };
 
 class IdentityStore {
@@ -37,8 +39,8 @@ class IdentityStore {
                                                const Uuid& user) = 0;
 
   virtual absl::StatusOr<Uuid> FindIdentity(const std::string& issuer, const std::string& subject) = 0;  // whose it is
-  // The user of an identity that is new: `account`, or whoever came with it at the same moment. ALREADY_EXISTS when the
-  // login is taken.
+  // The user of an identity that is new: `account`, for whom its invitation is used up if there is one, or whoever came
+  // with it at the same moment. ALREADY_EXISTS when the login is taken; PERMISSION_DENIED (BAD_INVITATION).
   virtual absl::StatusOr<Uuid> CreateAccountWith(const Actor& actor, const IdentityRow& row,
                                                  const Account& account) = 0;
   // For the actor. ALREADY_EXISTS; RESOURCE_EXHAUSTED when he has `most` already.

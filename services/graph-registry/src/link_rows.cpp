@@ -54,6 +54,14 @@ std::vector<LinkRow> ReadLinkRows(const pqxx::result& result) {
   return rows;
 }
 
+std::string SeenColumns(pqxx::work& tx, const access::Subject& viewer) {
+  return VisibleTo(tx, viewer, "o", "ou") + ", " + VisibleTo(tx, viewer, "i", "iu");
+}
+
+SeenLink ReadSeen(const pqxx::row& row) {
+  return {ReadLinkRow(row), row[kLinkRow].as<bool>(), row[kLinkRow + 1].as<bool>()};
+}
+
 std::string LinksTouching(pqxx::work& tx, const Uuid& node) {
   if (node.IsNil()) return "link";
   const std::string id = tx.quote(node.ToString()) + "::uuid";

@@ -8,7 +8,8 @@ namespace {
 
 constexpr char kLink[] = "link";
 
-// Of an end that the viewer may not see nothing is told, also not by who drew the link, when or why it stopped.
+}  // namespace
+
 graph::v1::Link Show(const SeenLink& seen) {
   graph::v1::Link link = Describe(seen.row);
   if (seen.output && seen.input) return link;
@@ -21,8 +22,6 @@ graph::v1::Link Show(const SeenLink& seen) {
   shown.set_concealed(true);
   return shown;
 }
-
-}  // namespace
 
 absl::Status Links::Create(const rpc::Caller& caller, const graph::v1::CreateLinkRequest& request,
                            graph::v1::Link& out) {

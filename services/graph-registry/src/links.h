@@ -7,6 +7,10 @@
 
 namespace pepeunit::graph_registry {
 
+// The link as the viewer sees it: of an end that he may not see nothing is told, also not by who drew the link, when or
+// why it stopped.
+graph::v1::Link Show(const SeenLink& seen);
+
 // Wires from outputs to inputs (G2). Thread-safe.
 class Links {
  public:

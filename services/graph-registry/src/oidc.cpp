@@ -50,6 +50,12 @@ absl::Status Oidc::Begin(const rpc::Caller& caller, const graph::v1::BeginOidcRe
   if (request.link()) PEPEUNIT_RETURN_IF_ERROR(RequireSession(caller));
   IdentityProvider* provider = Find(request.provider());
   if (provider == nullptr) return NotFound("provider");
+  std::string invitation_hash;
+  if (!request.invitation().empty()) {
+    if (request.link()) return InvalidField("invitation", "is for a first sign-in, not for a link");
+    PEPEUNIT_ASSIGN_OR_RETURN(invitation_hash,
+                              accounts_.CheckInvitation(request.invitation(), caller.client_address));
+  }
   const std::string state = RandomText(), flow_secret = RandomText();
   const OidcFlowRow flow{.state_hash = HashOfText(state),
                          .secret_hash = HashOfText(flow_secret),
@@ -57,7 +63,8 @@ absl::Status Oidc::Begin(const rpc::Caller& caller, const graph::v1::BeginOidcRe
                          .salt = RandomBytes(32),
                          .user = request.link() ? caller.user_id : Uuid{},
                          .client_address = caller.client_address,
-                         .expires_at_ms = NowMs() + kFlowLifeMs};
+                         .expires_at_ms = NowMs() + kFlowLifeMs,
+                         .invitation_hash = invitation_hash};
   PEPEUNIT_ASSIGN_OR_RETURN(*out.mutable_authorization_url(),
                             provider->AuthorizationUrl(SecretsOf(state, flow.salt, flow_secret)));
   PEPEUNIT_RETURN_IF_ERROR(store_.CreateFlow(flow, kMostFlowsOfAddress, kMostFlows));
@@ -92,6 +99,7 @@ absl::StatusOr<IdentityRow> Oidc::Redeem(const graph::v1::FinishOidcRequest& req
   row.identity.set_name(Cut(person.name, 128));
   *row.identity.mutable_created_at() = TimeUtil::MillisecondsToTimestamp(NowMs());
   row.subject = person.subject;
+  row.invitation_hash = flow->invitation_hash;
   return row;
 }
 
@@ -110,7 +118,8 @@ absl::StatusOr<Uuid> Oidc::SignUp(const rpc::Caller& caller, const IdentityRow& 
   for (int tries = 0; tries < kMostTries; ++tries) {
     // Whoever has the plain login already keeps it.
     const std::string tail = tries == 0 ? "" : "-" + HexEncode(AsBytes(RandomBytes(3)));
-    PEPEUNIT_ASSIGN_OR_RETURN(const Account account, accounts_.WithoutPassword(row.identity.name(), tail));
+    const bool invited = !row.invitation_hash.empty();
+    PEPEUNIT_ASSIGN_OR_RETURN(const Account account, accounts_.WithoutPassword(row.identity.name(), tail, invited));
     const Actor actor{.user = *Uuid::Parse(account.user.id()), .client_address = caller.client_address};
     made = store_.CreateAccountWith(actor, row, account);
     if (!absl::IsAlreadyExists(made.status())) break;

@@ -1,11 +1,12 @@
 #include "postgres_accounts.h"
 
+#include <algorithm>
+
 #include "pepeunit/base/errors.h"
+#include "postgres_invitations.h"
 #include "rows.h"
-#include "unit_events.h"
 
 namespace pepeunit::graph_registry {
-namespace {
 
 graph::v1::User ReadUser(const pqxx::row& row) {
   graph::v1::User user;
@@ -26,20 +27,29 @@ void EndSessions(pqxx::work& tx, const std::string& user, const Uuid& kept) {
   tx.exec_params("DELETE FROM session WHERE user_id = $1 AND id <> $2", user, kept.ToString());
 }
 
-}  // namespace
-
-void InsertAccount(pqxx::work& tx, const Account& account) {
+absl::Status InsertAccount(pqxx::work& tx, const Actor& actor, const Account& account,
+                           const std::string& invitation_hash) {
   const auto& user = account.user;
   InsertNode(tx, user.id(), graph::v1::NODE_TYPE_USER, "", user.id(), user.login(), common::v1::ACCESS_LEVEL_INSTANCE);
   tx.exec_params("INSERT INTO account (id, login, password_hash, administrator) VALUES ($1, $2, $3, $4)", user.id(),
                  user.login(), account.password_hash, user.administrator());
+  nlohmann::json details = {{"login", user.login()}};
+  if (!invitation_hash.empty()) {
+    PEPEUNIT_ASSIGN_OR_RETURN(details["invitation_id"], UseInvitation(tx, invitation_hash, user.id()));
+  }
+  Audit(tx, actor, "user.create", user.id(), details);
+  return absl::OkStatus();
 }
 
-absl::Status PostgresAccounts::CreateAccount(const Account& account) {
-  return pool_.Transact("create account", [&](pqxx::work& tx) {
-    InsertAccount(tx, account);
-    return absl::OkStatus();
-  });
+absl::Status PostgresAccounts::CreateAccount(const Actor& actor, const Account& account,
+                                             const std::string& invitation_hash) {
+  return pool_.Transact("create account",
+                        [&](pqxx::work& tx) { return InsertAccount(tx, actor, account, invitation_hash); });
+}
+
+absl::StatusOr<bool> PostgresAccounts::HasInvitation(const std::string& hash) {
+  return pool_.Query<bool>("has invitation",
+                           [&](pqxx::work& tx) -> absl::StatusOr<bool> { return InvitationLives(tx, hash); });
 }
 
 absl::StatusOr<Account> PostgresAccounts::FindAccount(const std::string& login) {
@@ -48,7 +58,7 @@ absl::StatusOr<Account> PostgresAccounts::FindAccount(const std::string& login) 
         "SELECT " + UserColumns() + ", a.password_hash FROM account a JOIN node n USING (id) WHERE a.login = $1",
         login);
     if (rows.empty()) return NotFound("user");
-    return Account{ReadUser(rows[0]), rows[0][6].c_str()};
+    return Account{ReadUser(rows[0]), rows[0][kUserColumns].c_str()};
   });
 }
 
@@ -184,66 +194,46 @@ absl::Status PostgresAccounts::SetPassword(const Actor& actor, const Uuid& user,
   });
 }
 
-absl::Status PostgresAccounts::SetBlocked(const Actor& actor, const Uuid& user, bool blocked, bool devices_stopped) {
-  return TransactWithEvents(pool_, relay_, gate_, "set blocked", [&](pqxx::work& tx) -> absl::Status {
-    const std::string id = user.ToString();
-    // In the order of their ids, so that two who block each other at once wait for each other, and one is left.
-    const auto active = tx.exec_params(
-        "SELECT id FROM account WHERE (administrator AND NOT blocked) OR id = $1 ORDER BY id FOR UPDATE", id);
-    const auto before = tx.exec_params("SELECT administrator, devices_stopped FROM account WHERE id = $1", id);
-    if (before.empty()) return NotFound("user");
-    if (blocked && before[0][0].as<bool>() && active.size() == 1) {
-      return Error(absl::StatusCode::kFailedPrecondition, "LAST_ADMINISTRATOR",
-                   "He is the last administrator who can sign in; make another one first.");
-    }
-    tx.exec_params("UPDATE account SET blocked = $2, devices_stopped = $3 WHERE id = $1", id, blocked, devices_stopped);
-    if (blocked) {
-      EndSessions(tx, id, {});
-      tx.exec_params("DELETE FROM personal_token WHERE user_id = $1", id);
-    }
-    Audit(tx, actor, blocked ? "user.block" : "user.unblock", id, {{"devices_stopped", devices_stopped}});
-    if (before[0][1].as<bool>() != devices_stopped) {
-      AppendCreatorChanged(tx, id);  // his links carry nothing while he is stopped
-      for (const auto& unit : tx.exec_params("SELECT id FROM node WHERE owner_id = $1 AND type = $2", id,
-                                             static_cast<int>(graph::v1::NODE_TYPE_UNIT))) {
-        AppendUnitChanged(tx, unit[0].c_str());
-      }
-    }
-    return absl::OkStatus();
-  });
-}
-
-absl::StatusOr<Failures> PostgresAccounts::GetFailures(const std::string& login) {
-  return pool_.Query<Failures>("get failures", [&](pqxx::work& tx) -> absl::StatusOr<Failures> {
-    const auto rows =
-        tx.exec_params("SELECT failures, " + MsOf("(now() - last_at)") + " FROM login_failure WHERE login = $1", login);
-    if (rows.empty()) return Failures{};
-    return Failures{rows[0][0].as<int>(), rows[0][1].as<std::int64_t>()};
-  });
-}
-
-absl::StatusOr<bool> PostgresAccounts::AddFailure(const std::string& login, int expected) {
-  return pool_.Query<bool>("add failure", [&](pqxx::work& tx) -> absl::StatusOr<bool> {
+absl::StatusOr<std::int64_t> PostgresAccounts::CountFailure(const std::string& key, int free) {
+  return pool_.Query<std::int64_t>("count failure", [&](pqxx::work& tx) -> absl::StatusOr<std::int64_t> {
     tx.exec("DELETE FROM login_failure WHERE last_at < now() - interval '1 day'");
+    const std::string end =
+        "f.last_at + make_interval(secs => least(2 * power(2, greatest(0, least(f.failures - $2, 20))), 900)::float8)";
+    // One statement, so that guesses that come at once are counted one by one.
     const auto counted = tx.exec_params(
-        "INSERT INTO login_failure AS f (login, failures) VALUES ($1, 1)"
-        " ON CONFLICT (login) DO UPDATE SET failures = f.failures + 1, last_at = now() WHERE f.failures = $2",
-        login, expected);
-    return counted.affected_rows() == 1;
+        "INSERT INTO login_failure AS f (login, failures) VALUES ($1, 1) ON CONFLICT (login)"
+        " DO UPDATE SET failures = f.failures + 1, last_at = now() WHERE f.failures < $2::int OR " +
+            end + " <= now()",
+        key, free);
+    if (counted.affected_rows() == 1) return 0;
+    const auto wait = tx.exec_params("SELECT " + MsOf("(" + end + " - now())") +
+                                         " FROM login_failure f WHERE f.login = $1 AND $2::int >= 0",
+                                     key, free);
+    return wait.empty() ? 1 : std::max<std::int64_t>(1, wait[0][0].as<std::int64_t>());
   });
 }
 
-absl::Status PostgresAccounts::ForgiveFailure(const std::string& login) {
+absl::Status PostgresAccounts::ForgiveFailure(const std::string& key) {
   return pool_.Transact("forgive failure", [&](pqxx::work& tx) {
-    tx.exec_params("UPDATE login_failure SET failures = failures - 1 WHERE login = $1 AND failures > 0", login);
+    tx.exec_params("UPDATE login_failure SET failures = failures - 1 WHERE login = $1 AND failures > 0", key);
     return absl::OkStatus();
   });
 }
 
-absl::Status PostgresAccounts::ClearFailures(const std::string& login) {
+absl::Status PostgresAccounts::ClearFailures(const std::string& key) {
   return pool_.Transact("clear failures", [&](pqxx::work& tx) {
-    tx.exec_params("DELETE FROM login_failure WHERE login = $1", login);
+    tx.exec_params("DELETE FROM login_failure WHERE login = $1", key);
     return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::int64_t> PostgresAccounts::ForgetFailures(std::int64_t most) {
+  return pool_.Query<std::int64_t>("forget failures", [&](pqxx::work& tx) -> absl::StatusOr<std::int64_t> {
+    const auto deleted = tx.exec_params(
+        "DELETE FROM login_failure WHERE login IN"
+        " (SELECT login FROM login_failure ORDER BY last_at DESC, login OFFSET $1 LIMIT 5000)",
+        most);
+    return static_cast<std::int64_t>(deleted.affected_rows());
   });
 }
 

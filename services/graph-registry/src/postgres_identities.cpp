@@ -45,11 +45,11 @@ absl::Status PostgresIdentities::CreateFlow(const OidcFlowRow& flow, std::int64_
         "$1)",
         most - 1);
     tx.exec_params(
-        "INSERT INTO oidc_flow (state_hash, secret_hash, provider, salt, user_id, client_address, expires_at)"
-        " VALUES ($1, $2, $3, $4, nullif($5, $6)::uuid, $7, to_timestamp($8 / 1000.0))",
+        "INSERT INTO oidc_flow (state_hash, secret_hash, provider, salt, user_id, client_address, expires_at,"
+        " invitation_hash) VALUES ($1, $2, $3, $4, nullif($5, $6)::uuid, $7, to_timestamp($8 / 1000.0), $9)",
         pqxx::binarystring(flow.state_hash), pqxx::binarystring(flow.secret_hash), flow.provider,
         pqxx::binarystring(flow.salt), flow.user.ToString(), Uuid().ToString(), flow.client_address,
-        flow.expires_at_ms);
+        flow.expires_at_ms, pqxx::binarystring(flow.invitation_hash));
     return absl::OkStatus();
   });
 }
@@ -60,7 +60,7 @@ absl::StatusOr<OidcFlowRow> PostgresIdentities::TakeFlow(const std::string& stat
     const auto rows = tx.exec_params(
         "DELETE FROM oidc_flow WHERE state_hash = $1 AND secret_hash = $2 AND expires_at > now()"
         " AND user_id IS NOT DISTINCT FROM nullif($3, $4)::uuid RETURNING provider, salt, client_address, " +
-            MsOf("expires_at"),
+            MsOf("expires_at") + ", invitation_hash",
         pqxx::binarystring(state_hash), pqxx::binarystring(secret_hash), user.ToString(), Uuid().ToString());
     if (rows.empty()) return NotFound("flow");
     return OidcFlowRow{.state_hash = state_hash,
@@ -69,7 +69,8 @@ absl::StatusOr<OidcFlowRow> PostgresIdentities::TakeFlow(const std::string& stat
                        .salt = ReadBytes(rows[0][1]),
                        .user = user,
                        .client_address = rows[0][2].c_str(),
-                       .expires_at_ms = rows[0][3].as<std::int64_t>()};
+                       .expires_at_ms = rows[0][3].as<std::int64_t>(),
+                       .invitation_hash = ReadBytes(rows[0][4])};
   });
 }
 
@@ -83,7 +84,7 @@ absl::StatusOr<Uuid> PostgresIdentities::CreateAccountWith(const Actor& actor, c
     LockIdentity(tx, row);
     auto owner = OwnerOf(tx, row.identity.issuer(), row.subject);
     if (!absl::IsNotFound(owner.status())) return owner;
-    InsertAccount(tx, account);
+    PEPEUNIT_RETURN_IF_ERROR(InsertAccount(tx, actor, account, row.invitation_hash));
     InsertIdentity(tx, actor, row);
     return actor.user;
   });

@@ -26,7 +26,8 @@ absl::Status LockEnds(pqxx::work& tx, const graph::v1::Link& link, const LinkBou
       "SELECT 1 FROM node WHERE id IN (SELECT id FROM node WHERE id IN ($1, $2) UNION SELECT parent_id FROM node"
       " WHERE id IN ($1, $2)) ORDER BY id FOR SHARE",
       link.output_id(), link.input_id());
-  tx.exec_params("SELECT 1 FROM account WHERE id = $1 FOR SHARE", link.creator_id());
+  if (tx.exec_params("SELECT 1 FROM account WHERE id = $1 FOR SHARE", link.creator_id()).empty())
+    return NotFound("user");  // deleted at this moment
   const auto source = tx.exec_params(
       "SELECT u.id FROM variable v JOIN unit u ON u.id = v.unit_id WHERE v.id = $1 FOR NO KEY UPDATE OF u",
       link.output_id());
@@ -44,15 +45,6 @@ absl::Status LockEnds(pqxx::work& tx, const graph::v1::Link& link, const LinkBou
 
 std::string SourceOf(pqxx::work& tx, const graph::v1::Link& link) {
   return tx.exec_params1("SELECT unit_id FROM variable WHERE id = $1", link.output_id())[0].c_str();
-}
-
-// A link with which of its ends the viewer sees.
-std::string SeenColumns(pqxx::work& tx, const access::Subject& viewer) {
-  return VisibleTo(tx, viewer, "o", "ou") + ", " + VisibleTo(tx, viewer, "i", "iu");
-}
-
-SeenLink ReadSeen(const pqxx::row& row) {
-  return {ReadLinkRow(row), row[kLinkRow].as<bool>(), row[kLinkRow + 1].as<bool>()};
 }
 
 }  // namespace

@@ -8,19 +8,6 @@
 namespace pepeunit::graph_registry {
 namespace {
 
-std::string GrantColumns() { return "node_id, subject_kind, subject_id, role, granted_by, " + MsOf("created_at"); }
-
-graph::v1::Grant ReadGrant(const pqxx::row& row) {
-  graph::v1::Grant grant;
-  grant.set_node_id(row[0].c_str());
-  grant.set_subject_kind(static_cast<graph::v1::SubjectKind>(row[1].as<int>()));
-  grant.set_subject_id(row[2].c_str());
-  grant.set_role(static_cast<graph::v1::Role>(row[3].as<int>()));
-  grant.set_granted_by(row[4].c_str());
-  ReadTime(row[5], grant.mutable_created_at());
-  return grant;
-}
-
 graph::v1::AuditRecord ReadRecord(const pqxx::row& row) {
   graph::v1::AuditRecord record;
   record.set_id(row[0].c_str());
@@ -135,6 +122,10 @@ absl::StatusOr<graph::v1::Grant> PostgresStore::GetGrant(const Uuid& node, graph
 
 absl::Status PostgresStore::PutGrant(const Actor& actor, const graph::v1::Grant& grant, std::int64_t most) {
   return Change("put grant", [&](pqxx::work& tx) -> absl::Status {
+    // Whoever is deleted at this moment gets no role that nobody would take away.
+    if (grant.subject_kind() != graph::v1::SUBJECT_KIND_REMOTE_USER &&
+        tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR KEY SHARE", grant.subject_id()).empty())
+      return NotFound("subject");
     // The lock makes the count exact.
     if (tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR NO KEY UPDATE", grant.node_id()).empty())
       return NotFound("node");

@@ -3,6 +3,7 @@
 #include "pepeunit/base/errors.h"
 #include "postgres_store.h"
 #include "rows.h"
+#include "unit_events.h"
 
 namespace pepeunit::graph_registry {
 namespace {
@@ -63,6 +64,13 @@ void AppendChanged(pqxx::work& tx, const std::string& id) {
 }
 
 }  // namespace
+
+void AppendRepoUnitDeleted(pqxx::work& tx, const std::string& id) {
+  bus::v1::Event event;
+  event.mutable_repo_unit_changed()->set_repo_unit_id(id);
+  event.mutable_repo_unit_changed()->set_deleted(true);
+  outbox::Append(tx, "events.graph.repo_unit." + id, event);
+}
 
 absl::StatusOr<Uuid> PostgresStore::CreateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                                                    const std::string& sealed_credentials) {
@@ -138,10 +146,7 @@ absl::Status PostgresStore::DeleteRepoUnit(const Actor& actor, const Uuid& id, c
     if (count[0].as<std::int64_t>() > 0) return InUse(count[0].as<std::int64_t>(), count[1].as<std::int64_t>());
     Audit(tx, actor, "repo_unit.delete", text);
     tx.exec_params("DELETE FROM node WHERE id = $1", text);
-    bus::v1::Event event;
-    event.mutable_repo_unit_changed()->set_repo_unit_id(text);
-    event.mutable_repo_unit_changed()->set_deleted(true);
-    outbox::Append(tx, "events.graph.repo_unit." + text, event);
+    AppendRepoUnitDeleted(tx, text);
     return absl::OkStatus();
   });
 }

@@ -133,6 +133,11 @@ absl::Status RequireSession(const rpc::Caller& caller) {
              : Forbidden("A personal access token may not do this; sign in: POST /api/v1/sessions.");
 }
 
+absl::Status RequireAdministrator(const rpc::Caller& caller) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
+  return caller.administrator ? absl::OkStatus() : Forbidden("Only administrators may do this.");
+}
+
 absl::Status RequireMaker(const rpc::Caller& caller) {
   PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
   return MostOf(caller.reach) >= access::Role::kMaintainer ? absl::OkStatus()

@@ -32,6 +32,8 @@ absl::Status RequireUser(const rpc::Caller& caller);
 // A user who came with a session: PERMISSION_DENIED to a personal access token, which never touches its user's account,
 // sessions or tokens, whatever its scopes.
 absl::Status RequireSession(const rpc::Caller& caller);
+// UNAUTHENTICATED or PERMISSION_DENIED unless the caller has an administrator's power.
+absl::Status RequireAdministrator(const rpc::Caller& caller);
 // A user who may make nodes: PERMISSION_DENIED to a token whose scopes end before that.
 absl::Status RequireMaker(const rpc::Caller& caller);
 // PERMISSION_DENIED unless another service calls on its own behalf.

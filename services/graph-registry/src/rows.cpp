@@ -153,11 +153,25 @@ void ReadVariable(const pqxx::row& row, int first, VariableRow* out) {
   variable.set_writable_by_links(out->schema_lets_links && variable.accepts_links());
 }
 
+std::string GrantColumns() { return "node_id, subject_kind, subject_id, role, granted_by, " + MsOf("created_at"); }
+
+graph::v1::Grant ReadGrant(const pqxx::row& row) {
+  graph::v1::Grant grant;
+  grant.set_node_id(row[0].c_str());
+  grant.set_subject_kind(static_cast<graph::v1::SubjectKind>(row[1].as<int>()));
+  grant.set_subject_id(row[2].c_str());
+  grant.set_role(static_cast<graph::v1::Role>(row[3].as<int>()));
+  grant.set_granted_by(row[4].c_str());
+  ReadTime(row[5], grant.mutable_created_at());
+  return grant;
+}
+
 absl::Status CheckQuota(pqxx::work& tx, const std::string& owner, graph::v1::NodeType type, std::int64_t most,
                         const std::string& what) {
   // The lock makes the count exact, whatever else he makes at the same moment.
   const auto account = tx.exec_params("SELECT administrator FROM account WHERE id = $1 FOR NO KEY UPDATE", owner);
-  if (account.empty() || account[0][0].as<bool>()) return absl::OkStatus();
+  if (account.empty()) return NotFound("user");  // deleted at this moment
+  if (account[0][0].as<bool>()) return absl::OkStatus();
   const auto count = tx.exec_params1("SELECT count(*) FROM node WHERE owner_id = $1 AND type = $2", owner,
                                      static_cast<int>(type))[0]
                          .as<std::int64_t>();
@@ -190,6 +204,26 @@ void Audit(pqxx::work& tx, const Actor& actor, const std::string& action, const 
       " SELECT $1, nullif($2, $3)::uuid, $4, n.id, n.type, n.name, n.owner_id, $5, $6, $7 FROM node n WHERE n.id = $8",
       Uuid::New().ToString(), actor.user.ToString(), Uuid().ToString(), action, details.dump(), actor.client_address,
       CurrentTrace().valid() ? CurrentTrace().TraceIdHex() : "", node);
+}
+
+void AuditAll(pqxx::work& tx, const Actor& actor, const std::string& action, const std::vector<std::string>& nodes,
+              nlohmann::json details) {
+  if (!actor.token.IsNil()) details["by_token_id"] = actor.token.ToString();
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < nodes.size(); ++i) ids.push_back(Uuid::New().ToString());
+  tx.exec_params(
+      "INSERT INTO audit (id, actor_id, action, node_id, node_type, node_name, owner_id, details, client_address, "
+      "trace_id)"
+      " SELECT a.id, nullif($1, $2)::uuid, $3, n.id, n.type, n.name, n.owner_id, $4::jsonb, $5, $6"
+      " FROM unnest($7::uuid[], $8::uuid[]) AS a (id, node_id) JOIN node n ON n.id = a.node_id",
+      actor.user.ToString(), Uuid().ToString(), action, details.dump(), actor.client_address,
+      CurrentTrace().valid() ? CurrentTrace().TraceIdHex() : "", ArrayOf(ids), ArrayOf(nodes));
+}
+
+std::string ArrayOf(const std::vector<std::string>& ids) {
+  std::string text;
+  for (const std::string& id : ids) text += (text.empty() ? "" : ",") + id;
+  return '{' + text + '}';
 }
 
 absl::StatusOr<std::optional<Uuid>> MadeBefore(pqxx::work& tx, const Actor& actor, const std::string& id) {

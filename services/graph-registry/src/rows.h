@@ -41,6 +41,10 @@ std::string VariableColumns(const std::string& v);
 // What the row says beyond the facts, which are there already.
 void ReadVariable(const pqxx::row& row, int first, VariableRow* out);
 
+// Of rows of `node_grant`.
+std::string GrantColumns();
+graph::v1::Grant ReadGrant(const pqxx::row& row);
+
 // Raises the version; NOT_FOUND or VERSION_MISMATCH when the row is not as expected.
 absl::Status Touch(pqxx::work& tx, const Uuid& id, const std::string& name, int level, std::int64_t expected_version,
                    const std::string& what);
@@ -56,6 +60,12 @@ void InsertNode(pqxx::work& tx, const std::string& id, graph::v1::NodeType type,
 // the actor's personal access token is added.
 void Audit(pqxx::work& tx, const Actor& actor, const std::string& action, const std::string& node,
            nlohmann::json details = nlohmann::json::object());
+
+// The same for many nodes in one statement.
+void AuditAll(pqxx::work& tx, const Actor& actor, const std::string& action, const std::vector<std::string>& nodes,
+              nlohmann::json details = nlohmann::json::object());
+// The text of an array of such ids.
+std::string ArrayOf(const std::vector<std::string>& ids);
 
 // The node that a request with the same idempotency key made; else `id` is remembered for the next one.
 absl::StatusOr<std::optional<Uuid>> MadeBefore(pqxx::work& tx, const Actor& actor, const std::string& id);

@@ -25,6 +25,12 @@ std::vector<graph::v1::StandardRepository> ReadStandard(const std::string& text,
   return list;
 }
 
+graph::v1::Registration ReadRegistration(const std::string& text) {
+  if (text == "open") return graph::v1::REGISTRATION_OPEN;
+  if (text == "invitation") return graph::v1::REGISTRATION_INVITATION;
+  return text == "closed" ? graph::v1::REGISTRATION_CLOSED : graph::v1::REGISTRATION_UNSPECIFIED;
+}
+
 // Of each name in PEPEUNIT_OIDC_PROVIDERS.
 OidcSettings ReadOidc(Config& config, absl::Status* problem) {
   OidcSettings s;
@@ -63,12 +69,12 @@ OidcSettings ReadOidc(Config& config, absl::Status* problem) {
 }
 
 // What the service says of itself when a value is of the right type and still none it can use.
-absl::Status CheckValues(const Settings& s, const std::string& registration) {
+absl::Status CheckValues(const Settings& s) {
   if (!s.device_url.starts_with("http://") && !s.device_url.starts_with("https://")) {
     return absl::InvalidArgumentError("PEPEUNIT_DEVICE_URL must begin with http:// or https://");
   }
-  if (registration != "open" && registration != "closed") {
-    return absl::InvalidArgumentError("PEPEUNIT_REGISTRATION must be open or closed");
+  if (s.accounts.registration == graph::v1::REGISTRATION_UNSPECIFIED) {
+    return absl::InvalidArgumentError("PEPEUNIT_REGISTRATION must be open, invitation or closed");
   }
   if (s.accounts.access_lifetime_s < 1 || s.accounts.access_lifetime_s > 3600) {
     return absl::InvalidArgumentError("PEPEUNIT_ACCESS_TOKEN_LIFETIME must be from 1s to 1h");
@@ -96,9 +102,11 @@ Settings Settings::From(Config& config) {
                                       "bound of the stream VALUES; when it is full, values are refused");
   s.stream_replicas =
       static_cast<int>(config.Integer("PEPEUNIT_STREAM_REPLICAS", 1, 1, 5, "replicas of the JetStream streams"));
-  const std::string registration =
-      config.String("PEPEUNIT_REGISTRATION", "open", "open or closed: whether people may sign up themselves");
-  s.accounts.open_registration = registration == "open";
+  s.accounts.registration = ReadRegistration(config.String(
+      "PEPEUNIT_REGISTRATION", "open", "open, invitation or closed: whether people may sign up themselves"));
+  s.accounts.free_failures_of_address = static_cast<int>(
+      config.Integer("PEPEUNIT_FAILURES_PER_ADDRESS", 50, 1, 1'000'000,
+                     "wrong passwords and secrets from one address that are answered without a wait"));
   s.accounts.access_lifetime_s = static_cast<std::int32_t>(
       config.Duration("PEPEUNIT_ACCESS_TOKEN_LIFETIME", std::chrono::minutes(15), "life of an access token, 1s to 1h")
           .count() /
@@ -124,7 +132,7 @@ Settings Settings::From(Config& config) {
   s.web_server = s.server;
   s.web_server.threads = 2;
   s.web_server.queue = 32;
-  s.problem = CheckValues(s, registration);
+  s.problem = CheckValues(s);
   s.oidc = ReadOidc(config, &s.problem);
   s.standard = ReadStandard(
       config.String(kStandard, "",

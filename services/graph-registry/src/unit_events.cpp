@@ -1,10 +1,12 @@
 #include "unit_events.h"
 
+#include <algorithm>
 #include <map>
 
 #include "link_rows.h"
 #include "pepeunit/base/log.h"
 #include "rights.h"
+#include "rows.h"
 
 namespace pepeunit::graph_registry {
 namespace {
@@ -17,17 +19,29 @@ bool Forbids(const bus::v1::UnitChanged& changed) {
          changed.removed_link_ids_size() > 0;
 }
 
-// Under the version that the unit's profile has from this change on.
-void AppendChange(pqxx::work& tx, bus::v1::UnitChanged changed) {
-  const auto version =
-      tx.exec_params("UPDATE unit SET profile_version = profile_version + 1 WHERE id = $1 RETURNING profile_version",
-                     changed.unit_id());
-  if (!version.empty()) changed.set_profile_version(version[0][0].as<std::uint64_t>());
-  bus::v1::Event event;
-  *event.mutable_unit_changed() = changed;
-  outbox::Append(tx, "events.graph.unit." + changed.unit_id(), event);
-  if (forbidding != nullptr && Forbids(changed)) forbidding->push_back(std::move(changed));
+// Each under the version that the unit's profile has from this change on.
+void AppendChanges(pqxx::work& tx, std::vector<bus::v1::UnitChanged> changes) {
+  std::vector<std::string> ids;
+  for (const auto& changed : changes) ids.push_back(changed.unit_id());
+  std::map<std::string, std::uint64_t> versions;
+  for (const auto& row : tx.exec_params("UPDATE unit SET profile_version = profile_version + 1"
+                                        " WHERE id = ANY ($1::uuid[]) RETURNING id, profile_version",
+                                        ArrayOf(ids))) {
+    versions[row[0].c_str()] = row[1].as<std::uint64_t>();
+  }
+  std::vector<outbox::Entry> entries;
+  for (auto& changed : changes) {
+    if (const auto version = versions.find(changed.unit_id()); version != versions.end())
+      changed.set_profile_version(version->second);
+    outbox::Entry& entry = entries.emplace_back();
+    entry.subject = "events.graph.unit." + changed.unit_id();
+    *entry.event.mutable_unit_changed() = changed;
+    if (forbidding != nullptr && Forbids(changed)) forbidding->push_back(std::move(changed));
+  }
+  outbox::AppendAll(tx, entries);
 }
+
+void AppendChange(pqxx::work& tx, bus::v1::UnitChanged changed) { AppendChanges(tx, {std::move(changed)}); }
 
 // Locks the units in the order of their ids, which keeps transactions from waiting for each other in a circle.
 std::vector<std::string> Lock(pqxx::work& tx, const std::string& units) {
@@ -56,7 +70,9 @@ void AppendAll(pqxx::work& tx, const std::vector<std::string>& units, const std:
     const auto source = changes.find(row.output.variable.unit_id());
     if (source != changes.end() && !CheckLink(row).ok()) source->second.add_suspended_link_ids(row.link.id());
   }
-  for (auto& [unit, changed] : changes) AppendChange(tx, std::move(changed));
+  std::vector<bus::v1::UnitChanged> all;
+  for (auto& [unit, changed] : changes) all.push_back(std::move(changed));
+  AppendChanges(tx, std::move(all));
 }
 
 }  // namespace
@@ -72,10 +88,16 @@ absl::Status TransactWithEvents(postgres::Pool& pool, outbox::Relay* relay, Valu
   forbidding = nullptr;
   if (!status.ok()) return status;
   if (relay != nullptr) relay->Kick();
-  if (gate == nullptr || changes.empty()) return absl::OkStatus();
-  if (const absl::Status told = gate->Apply(changes); !told.ok()) {
+  if (gate == nullptr) return absl::OkStatus();
+  constexpr std::size_t kMostAtOnce = 1000;  // in one message
+  for (std::size_t at = 0; at < changes.size(); at += kMostAtOnce) {
+    const auto first = changes.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto last = changes.begin() + static_cast<std::ptrdiff_t>(std::min(changes.size(), at + kMostAtOnce));
+    const absl::Status told = gate->Apply({first, last});
+    if (told.ok()) continue;
     log::Warning("values that are on their way may still pass until state-logger has the events of this change",
-                 {{"change", name}, {"unit", changes.front().unit_id()}, {"status", told}});
+                 {{"change", name}, {"unit", first->unit_id()}, {"status", told}});
+    break;
   }
   return absl::OkStatus();
 }
@@ -108,6 +130,40 @@ void AppendRightsChanged(pqxx::work& tx, const std::string& node) {
   const std::string unit = row[1].c_str();
   AppendAll(tx, LockWithSources(tx, unit), LinksTouching(tx, *Uuid::Parse(node)) + " l");
 }
+
+void AppendOwnerChanged(pqxx::work& tx, const std::vector<std::string>& units) {
+  const std::string theirs = "(SELECT id FROM variable WHERE unit_id = ANY (" + tx.quote(ArrayOf(units)) + "::uuid[]))";
+  const std::string touching = "(SELECT * FROM link WHERE output_id IN " + theirs +
+                               " UNION SELECT * FROM link WHERE input_id IN " + theirs + ") l";
+  const auto concerned = Lock(tx, "SELECT unnest(" + tx.quote(ArrayOf(units)) +
+                                      "::uuid[]) UNION SELECT o.unit_id FROM " + touching +
+                                      " JOIN variable o ON o.id = l.output_id");
+  AppendAll(tx, concerned, touching);
+}
+
+std::vector<bus::v1::UnitChanged> AppendSourcesOfDeleted(pqxx::work& tx, const std::vector<std::string>& units) {
+  const std::string ids = tx.quote(ArrayOf(units)) + "::uuid[]";
+  std::vector<bus::v1::UnitChanged> sources;
+  for (const std::string& source :
+       Lock(tx, "SELECT o.unit_id FROM link l JOIN variable i ON i.id = l.input_id"
+                " JOIN variable o ON o.id = l.output_id WHERE i.unit_id = ANY (" +
+                    ids + ") AND o.unit_id <> ALL (" + ids + ")")) {
+    sources.emplace_back().set_unit_id(source);
+  }
+  AppendChanges(tx, std::move(sources));
+  std::map<std::string, bus::v1::UnitChanged> gone;
+  for (const std::string& unit : units) {
+    gone[unit].set_unit_id(unit);
+    gone[unit].set_deleted(true);
+  }
+  for (const auto& row : tx.exec("SELECT unit_id, id FROM variable WHERE unit_id = ANY (" + ids + ") ORDER BY 1, 2"))
+    gone[row[0].c_str()].add_removed_variable_ids(row[1].c_str());
+  std::vector<bus::v1::UnitChanged> deleted;
+  for (auto& [unit, changed] : gone) deleted.push_back(std::move(changed));
+  return deleted;
+}
+
+void AppendDeleted(pqxx::work& tx, std::vector<bus::v1::UnitChanged> units) { AppendChanges(tx, std::move(units)); }
 
 void AppendCreatorChanged(pqxx::work& tx, const std::string& user) {
   const std::string drawn = "(SELECT * FROM link WHERE creator_id = " + tx.quote(user) + "::uuid) l";

@@ -10,7 +10,7 @@
 #include "pepeunit/postgres/pool.h"
 #include "ports.h"
 
-// Events of units, written in the transaction of the change.
+// Events of units and repositories, written in the transaction of the change.
 namespace pepeunit::graph_registry {
 
 // Runs a transaction that writes events. After its commit kicks the relay and tells the gate what must not pass any
@@ -18,6 +18,9 @@ namespace pepeunit::graph_registry {
 // most; without its answer the events tell it later. `relay` and `gate` may be null.
 absl::Status TransactWithEvents(postgres::Pool& pool, outbox::Relay* relay, ValueGate* gate, const char* name,
                                 const std::function<absl::Status(pqxx::work&)>& body);
+
+// repo-sync keeps this repository no more.
+void AppendRepoUnitDeleted(pqxx::work& tx, const std::string& id);
 
 // What unit-ingest caches of this unit is no longer true.
 void AppendUnitChanged(pqxx::work& tx, const std::string& unit, bool deleted = false,
@@ -33,7 +36,15 @@ void AppendSourcesChanged(pqxx::work& tx, const std::string& unit);
 // links that lost theirs are suspended. The row of the node must be locked by this transaction.
 void AppendRightsChanged(pqxx::work& tx, const std::string& node);
 
-// The same for all links that somebody drew: his account was changed or deleted. Its row must be locked.
+// These units, which must be locked, belong to somebody else now.
+void AppendOwnerChanged(pqxx::work& tx, const std::vector<std::string>& units);
+
+// Many units that go at once: before it, whose values reach them is told, and what is to be told afterwards returned.
+std::vector<bus::v1::UnitChanged> AppendSourcesOfDeleted(pqxx::work& tx, const std::vector<std::string>& units);
+void AppendDeleted(pqxx::work& tx, std::vector<bus::v1::UnitChanged> units);
+
+// The same as AppendRightsChanged for all links that somebody drew: his account was changed or deleted. Its row must be
+// locked.
 void AppendCreatorChanged(pqxx::work& tx, const std::string& user);
 
 }  // namespace pepeunit::graph_registry

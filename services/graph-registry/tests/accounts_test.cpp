@@ -33,13 +33,13 @@ graph::v1::RefreshSessionRequest Refresh(const std::string& token) {
 TEST_CASE("people sign up once, in and out", "[A1]") {
   World w;
   graph::v1::User user;
-  REQUIRE(w.accounts.SignUp(SignUp("Anna.K", "a long password"), user) == absl::OkStatus());
+  REQUIRE(w.accounts.SignUp({}, SignUp("Anna.K", "a long password"), user) == absl::OkStatus());
   CHECK(user.login() == "anna.k");
   CHECK_FALSE(user.administrator());
-  const absl::Status taken = w.accounts.SignUp(SignUp("ANNA.k", "another password"), user);
+  const absl::Status taken = w.accounts.SignUp({}, SignUp("ANNA.k", "another password"), user);
   CHECK(taken.code() == absl::StatusCode::kAlreadyExists);
   CHECK(Violations(taken) == "login");
-  const absl::Status bad = w.accounts.SignUp(SignUp("1a", "short"), user);
+  const absl::Status bad = w.accounts.SignUp({}, SignUp("1a", "short"), user);
   CHECK(Violations(bad) == "login password");
 
   graph::v1::Session session;
@@ -62,15 +62,15 @@ TEST_CASE("people sign up once, in and out", "[A1]") {
 
 TEST_CASE("a closed instance takes nobody", "[A1][A5]") {
   World w;
-  Accounts closed(w.people, w.secrets, {.open_registration = false});
+  Accounts closed(w.people, w.secrets, {.registration = graph::v1::REGISTRATION_CLOSED});
   graph::v1::User user;
-  CHECK(Reason(closed.SignUp(SignUp("anna", "a long password"), user)) == "REGISTRATION_CLOSED");
+  CHECK(Reason(closed.SignUp({}, SignUp("anna", "a long password"), user)) == "REGISTRATION_CLOSED");
 }
 
 TEST_CASE("a wrong password, an unknown login and an impossible one answer alike, at the same cost", "[A1]") {
   World w;
   graph::v1::User user;
-  REQUIRE(w.accounts.SignUp(SignUp("anna", "a long password"), user).ok());
+  REQUIRE(w.accounts.SignUp({}, SignUp("anna", "a long password"), user).ok());
   graph::v1::Session session;
   absl::Status first;
   int before = w.secrets.verified;
@@ -89,7 +89,7 @@ TEST_CASE("a wrong password, an unknown login and an impossible one answer alike
 TEST_CASE("after five wrong passwords a login waits, longer each time, and guesses at once are all counted", "[A1]") {
   World w;
   graph::v1::User user;
-  REQUIRE(w.accounts.SignUp(SignUp("anna", "a long password"), user).ok());
+  REQUIRE(w.accounts.SignUp({}, SignUp("anna", "a long password"), user).ok());
   std::vector<std::thread> threads;
   std::atomic<int> looked_at = 0, refused = 0;
   for (int i = 0; i < 8; ++i) {
@@ -137,7 +137,7 @@ TEST_CASE("after five wrong passwords a login waits, longer each time, and guess
 TEST_CASE("a password that could not be checked is no failure", "[A1]") {
   World w;
   graph::v1::User user;
-  REQUIRE(w.accounts.SignUp(SignUp("anna", "a long password"), user).ok());
+  REQUIRE(w.accounts.SignUp({}, SignUp("anna", "a long password"), user).ok());
   w.secrets.down = true;
   graph::v1::Session session;
   for (int i = 0; i < 8; ++i) {
@@ -150,7 +150,7 @@ TEST_CASE("a password that could not be checked is no failure", "[A1]") {
 TEST_CASE("a refresh token works once, and its second use ends the session", "[A1]") {
   World w;
   graph::v1::User user;
-  REQUIRE(w.accounts.SignUp(SignUp("anna", "a long password"), user).ok());
+  REQUIRE(w.accounts.SignUp({}, SignUp("anna", "a long password"), user).ok());
   graph::v1::Session first, second, third;
   REQUIRE(w.accounts.SignIn(SignIn("anna", "a long password"), first).ok());
   REQUIRE(w.accounts.Refresh(Refresh(first.refresh_token()), second) == absl::OkStatus());

@@ -115,7 +115,7 @@ TEST_CASE("a sign-in is finished once, in time, and by the browser that began it
 
 TEST_CASE("while registration is closed only linked accounts sign in", "[A5]") {
   OidcWorld w;
-  Accounts closed(w.people, w.secrets, {.open_registration = false});
+  Accounts closed(w.people, w.secrets, {.registration = graph::v1::REGISTRATION_CLOSED});
   Oidc oidc = w.Made(closed);
   const rpc::Caller ben = w.User("ben");
   graph::v1::BeginOidcRequest begin;
@@ -225,7 +225,7 @@ TEST_CASE("sign-ins that nobody finishes are bounded, and a provider that is awa
 TEST_CASE("a login is made from any name", "[A5]") {
   World w;
   const auto login = [&](const std::string& name, const std::string& tail = "") {
-    return w.accounts.WithoutPassword(name, tail)->user.login();
+    return w.accounts.WithoutPassword(name, tail, false)->user.login();
   };
   CHECK(login("Anna.K") == "anna.k");
   CHECK(login("anna@example.org") == "anna");
@@ -234,4 +234,39 @@ TEST_CASE("a login is made from any name", "[A5]") {
   CHECK(login("Анна") == "user");
   CHECK(login("<b>x</b>") == "bxb");
   CHECK(login(std::string(100, 'a'), "-123456").size() == 32);
+}
+
+TEST_CASE("where registration is by invitation, a first sign-in from elsewhere needs one", "[A5]") {
+  OidcWorld w;
+  const rpc::Caller root = w.User("root", true);
+  Accounts invited(w.people, w.secrets, {.registration = graph::v1::REGISTRATION_INVITATION});
+  Oidc oidc = w.Made(invited);
+  graph::v1::IssuedInvitation issued;
+  REQUIRE(w.invitations.Create(root, {}, issued) == absl::OkStatus());
+  const auto begin = [&](const std::string& code, const std::string& invitation, graph::v1::FinishOidcRequest* finish) {
+    graph::v1::BeginOidcRequest request;
+    request.set_provider("memory");
+    request.set_invitation(invitation);
+    graph::v1::OidcFlow flow;
+    PEPEUNIT_RETURN_IF_ERROR(oidc.Begin({}, request, flow));
+    finish->set_code(code);
+    finish->set_state(flow.state());
+    finish->set_flow_secret(flow.flow_secret());
+    return absl::OkStatus();
+  };
+  graph::v1::FinishOidcRequest finish, rival;
+  graph::v1::Session session;
+  CHECK(Reason(begin("0", "nonsense", &finish)) == "BAD_INVITATION");
+  REQUIRE(begin("0", "", &finish) == absl::OkStatus());
+  CHECK(Reason(oidc.Finish({}, finish, session)) == "BAD_INVITATION");
+  REQUIRE(begin("0", issued.secret(), &finish) == absl::OkStatus());
+  REQUIRE(begin("1", issued.secret(), &rival) == absl::OkStatus());
+  CHECK(w.TablesWith(issued.secret()).empty());
+  REQUIRE(oidc.Finish({}, finish, session) == absl::OkStatus());
+  CHECK(w.Count("invitation WHERE used_by = '" + session.user().id() + "'") == 1);
+  CHECK(Reason(oidc.Finish({}, rival, session)) == "BAD_INVITATION");
+  CHECK(w.Count("account") == 2);
+  // From then on he needs none.
+  REQUIRE(begin("0", "", &finish) == absl::OkStatus());
+  CHECK(oidc.Finish({}, finish, session) == absl::OkStatus());
 }

@@ -24,7 +24,8 @@ struct Served : World {
                              .instance_key = std::string(32, 'k')};
   rpc::Calls calls{options, nullptr};
   Callers callers{people};
-  Handlers handlers{calls, calls, callers, accounts, users, tokens, oidc, repo_units, units, links, nodes, internals};
+  Handlers handlers{{calls, calls, calls}, callers, accounts,   users, departures, exports, invitations,
+                    tokens,                oidc,    repo_units, units, links,      nodes,   internals};
   rpc::Server server{options, handlers.All()};
   rpc::Channel channel{options.address, options.instance_key};
 
@@ -231,7 +232,7 @@ TEST_CASE("settings are read, and what makes no sense is refused") {
   REQUIRE(good.standard.size() == 2);
   CHECK(good.standard[1].name() == "thermostat");
   CHECK(good.standard[1].url() == "http://a/t.git?x=1");
-  CHECK(good.accounts.open_registration);
+  CHECK(good.accounts.registration == graph::v1::REGISTRATION_OPEN);
   for (const auto& [name, value] : std::map<std::string, std::string>{{"PEPEUNIT_DEVICE_URL", "192.168.1.5"},
                                                                       {"PEPEUNIT_REGISTRATION", "Open"},
                                                                       {"PEPEUNIT_ACCESS_TOKEN_LIFETIME", "2h"},

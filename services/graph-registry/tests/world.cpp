@@ -57,7 +57,7 @@ rpc::Caller World::User(const std::string& login, bool administrator) {
   account.user.set_login(login);
   account.user.set_administrator(administrator);
   account.password_hash = "hash of password of " + login;
-  REQUIRE(people.CreateAccount(account).ok());
+  REQUIRE(people.CreateAccount({.user = id, .client_address = ""}, account, "").ok());
   const Uuid session = Uuid::New();
   REQUIRE(people.CreateSession({session, id, NowMs() + 3'600'000}, "hash of " + session.ToString()).ok());
   return {.kind = rpc::Caller::Kind::kUser, .user_id = id, .session_id = session, .administrator = administrator};
@@ -117,6 +117,30 @@ std::int64_t World::Count(const std::string& table) {
   });
   REQUIRE(count.ok());
   return *count;
+}
+
+void World::Sql(const std::string& statement) {
+  REQUIRE(pool.Transact("sql", [&](pqxx::work& tx) {
+    tx.exec(statement);
+    return absl::OkStatus();
+  }) == absl::OkStatus());
+}
+
+std::string World::TablesWith(const std::string& text) {
+  const auto found = pool.Query<std::string>("tables with", [&](pqxx::work& tx) -> absl::StatusOr<std::string> {
+    std::string tables;
+    for (const auto& table :
+         tx.exec("SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1")) {
+      const std::string name = table[0].c_str();
+      const auto rows = tx.exec_params("SELECT 1 FROM " + tx.quote_name(name) + " t WHERE position($1 IN t::text) > 0" +
+                                           " OR position($2 IN t::text) > 0 LIMIT 1",
+                                       text, HexEncode(AsBytes(text)));
+      if (!rows.empty()) tables += (tables.empty() ? "" : " ") + name;
+    }
+    return tables;
+  });
+  REQUIRE(found.ok());
+  return *found;
 }
 
 std::string Violations(const absl::Status& status) {

@@ -8,7 +8,10 @@
 #include <vector>
 
 #include "accounts.h"
+#include "departures.h"
+#include "exports.h"
 #include "internals.h"
+#include "invitations.h"
 #include "links.h"
 #include "migrations.h"
 #include "nodes.h"
@@ -19,7 +22,10 @@
 #include "pepeunit/base/errors.h"
 #include "personal_tokens.h"
 #include "postgres_accounts.h"
+#include "postgres_exports.h"
 #include "postgres_identities.h"
+#include "postgres_invitations.h"
+#include "postgres_removals.h"
 #include "postgres_store.h"
 #include "postgres_tokens.h"
 #include "private_postgres.h"
@@ -113,22 +119,28 @@ extern const char kSchema[];  // an input of each kind of permission, and output
 struct World {
   std::string schema = Database().NewSchema();
   postgres::Pool pool{{.dsn = Database().dsn(), .schema = schema, .max_connections = 8}};
-  PostgresAccounts people{pool};
+  PostgresInvitations invitation_store{pool};
   PostgresTokens token_store{pool};
   PostgresIdentities identities{pool};
   MemoryGate gate;
+  PostgresAccounts people{pool, nullptr, &gate};
   PostgresStore store{pool, nullptr, &gate};
   MemorySecrets secrets;
   MemoryVersions versions;
   MemoryValues values;
   Accounts accounts{people, secrets, {}};
+  Invitations invitations{invitation_store};
   People users{people, store};
+  PostgresRemovals removals{pool, nullptr, &gate};
+  Departures departures{removals, people, accounts, users};
   PersonalTokens tokens{token_store};
   Oidc oidc{identities, accounts, {}};
   RepoUnits repo_units{store, secrets, versions, {}};
   Units units{store, secrets, versions, values, "http://device:8081"};
   Links links{store, {.from_unit = 3, .into_input = 2}};
   Nodes nodes{store};
+  PostgresExports own{pool};
+  Exports exports{{people, identities, token_store, store, own}};
   Internals internals{store, token_store};
 
   World();
@@ -143,6 +155,9 @@ struct World {
   // What waits in the outbox, oldest first, which is emptied.
   std::vector<bus::v1::Event> Events();
   std::int64_t Count(const std::string& table);
+  void Sql(const std::string& statement);
+  // The tables in whose rows `text` stands anywhere, also in bytes, separated by spaces.
+  std::string TablesWith(const std::string& text);
 };
 
 inline std::string Reason(const absl::Status& status) { return InfoOf(status).reason; }

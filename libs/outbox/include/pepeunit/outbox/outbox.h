@@ -3,6 +3,7 @@
 #include <memory>
 #include <pqxx/pqxx>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "pepeunit/bus/bus.h"
@@ -19,6 +20,13 @@ namespace pepeunit::outbox {
 
 // Writes the event into the transaction. `id` and `time_ms` are filled in by the relay.
 void Append(pqxx::work& tx, const std::string& subject, const pepeunit::bus::v1::Event& event);
+
+// The same for many events in one statement, in their order.
+struct Entry {
+  std::string subject;
+  pepeunit::bus::v1::Event event;
+};
+void AppendAll(pqxx::work& tx, const std::vector<Entry>& entries);
 
 // Publishes what Append wrote, one relay at a time among the replicas (an advisory lock of PostgreSQL). At least once:
 // a message id makes repeats within the stream's window invisible.

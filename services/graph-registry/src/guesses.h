@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+
+#include "account_store.h"
+
+namespace pepeunit::graph_registry {
+
+// Bounds the guessing of secrets: for one login, and from one address over many logins, invitations and resets. An
+// attempt is counted as a failure before anything is looked at, so that many at once cannot pass the bound, and taken
+// back when it was none. Thread-safe; shared by replicas through the storage.
+class Guesses {
+ public:
+  // An attempt that was counted.
+  struct Attempt {
+    std::string login, address;  // keys in the storage; empty: not counted
+  };
+
+  // `free_of_address` wrong ones from one address are answered without a wait.
+  Guesses(AccountStore& store, int free_of_address) : store_(store), free_of_address_(free_of_address) {}
+
+  // Either may be empty: an address that is not known is not counted. LIMIT with a time to wait.
+  absl::StatusOr<Attempt> Begin(const std::string& login, const std::string& address);
+  // The secret was right: what was wrong before for its login is forgotten, what came from the address is not.
+  absl::Status Right(const Attempt& attempt);
+  // The secret could not be looked at.
+  absl::Status TakeBack(const Attempt& attempt);
+
+  // `@` and an IPv4 address, or the first 64 bits of an IPv6 address, which is what one household or host gets: whoever
+  // has that has all addresses in it. Empty for an empty address.
+  static std::string KeyOf(const std::string& address);
+
+ private:
+  AccountStore& store_;
+  const int free_of_address_;
+};
+
+}  // namespace pepeunit::graph_registry
