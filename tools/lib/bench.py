@@ -1,4 +1,5 @@
-"""`tools/bench ingest`: accepted durable posts against a bare echo of the same bodies, in one run, on a private instance."""
+"""`tools/bench`: what an instance of its own takes: the way in against a bare echo of the same bodies (`ingest`), a large
+graph (`graph`), and the kill test for longer (`faults`)."""
 import argparse
 import io
 import json
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pepeunit import repos
 from pepeunit.instance import Instance, free_ports
+from pepeunit.postgres import Postgres
 from pepeunit.process import pss_bytes
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -125,6 +127,38 @@ def faults(options):
                           env=environment, cwd=ROOT).returncode
 
 
+def graph(options):
+    """A large graph on a private PostgreSQL that is set up as that of an instance, as the role that the service has there."""
+    folder = tempfile.mkdtemp(prefix="pub-", dir="/tmp")
+    os.chmod(folder, 0o755)
+    at = {name: os.path.join(folder, name) for name in ("data", "socket", "run", "log")}
+    for name in ("run", "log"):
+        os.makedirs(at[name])
+    postgres = Postgres(at["data"], at["socket"], at["run"], at["log"], secret=lambda name: "bench")
+    try:
+        say("starting a private PostgreSQL")
+        postgres.prepare()
+        postgres.start()
+        postgres.create_roles()
+        dsn_file = os.path.join(folder, "dsn")
+        with open(dsn_file, "w") as f:
+            f.write(postgres.dsn("graph-registry"))
+        say("building the graph and timing it")
+        run = subprocess.run([os.path.join(BIN, "pepeunit-graph-bench"), "--dsn-file", dsn_file, "--schema", "graph", "--scale", str(options.scale),
+                              "--rounds", str(options.rounds)], stdout=subprocess.PIPE, text=True, timeout=3600)
+        if run.returncode != 0:
+            return 1
+        result = json.loads(run.stdout)
+        result["database_mb"] = round(int(postgres.psql("SELECT pg_database_size('pepeunit')")[0][0]) / 1e6)
+        for t in result["timings"]:
+            say(f"{t['operation']:48} {t['user']:14} p50 {t['p50_ms']:8.2f}  p99 {t['p99_ms']:8.2f}  most {t['most_ms']:8.2f} ms  {t['rows']:6.1f} rows")
+        print(json.dumps(result), flush=True)
+        return 0
+    finally:
+        postgres.daemon.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tools/bench", description="Measures an instance of its own; prints one JSON line.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -135,8 +169,11 @@ def main():
     one.add_argument("--threads", type=int, default=1, help="of the load generator")
     two = commands.add_parser("faults", help="the kill test, for longer: every process is killed in turn while units post")
     two.add_argument("--rounds", type=int, default=5)
+    three = commands.add_parser("graph", help="how long a page, a neighbourhood, an access decision and a move take on a large graph")
+    three.add_argument("--scale", type=float, default=1, help="of 10,000 users, 100,000 units, 1,000,000 variables and 200,000 links")
+    three.add_argument("--rounds", type=int, default=400, help="calls of each operation for each kind of user")
     options = parser.parse_args()
-    sys.exit({"ingest": ingest, "faults": faults}[options.command](options))
+    sys.exit({"ingest": ingest, "graph": graph, "faults": faults}[options.command](options))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,10 @@ namespace pepeunit::graph_registry {
 std::string LinkColumns();
 graph::v1::Link ReadLink(const pqxx::row& row);
 
+// For the transaction: LinkRowQuery names its tables in the order in which they are best joined, and weighing the other
+// orders takes PostgreSQL several times as long as reading the rows.
+inline constexpr char kJoinAsWritten[] = "SET LOCAL join_collapse_limit = 1";
+
 // Of the links of `from`, an expression with the columns of `link` that is named l; `more` columns follow kLinkRow.
 std::string LinkRowQuery(const std::string& from, const std::string& more = "");
 inline constexpr int kLinkRow = 11 + 2 * kVariableColumns + 2 * kFacts;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "link_rows.h"
 #include "pepeunit/base/errors.h"
 #include "postgres_store.h"
@@ -72,26 +74,45 @@ absl::StatusOr<SeenLink> PostgresStore::GetLink(const Uuid& id, const access::Su
   });
 }
 
+// Links are told apart by little of each, in portions that grow while few of them are to be seen; all that a link is
+// shown with is read for the page alone.
 absl::StatusOr<LinkPage> PostgresStore::ListLinks(const access::Subject& viewer, const Uuid& node, const Page& page) {
+  constexpr int kMostAtOnce = 4000;
   return pool_.Query<LinkPage>("list links", [&](pqxx::work& tx) -> absl::StatusOr<LinkPage> {
-    const std::string from = LinksTouching(tx, node) + " linked";
-    const std::string after = " WHERE id > " + tx.quote(page.after.ToString()) + "::uuid ORDER BY id ";
+    tx.exec(kJoinAsWritten);
     const auto sees = [&](const std::string& n, const std::string& p) {
       const std::string own =
           node.IsNil() ? "true" : tx.quote(node.ToString()) + "::uuid IN (" + n + ".id, " + p + ".id)";
       return "(" + own + " AND " + VisibleTo(tx, viewer, n, p) + ")";
     };
-    const auto result =
-        tx.exec(LinkRowQuery("(SELECT * FROM " + from + after + "LIMIT " + std::to_string(kMostLinksRead) + ") l",
-                             SeenColumns(tx, viewer)) +
-                "WHERE " + sees("o", "ou") + " OR " + sees("i", "iu") + " ORDER BY l.id LIMIT " +
-                std::to_string(page.limit + 1));
+    const std::string seen = sees("o", "ou") + " OR " + sees("i", "iu");
+    Array shown;
+    int found = 0, read = 0;
+    Uuid read_to = page.after;
+    bool more = true;
+    for (int portion = 2 * (page.limit + 1); more && found <= page.limit && read < kMostLinksRead;
+         portion = std::min({4 * portion, kMostAtOnce, kMostLinksRead - read})) {
+      const auto links = tx.exec("SELECT l.id, " + seen + " FROM (SELECT * FROM " + LinksTouching(tx, node) +
+                                 " linked WHERE id > " + tx.quote(read_to.ToString()) + "::uuid ORDER BY id LIMIT " +
+                                 std::to_string(portion) +
+                                 ") l JOIN node o ON o.id = l.output_id JOIN node ou ON ou.id = o.parent_id"
+                                 " JOIN node i ON i.id = l.input_id JOIN node iu ON iu.id = i.parent_id ORDER BY l.id");
+      for (const auto& link : links) {
+        if (!link[1].as<bool>() || found > page.limit) continue;
+        shown.Add(link[0].c_str());
+        ++found;
+      }
+      read += static_cast<int>(links.size());
+      more = static_cast<int>(links.size()) == portion;
+      if (!links.empty()) read_to = ReadUuid(links.back()[0]);
+    }
     LinkPage links;
-    for (const auto& row : result) links.links.push_back(ReadSeen(row));
-    if (links.links.size() <= static_cast<std::size_t>(page.limit)) {
-      const auto last =
-          tx.exec("SELECT id FROM " + from + after + "OFFSET " + std::to_string(kMostLinksRead - 1) + " LIMIT 1");
-      if (!last.empty()) links.read_to = ReadUuid(last[0][0]);
+    if (more && found <= page.limit) links.read_to = read_to;
+    for (const auto& row :
+         tx.exec(LinkRowQuery("(SELECT * FROM link WHERE id = ANY (" + tx.quote(shown.str()) + "::uuid[])) l",
+                              SeenColumns(tx, viewer)) +
+                 "ORDER BY l.id")) {
+      if (SeenLink link = ReadSeen(row); link.output || link.input) links.links.push_back(std::move(link));
     }
     return links;
   });
@@ -111,6 +132,7 @@ absl::Status PostgresStore::DeleteLink(const Actor& actor, const Uuid& id) {
 absl::StatusOr<std::vector<LinkRow>> PostgresStore::LinksFrom(const Uuid& unit) {
   using Rows = std::vector<LinkRow>;
   return pool_.Query<Rows>("links from", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+    tx.exec(kJoinAsWritten);
     return ReadLinkRows(
         tx.exec_params(LinkRowQuery("link l") + "WHERE ov.unit_id = $1 ORDER BY l.id", unit.ToString()));
   });
@@ -119,6 +141,7 @@ absl::StatusOr<std::vector<LinkRow>> PostgresStore::LinksFrom(const Uuid& unit) 
 absl::StatusOr<std::vector<LinkRow>> PostgresStore::LinksAt(const Uuid& node) {
   using Rows = std::vector<LinkRow>;
   return pool_.Query<Rows>("links at", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+    tx.exec(kJoinAsWritten);
     const std::string from = "(SELECT * FROM " + LinksTouching(tx, node) + " linked ORDER BY id LIMIT " +
                              std::to_string(kMostLinksRead) + ") l";
     return ReadLinkRows(tx.exec(LinkRowQuery(from) + "ORDER BY l.id"));

@@ -48,16 +48,6 @@ std::optional<std::vector<std::string>> ReadKeys(const pqxx::field& field) {
   return keys;
 }
 
-// Elements of an array that need no escaping: ids, numbers, hex digits, and names as schema.json allows them.
-class Array {
- public:
-  void Add(const std::string& element) { text_ += (text_.empty() ? "\"" : ",\"") + element + '"'; }
-  std::string str() const { return '{' + text_ + '}'; }
-
- private:
-  std::string text_;
-};
-
 // All variables of a unit in two statements; those that are there keep their level and get their new place and
 // definition.
 void WriteVariables(pqxx::work& tx, const graph::v1::Unit& unit, const std::vector<graph::v1::Variable>& variables) {

@@ -28,6 +28,16 @@ std::string VisibleTo(pqxx::work& tx, const access::Subject& viewer, const std::
 // the viewer may not see.
 std::string VisibleIds(pqxx::work& tx, const access::Subject& viewer, graph::v1::NodeType type, const Page& page);
 
+// A PostgreSQL array of elements that need no escaping: ids, numbers, hex digits, and names as schema.json allows them.
+class Array {
+ public:
+  void Add(const std::string& element) { text_ += (text_.empty() ? "\"" : ",\"") + element + '"'; }
+  std::string str() const { return '{' + text_ + '}'; }
+
+ private:
+  std::string text_;
+};
+
 std::string MsOf(const std::string& column);
 
 // The columns that ReadFacts reads, beginning at `first`: of the node `n` whose parent is `p` (it may have none).

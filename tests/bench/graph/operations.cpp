@@ -1,0 +1,180 @@
+#include "operations.h"
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+
+#include "internals.h"
+#include "links.h"
+#include "nodes.h"
+#include "outside.h"
+#include "postgres_store.h"
+#include "postgres_tokens.h"
+#include "repo_units.h"
+#include "units.h"
+
+namespace pepeunit::bench {
+namespace {
+
+using namespace graph_registry;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kPageSize = 50;
+
+// One call: how many rows it brought. Throws when it fails.
+using Call = std::function<std::size_t(const rpc::Caller&)>;
+
+struct User {
+  std::string name;
+  std::function<rpc::Caller()> caller;  // a new one for each call
+};
+
+void Need(const absl::Status& status, const char* what) {
+  if (!status.ok()) throw std::runtime_error(std::string(what) + ": " + status.ToString());
+}
+
+double Percentile(const std::vector<double>& sorted, double p) {
+  return sorted.empty() ? 0 : sorted[static_cast<std::size_t>(p * static_cast<double>(sorted.size() - 1))];
+}
+
+class Operations {
+ public:
+  Operations(postgres::Pool& pool, const Shape& shape, int rounds)
+      : shape_(shape), rounds_(rounds), store_(pool, nullptr), tokens_(pool) {}
+
+  std::vector<Timing> Run() {
+    const std::vector<User> users = {
+        {"ordinary user", [&] { return Caller(shape_.User(Below(shape_.users))); }},
+        {"newcomer", [&] { return Caller(shape_.Newcomer()); }},
+        {"administrator", [&] { return Caller(shape_.Administrator(), true); }},
+    };
+    for (const User& user : users) {
+      Pages(user);
+      Decisions(user);
+    }
+    Reconciliations();
+    return std::move(timings_);
+  }
+
+ private:
+  std::int64_t Below(std::int64_t n) { return std::uniform_int_distribution<std::int64_t>(0, n - 1)(random_); }
+
+  rpc::Caller Caller(const Uuid& user, bool administrator = false) const {
+    return {.kind = rpc::Caller::Kind::kUser,
+            .user_id = user,
+            .session_id = shape_.Session(user),
+            .administrator = administrator};
+  }
+
+  void Time(const std::string& operation, const User& user, const Call& call) {
+    std::vector<double> took;
+    std::size_t rows = 0;
+    for (int i = 0; i < rounds_ / 10 + 1; ++i) call(user.caller());  // warms connection and caches
+    for (int i = 0; i < rounds_; ++i) {
+      const rpc::Caller caller = user.caller();
+      const auto begun = Clock::now();
+      rows += call(caller);
+      took.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begun).count());
+    }
+    std::sort(took.begin(), took.end());
+    timings_.push_back({operation, user.name, took.size(), Percentile(took, 0.5), Percentile(took, 0.99), took.back(),
+                        static_cast<double>(rows) / static_cast<double>(took.size())});
+  }
+
+  // A page of a list: of the first four, one after another.
+  template <typename Request, typename Response, typename List, typename Rows>
+  void Page(const std::string& what, const User& user, const List& list, const Rows& rows) {
+    std::string cursor;
+    int page = 0;
+    Time(what, user, [&](const rpc::Caller& caller) {
+      Request request;
+      Response response;
+      request.set_page_size(kPageSize);
+      if (page++ % 4 != 0) request.set_cursor(cursor);
+      Need(list(caller, request, response), what.c_str());
+      cursor = response.next_cursor();
+      return static_cast<std::size_t>(rows(response));
+    });
+  }
+
+  void Pages(const User& user) {
+    Page<graph::v1::ListUnitsRequest, graph::v1::ListUnitsResponse>(
+        "page of units", user, [&](auto& x, auto& q, auto& r) { return units_.List(x, q, r); },
+        [](auto& r) { return r.units_size(); });
+    Page<graph::v1::ListRepoUnitsRequest, graph::v1::ListRepoUnitsResponse>(
+        "page of repositories", user, [&](auto& x, auto& q, auto& r) { return repo_units_.List(x, q, r); },
+        [](auto& r) { return r.repo_units_size(); });
+    Page<graph::v1::ListUnitsRequest, graph::v1::ListUnitsResponse>(
+        "page of the units of a popular repository", user,
+        [&](auto& x, auto& q, auto& r) {
+          q.set_repo_unit_id(shape_.Repository(0).ToString());
+          return units_.List(x, q, r);
+        },
+        [](auto& r) { return r.units_size(); });
+    Page<graph::v1::ListLinksRequest, graph::v1::ListLinksResponse>(
+        "page of links", user, [&](auto& x, auto& q, auto& r) { return links_.List(x, q, r); },
+        [](auto& r) { return r.links_size(); });
+    Page<graph::v1::ListAuditRecordsRequest, graph::v1::ListAuditRecordsResponse>(
+        "page of the audit", user, [&](auto& x, auto& q, auto& r) { return nodes_.ListAudit(x, q, r); },
+        [](auto& r) { return r.records_size(); });
+    Time("variables of a unit", user, [&](const rpc::Caller& caller) {
+      graph::v1::ListUnitVariablesResponse response;
+      const absl::Status status =
+          units_.ListVariables(caller, shape_.Unit(Below(shape_.units)).ToString(), response);
+      if (!absl::IsNotFound(status)) Need(status, "variables of a unit");
+      return static_cast<std::size_t>(response.variables_size());
+    });
+  }
+
+  void Decisions(const User& user) {
+    Time("one access decision", user, [&](const rpc::Caller& caller) {
+      graph::v1::Node node;
+      const std::int64_t unit = Below(shape_.units), at = Below(1 + Shape::kInputs + Shape::kOutputs);
+      const Uuid id = at == 0 ? shape_.Unit(unit) : shape_.Variable(unit, static_cast<int>(at) - 1);
+      const absl::Status status = nodes_.Get(caller, id.ToString(), node);
+      if (!absl::IsNotFound(status)) Need(status, "decision");
+      return static_cast<std::size_t>(status.ok());
+    });
+  }
+
+  // Of units with links, to the next version and back.
+  void Reconciliations() {
+    const User administrator{"administrator", [&] { return Caller(shape_.Administrator(), true); }};
+    for (const bool preview : {true, false}) {
+      int round = 0;
+      const std::int64_t first = Below(shape_.units / 2);
+      Time(preview ? "preview of a move" : "move: reconciliation, executed", administrator,
+           [&](const rpc::Caller& caller) {
+             graph::v1::MoveUnitRequest request;
+             graph::v1::UnitMove response;
+             request.set_id(shape_.Unit(first + round++).ToString());
+             request.mutable_pin()->set_commit(std::string(40, 'b'));
+             request.set_preview(preview);
+             Need(units_.Move(caller, request, response), "move");
+             return static_cast<std::size_t>(response.variables_size());
+           });
+    }
+  }
+
+  const Shape shape_;
+  const int rounds_;
+  std::mt19937_64 random_{42};
+  PostgresStore store_;
+  PostgresTokens tokens_;
+  NoSecrets secrets_;
+  TwoVersions versions_;
+  NoValues values_;
+  RepoUnits repo_units_{store_, secrets_, versions_, {}};
+  Units units_{store_, secrets_, versions_, values_, "http://device"};
+  Links links_{store_, {}};
+  Nodes nodes_{store_};
+  std::vector<Timing> timings_;
+};
+
+}  // namespace
+
+std::vector<Timing> TimeOperations(postgres::Pool& pool, const Shape& shape, int rounds) {
+  return Operations(pool, shape, rounds).Run();
+}
+
+}  // namespace pepeunit::bench

@@ -1,0 +1,21 @@
+"""The benches run: small, so that they cannot rot. What they measure decides nothing here."""
+import json
+import os
+import subprocess
+import sys
+
+from conftest import BIN, ROOT
+
+
+def test_the_bench_of_a_large_graph_runs():
+    run = subprocess.run([sys.executable, os.path.join(ROOT, "tools", "lib", "bench.py"), "graph", "--scale", "0.003", "--rounds", "5"],
+                         env=dict(os.environ, PEPEUNIT_BIN=BIN), capture_output=True, text=True, timeout=240)
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    timings = {(t["operation"], t["user"]): t for t in result["timings"]}
+    assert result["variables"] == 10 * result["units"]
+    assert all(t["count"] == 5 for t in timings.values())
+    # Every kind of user sees something of what is there.
+    for user in ("ordinary user", "newcomer", "administrator"):
+        assert timings["page of units", user]["rows"] > 0
+    assert timings["move: reconciliation, executed", "administrator"]["rows"] > 10
