@@ -57,7 +57,7 @@ class AccountStore {
   // NOT_FOUND, as an unknown or expired one is.
   virtual absl::StatusOr<SessionRow> RotateSession(const std::string& refresh_hash, const std::string& new_hash,
                                                    std::int64_t new_expires_at_ms) = 0;
-  virtual absl::Status DeleteSession(const Uuid& id, const Uuid& user) = 0;
+  virtual absl::Status DeleteSession(const Actor& actor, const Uuid& id) = 0;
 
   virtual absl::StatusOr<std::vector<graph::v1::SessionInfo>> ListSessions(const Uuid& user) = 0;
   virtual absl::Status DeleteOtherSessions(const Actor& actor, const Uuid& kept) = 0;

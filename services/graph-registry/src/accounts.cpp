@@ -254,7 +254,7 @@ absl::Status Accounts::SignOut(const rpc::Caller& caller, const graph::v1::Delet
   PEPEUNIT_RETURN_IF_ERROR(RequireSession(caller));
   const auto id = Uuid::Parse(request.id());
   if (!id) return InvalidField("id", "is not a UUID");
-  return store_.DeleteSession(*id, caller.user_id);
+  return store_.DeleteSession(ActorOf(caller), *id);
 }
 
 absl::Status Accounts::EnsureAdministrator(const std::string& login, const std::string& password) {

@@ -109,7 +109,7 @@ absl::Status Oidc::Finish(const rpc::Caller& caller, const graph::v1::FinishOidc
   auto user = store_.FindIdentity(row.identity.issuer(), row.subject);
   if (absl::IsNotFound(user.status())) user = SignUp(caller, row);
   if (!user.ok()) return user.status();
-  return accounts_.OpenSession(*user, out);
+  return accounts_.OpenSession(*user, out, caller.client_address);
 }
 
 absl::StatusOr<Uuid> Oidc::SignUp(const rpc::Caller& caller, const IdentityRow& row) {

@@ -146,11 +146,13 @@ absl::StatusOr<SessionRow> PostgresAccounts::RotateSession(const std::string& re
   return **rotated;
 }
 
-absl::Status PostgresAccounts::DeleteSession(const Uuid& id, const Uuid& user) {
+absl::Status PostgresAccounts::DeleteSession(const Actor& actor, const Uuid& id) {
   return pool_.Transact("delete session", [&](pqxx::work& tx) {
-    const auto deleted =
-        tx.exec_params("DELETE FROM session WHERE id = $1 AND user_id = $2", id.ToString(), user.ToString());
-    return deleted.affected_rows() == 1 ? absl::OkStatus() : NotFound("session");
+    const std::string user = actor.user.ToString();
+    const auto deleted = tx.exec_params("DELETE FROM session WHERE id = $1 AND user_id = $2", id.ToString(), user);
+    if (deleted.affected_rows() == 0) return NotFound("session");
+    Audit(tx, actor, "session.delete", user, {{"session_id", id.ToString()}});
+    return absl::OkStatus();
   });
 }
 

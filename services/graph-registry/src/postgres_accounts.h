@@ -45,7 +45,7 @@ class PostgresAccounts final : public AccountStore {
   absl::StatusOr<SessionRow> FindSession(const std::string& refresh_hash) override;
   absl::StatusOr<SessionRow> RotateSession(const std::string& refresh_hash, const std::string& new_hash,
                                            std::int64_t new_expires_at_ms) override;
-  absl::Status DeleteSession(const Uuid& id, const Uuid& user) override;
+  absl::Status DeleteSession(const Actor& actor, const Uuid& id) override;
   absl::StatusOr<std::vector<graph::v1::SessionInfo>> ListSessions(const Uuid& user) override;
   absl::Status DeleteOtherSessions(const Actor& actor, const Uuid& kept) override;
   absl::Status SetPassword(const Actor& actor, const Uuid& user, const std::string& hash, const Uuid& kept) override;

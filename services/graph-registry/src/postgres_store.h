@@ -54,6 +54,7 @@ class PostgresStore final : public GraphStore {
                                    const std::string& commit) override;
   absl::Status ResetEnv(const Actor& actor, const Uuid& unit, const SealedEnv& env,
                         std::int64_t expected_version) override;
+  absl::StatusOr<bool> OwnerSeesRepository(const Uuid& unit) override;
   absl::Status DeleteUnit(const Actor& actor, const Uuid& id) override;
   absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) override;
   absl::StatusOr<std::vector<VariableRow>> ListVariables(const Uuid& unit, const access::Subject& viewer) override;

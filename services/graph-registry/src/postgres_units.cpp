@@ -48,8 +48,7 @@ std::optional<std::vector<std::string>> ReadKeys(const pqxx::field& field) {
   return keys;
 }
 
-// All variables of a unit in two statements; those that are there keep their level and get their new place and
-// definition.
+// All variables of a unit at once; those that are there keep their level and get their new place and definition.
 void WriteVariables(pqxx::work& tx, const graph::v1::Unit& unit, const std::vector<graph::v1::Variable>& variables) {
   Array ids, types, kinds, names, definitions;
   for (const auto& variable : variables) {
@@ -68,6 +67,12 @@ void WriteVariables(pqxx::work& tx, const graph::v1::Unit& unit, const std::vect
       "INSERT INTO node (id, type, parent_id, owner_id, name, level) SELECT v.id, v.type, $1, $2, v.name, $3"
       " FROM unnest($4::uuid[], $5::smallint[], $6::text[]) AS v (id, type, name) ON CONFLICT (id) DO NOTHING",
       unit.id(), unit.owner_id(), static_cast<int>(unit.level()), ids.str(), types.str(), names.str());
+  // Who read a variable as it was declared before must not take it for unchanged.
+  tx.exec_params(
+      "UPDATE node n SET version = n.version + 1, updated_at = now()"
+      " FROM variable w JOIN unnest($1::uuid[], $2::text[]) AS v (id, definition) USING (id)"
+      " WHERE n.id = w.id AND w.definition <> decode(v.definition, 'hex')",
+      ids.str(), definitions.str());
   tx.exec_params(
       "INSERT INTO variable (id, unit_id, kind, name, position, definition)"
       " SELECT v.id, $1, v.kind, v.name, v.position, decode(v.definition, 'hex')"
@@ -258,6 +263,23 @@ absl::Status PostgresStore::ResetEnv(const Actor& actor, const Uuid& unit, const
     Audit(tx, actor, "unit.reset-env", id, {{"token_generation", env.token_generation}});
     AppendUnitChanged(tx, id);
     return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<bool> PostgresStore::OwnerSeesRepository(const Uuid& unit) {
+  return pool_.Query<bool>("owner sees repository", [&](pqxx::work& tx) -> absl::StatusOr<bool> {
+    const std::string user = std::to_string(graph::v1::SUBJECT_KIND_USER);
+    const auto rows = tx.exec_params(
+        "SELECT a.id, a.administrator, " + FactColumns("r", "p", GrantTo("r", user, "a.id")) +
+            " FROM unit u JOIN node n ON n.id = u.id JOIN account a ON a.id = n.owner_id"
+            " JOIN node r ON r.id = u.repo_unit_id LEFT JOIN node p ON p.id = r.parent_id WHERE u.id = $1",
+        unit.ToString());
+    if (rows.empty()) return NotFound("unit");
+    const access::Subject owner{.kind = access::Subject::Kind::kUser,
+                                .id = ReadUuid(rows[0][0]),
+                                .owner_id = {},
+                                .administrator = rows[0][1].as<bool>()};
+    return access::RoleOf(owner, ReadFacts(rows[0], 2).access) >= access::Role::kReader;
   });
 }
 

@@ -172,25 +172,29 @@ absl::Status ReadAndUpdate(const rpc::Caller& caller, const std::function<absl::
 LinkVerdict CheckLink(const access::Subject& creator, const LinkRow& row) {
   const VariableRow &output = row.output, &input = row.input;
   const bool write = row.link.type() == graph::v1::LINK_TYPE_WRITE;
-  // The unit at the pulling or pushing end speaks for who maintains it, at the other end.
-  const bool maintains_output = Check(creator, output.facts, access::Role::kMaintainer, kEnd).ok();
-  const bool peer_reads = !write && output.granted_to_peer >= access::Role::kReader;
-  const bool peer_writes = write && maintains_output && input.granted_to_peer >= access::Role::kWriter;
+  const auto may_on = [&](const VariableRow& end, access::Role needed) {
+    return Check(creator, end.facts, needed, kEnd);
+  };
+  // The unit at the pulling or pushing end speaks for who maintains it, at the other end, and for nobody else: a
+  // refusal must not tell others that the other end is there.
+  const bool pulls = !write && output.granted_to_peer >= access::Role::kReader;
+  const bool peer_reads = pulls && may_on(input, access::Role::kMaintainer).ok();
+  const bool peer_writes = write && input.granted_to_peer >= access::Role::kWriter &&
+                           may_on(output, access::Role::kMaintainer).ok();
   const auto lost =
       write ? graph::v1::SUSPENDED_REASON_CREATOR_LOST_WRITE : graph::v1::SUSPENDED_REASON_CREATOR_LOST_MAINTAIN;
   if (!peer_reads) {
-    const absl::Status may = Check(creator, output.facts, access::Role::kReader, kEnd);
-    if (!may.ok()) return {graph::v1::SUSPENDED_REASON_CREATOR_LOST_READ, may};
+    const absl::Status may = may_on(output, access::Role::kReader);
+    if (!may.ok()) return {pulls ? lost : graph::v1::SUSPENDED_REASON_CREATOR_LOST_READ, may};
   }
   if (!peer_writes) {
-    const absl::Status may = Check(creator, input.facts, access::Role::kReader, kEnd);
+    const absl::Status may = may_on(input, access::Role::kReader);
     if (!may.ok()) return {lost, may};
   }
   if (const absl::Status agree = CheckEnds(output.variable, input.variable); !agree.ok())
     return {graph::v1::SUSPENDED_REASON_TYPES_DISAGREE, agree};
   if (!peer_writes) {
-    const absl::Status may =
-        Check(creator, input.facts, write ? access::Role::kWriter : access::Role::kMaintainer, kEnd);
+    const absl::Status may = may_on(input, write ? access::Role::kWriter : access::Role::kMaintainer);
     if (!may.ok()) return {lost, may};
   }
   if (write && !input.variable.writable_by_links()) {

@@ -203,6 +203,8 @@ class GraphStore {
   virtual absl::Status ResetEnv(const Actor& actor, const Uuid& unit, const SealedEnv& env,
                                 std::int64_t expected_version) = 0;
   // With its variables, their links, and the roles that were given to it.
+  // Whether the unit's owner may see the repository that it is made from.
+  virtual absl::StatusOr<bool> OwnerSeesRepository(const Uuid& unit) = 0;
   virtual absl::Status DeleteUnit(const Actor& actor, const Uuid& id) = 0;
 
   virtual absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) = 0;

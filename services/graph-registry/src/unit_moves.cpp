@@ -186,6 +186,8 @@ absl::Status Units::FollowOnce(const Uuid& id, const graph::v1::UnitVersion& to,
   for (int tries = 0; tries < kMostTries; ++tries) {
     PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit unit, store_.GetUnit(id));
     if (!unit.version().follow() || SameVersion(unit.version(), to)) return absl::OkStatus();
+    PEPEUNIT_ASSIGN_OR_RETURN(const bool seen, store_.OwnerSeesRepository(id));
+    if (!seen) return Forbidden("Its owner may not see its repository any more.");
     PEPEUNIT_ASSIGN_OR_RETURN(const auto rows, store_.ListVariables(id, {}));
     MoveWrite write;
     write.unit = id;

@@ -42,9 +42,11 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
   if (request.has_pin()) CheckPin(request.pin(), &fields);
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
 
+  const auto facts = store_.GetFacts(repo_id, SubjectOf(caller));
+  if (absl::IsNotFound(facts.status())) return NotFound("repository");
+  if (!facts.ok()) return facts.status();
+  PEPEUNIT_RETURN_IF_ERROR(Check(caller, *facts, access::Role::kReader, "repository"));
   PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::RepoUnit repo, store_.GetRepoUnit(repo_id));
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(repo_id, SubjectOf(caller)));
-  PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kReader, "repository"));
   if (repo.default_branch().empty()) {
     return Error(absl::StatusCode::kFailedPrecondition, "NOT_CONFIGURED",
                  "The repository has no default branch yet: PATCH /api/v1/repo-units/" + repo.id() +

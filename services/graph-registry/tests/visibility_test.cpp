@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <set>
 
@@ -106,6 +107,46 @@ TEST_CASE("lists show what the access decision lets each one see, in order, page
       CHECK(page.units_size() == (sees(units[i].id()) ? 1 : 0));
     }
   }
+}
+
+TEST_CASE("users of other instances see what is federated or given to them, whatever id they come with", "[A2][A4]") {
+  World w;
+  const rpc::Caller anna = w.User("anna");
+  const auto repo = w.Repo(anna, common::v1::ACCESS_LEVEL_PRIVATE);
+  std::vector<graph::v1::Unit> units;
+  for (int level = common::v1::ACCESS_LEVEL_PRIVATE; level <= common::v1::ACCESS_LEVEL_PUBLIC; ++level)
+    units.push_back(w.Unit(anna, repo, static_cast<common::v1::AccessLevel>(level)));
+  const access::Subject remote{.kind = access::Subject::Kind::kRemoteUser, .id = Uuid::New(), .owner_id = {}};
+  // The other instance may call its user what it likes, also as one of ours.
+  const access::Subject namesake{.kind = access::Subject::Kind::kRemoteUser, .id = anna.user_id, .owner_id = {}};
+  const auto seen = [&](const access::Subject& who) {
+    std::vector<std::string> ids;
+    const auto rows = w.store.ListUnits(who, {}, {});
+    REQUIRE(rows.ok());
+    for (const auto& row : *rows) ids.push_back(row.id());
+    for (const auto& unit : units) {
+      const auto facts = w.store.GetFacts(*Uuid::Parse(unit.id()), who);
+      const bool may = access::Decide(who, facts->access, access::Role::kReader) == access::Decision::kAllowed;
+      CHECK(may == (std::find(ids.begin(), ids.end(), unit.id()) != ids.end()));
+      CHECK(access::Decide(who, facts->access, access::Role::kWriter) != access::Decision::kAllowed);
+    }
+    return ids;
+  };
+  const std::vector<std::string> open{units[2].id(), units[3].id()};
+  CHECK(seen(remote) == open);
+  CHECK(seen(namesake) == open);
+  graph::v1::PutGrantRequest role;
+  role.set_node_id(units[0].id());
+  role.set_subject_kind(graph::v1::SUBJECT_KIND_REMOTE_USER);
+  role.set_subject_id(remote.id.ToString());
+  role.set_role(graph::v1::ROLE_READER);
+  graph::v1::Grant grant;
+  REQUIRE(w.nodes.PutGrant(anna, role, grant) == absl::OkStatus());
+  CHECK(seen(remote) == std::vector<std::string>{units[0].id(), units[2].id(), units[3].id()});
+  CHECK(seen(namesake) == open);
+  // A role for a user of another instance is none for a user of this one with the same id.
+  const access::Subject local{.kind = access::Subject::Kind::kUser, .id = remote.id, .owner_id = {}};
+  CHECK(seen(local) == std::vector<std::string>{units[1].id(), units[2].id(), units[3].id()});
 }
 
 TEST_CASE("a variable is never more open than its unit, in single reads as in lists", "[A4]") {
