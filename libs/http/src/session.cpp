@@ -23,7 +23,8 @@ namespace beast = boost::beast;
 namespace bhttp = boost::beast::http;
 using boost::system::error_code;
 
-constexpr std::size_t kMostLingered = 256u << 10;
+// As much as somebody is likely to be sending who did not know the bound; it is read in small pieces and thrown away.
+constexpr std::size_t kMostLingered = 8u << 20;
 constexpr std::chrono::milliseconds kLingerTime{2'000};
 
 std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
