@@ -177,6 +177,7 @@ absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) 
     const graph::v1::Unit unit = ReadUnit(rows[0]);
     PEPEUNIT_RETURN_IF_ERROR(Touch(tx, move.unit, unit.name(), unit.level(), move.expected_version, "unit"));
     const auto& to = move.version;
+    const std::vector<std::string> locked = LockWithSources(tx, id);
     tx.exec_params(
         "UPDATE unit SET commit_id = $2, tag = $3, branch = $4, follow = $5, env_keys = $6, follow_problem = NULL"
         " WHERE id = $1",
@@ -184,11 +185,14 @@ absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) 
     if (!move.sealed_env.empty())
       tx.exec_params("UPDATE unit SET sealed_env = $2 WHERE id = $1", id, pqxx::binarystring(move.sealed_env));
     Array removed;
-    for (const std::string& variable : move.removed) removed.Add(variable);
-    // Before the links of what goes are gone.
-    AppendSourcesChanged(tx, id);
+    bus::v1::UnitChanged changed;
+    changed.set_unit_id(id);
+    for (const std::string& variable : move.removed) {
+      removed.Add(variable);
+      changed.add_removed_variable_ids(variable);
+    }
     for (const auto& link : tx.exec_params("SELECT id FROM link WHERE output_id = ANY ($1::uuid[])", removed.str()))
-      AppendLinkRemoved(tx, id, link[0].c_str());
+      changed.add_removed_link_ids(link[0].c_str());
     tx.exec_params("DELETE FROM node WHERE id = ANY ($1::uuid[]) AND parent_id = $2", removed.str(), id);
     WriteVariables(tx, unit, move.variables);
     Audit(tx, actor, "unit.move", id,
@@ -197,7 +201,7 @@ absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) 
            {"follow", to.follow()},
            {"added", move.added},
            {"removed", move.removed}});
-    AppendUnitChanged(tx, id, false, move.removed);
+    AppendUnitMoved(tx, std::move(changed), locked);
     return absl::OkStatus();
   });
 }

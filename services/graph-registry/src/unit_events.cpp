@@ -51,20 +51,11 @@ std::vector<std::string> Lock(pqxx::work& tx, const std::string& units) {
   return ids;
 }
 
-// A unit, and those whose outputs are linked into its inputs.
-std::vector<std::string> LockWithSources(pqxx::work& tx, const std::string& unit) {
-  const std::string id = tx.quote(unit) + "::uuid";
-  return Lock(tx, "SELECT " + id +
-                      " UNION SELECT o.unit_id FROM link l JOIN variable i ON i.id = l.input_id"
-                      " JOIN variable o ON o.id = l.output_id WHERE i.unit_id = " +
-                      id);
-}
-
 // The changes of these locked units, with the links of `from` (an expression with the columns of `link`, named l) that
 // may not carry now. Transactions that take rights away from one link lock its source first and look then, so the
 // later one sees what the earlier one left.
-void AppendAll(pqxx::work& tx, const std::vector<std::string>& units, const std::string& from) {
-  std::map<std::string, bus::v1::UnitChanged> changes;
+void AppendAll(pqxx::work& tx, const std::vector<std::string>& units, const std::string& from,
+               std::map<std::string, bus::v1::UnitChanged> changes = {}) {
   for (const std::string& unit : units) changes[unit].set_unit_id(unit);
   for (const LinkRow& row : ReadLinkRows(tx.exec(LinkRowQuery(from)))) {
     const auto source = changes.find(row.output.variable.unit_id());
@@ -102,6 +93,14 @@ absl::Status TransactWithEvents(postgres::Pool& pool, outbox::Relay* relay, Valu
   return absl::OkStatus();
 }
 
+std::vector<std::string> LockWithSources(pqxx::work& tx, const std::string& unit) {
+  const std::string id = tx.quote(unit) + "::uuid";
+  return Lock(tx, "SELECT " + id +
+                      " UNION SELECT o.unit_id FROM link l JOIN variable i ON i.id = l.input_id"
+                      " JOIN variable o ON o.id = l.output_id WHERE i.unit_id = " +
+                      id);
+}
+
 void AppendUnitChanged(pqxx::work& tx, const std::string& unit, bool deleted, const std::vector<std::string>& removed) {
   bus::v1::UnitChanged changed;
   changed.set_unit_id(unit);
@@ -121,6 +120,11 @@ void AppendSourcesChanged(pqxx::work& tx, const std::string& unit) {
   for (const std::string& source : LockWithSources(tx, unit)) {
     if (source != unit) AppendUnitChanged(tx, source);
   }
+}
+
+void AppendUnitMoved(pqxx::work& tx, bus::v1::UnitChanged changed, const std::vector<std::string>& locked) {
+  const std::string unit = changed.unit_id();
+  AppendAll(tx, locked, LinksTouching(tx, *Uuid::Parse(unit)) + " l", {{unit, std::move(changed)}});
 }
 
 void AppendRightsChanged(pqxx::work& tx, const std::string& node) {

@@ -29,6 +29,13 @@ void AppendUnitChanged(pqxx::work& tx, const std::string& unit, bool deleted = f
 // A link from an output of this unit is gone.
 void AppendLinkRemoved(pqxx::work& tx, const std::string& unit, const std::string& link);
 
+// Locks a unit and those whose outputs are linked into its inputs, before links of it go; returns their ids.
+std::vector<std::string> LockWithSources(pqxx::work& tx, const std::string& unit);
+
+// The unit has the variables of another version now: `changed` names what it lost, and links into inputs that the new
+// version closes to them are suspended. `locked` are those that LockWithSources returned before.
+void AppendUnitMoved(pqxx::work& tx, bus::v1::UnitChanged changed, const std::vector<std::string>& locked);
+
 // What unit-ingest caches of the units whose outputs are linked into this unit's inputs is no longer true.
 void AppendSourcesChanged(pqxx::work& tx, const std::string& unit);
 

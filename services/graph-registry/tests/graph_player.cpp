@@ -96,7 +96,9 @@ std::optional<std::string> Player::Play(const Step& step) {
   w_.gate.changes.clear();
   const auto& operations = Operations();
   const auto& [name, operation] = operations[step.operation % operations.size()];
-  const std::size_t chosen = Next(static_cast<unsigned>(who_.size()));
+  std::size_t chosen = Next(static_cast<unsigned>(who_.size()));
+  // Those who can do nothing are asked less often.
+  if (!who_[chosen].lives || who_[chosen].viewer.cap < model::kOwner) chosen = Next(static_cast<unsigned>(who_.size()));
   // By copy: the operation may add callers.
   const Who who = who_[chosen];
   told_ = std::string(name) + " by " + (who.viewer.id.empty() ? "nobody" : who.viewer.id) +
@@ -138,9 +140,10 @@ std::string Player::NextNode() {
 
 std::string Player::NextOf(int type) {
   const unsigned number = Next(1u << 20);
+  const bool own = number % 3 == 0;  // that he may do something with it
   std::vector<std::string> ids;
   for (const auto& [id, node] : m_.nodes) {
-    if (node.type == type) ids.push_back(id);
+    if (node.type == type && (!own || node.owner == viewer_.id)) ids.push_back(id);
   }
   if (ids.empty() || number % 16 == 0) return NextNode();
   return ids[(number / 16) % ids.size()];

@@ -16,7 +16,7 @@ using namespace pepeunit::graph_registry;
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::size_t kSteps = 120;
+constexpr std::size_t kSteps = 200;
 
 std::vector<Step> Sequence(unsigned seed) {
   std::mt19937 random(seed);

@@ -122,14 +122,13 @@ TEST_CASE("a move keeps what stays, with its links, and takes away what goes", "
   CHECK(wanted.minimum() == 10);
   // Everybody whose cache speaks of it is told, and the log learns whose history goes.
   const auto events = w.Events();
-  REQUIRE(events.size() == 3);
-  CHECK(events[0].unit_changed().unit_id() == w.other.id());
-  CHECK(events[1].unit_changed().unit_id() == w.unit.id());
-  CHECK(events[1].unit_changed().removed_link_ids_size() == 1);  // from the output that went
-  CHECK(events[2].unit_changed().unit_id() == w.unit.id());
-  const auto& removed = events[2].unit_changed().removed_variable_ids();
+  REQUIRE(events.size() == 2);
+  CHECK(events[0].unit_changed().unit_id() == w.unit.id());
+  CHECK(events[0].unit_changed().removed_link_ids_size() == 1);  // from the output that went
+  const auto& removed = events[0].unit_changed().removed_variable_ids();
   CHECK(std::set<std::string>(removed.begin(), removed.end()) == std::set{before.at("text"), before.at("label")});
-  CHECK_FALSE(events[2].unit_changed().deleted());
+  CHECK_FALSE(events[0].unit_changed().deleted());
+  CHECK(events[1].unit_changed().unit_id() == w.other.id());
 }
 
 TEST_CASE("who may move what where", "[U9][A4]") {
@@ -226,4 +225,46 @@ TEST_CASE("another default branch asks for the sync that moves who follows", "[U
   CHECK(w.Events().at(0).repo_unit_changed().sync_requests() == requests);
   REQUIRE(w.units.Follow(*Uuid::Parse(repo.id())) == absl::OkStatus());
   CHECK(w.Now(w.unit).version().branch() == "next");
+}
+
+TEST_CASE("a move that closes an input to links suspends them, and the gate knows before the answer", "[U8][G5]") {
+  Moving w;
+  w.versions.Add("closed", 'c',
+                 R"({"input_variables": {"wanted": {"type": "number", "writable_by": ["people"]}}})", "{}");
+  const auto others = w.Ids(w.other);
+  w.Join(others.at("measured"), w.Ids(w.unit).at("wanted"));
+  graph::v1::ListLinksRequest list;
+  graph::v1::ListLinksResponse links;
+  w.gate.changes.clear();
+  w.Move(w.unit, "closed");
+  REQUIRE(w.links.List(w.anna, list, links) == absl::OkStatus());
+  REQUIRE(links.links_size() == 1);
+  CHECK(links.links(0).suspended_reason() == graph::v1::SUSPENDED_REASON_INPUT_CLOSED_TO_LINKS);
+  std::set<std::string> stopped;
+  for (const auto& changed : w.gate.changes) {
+    for (const auto& id : changed.suspended_link_ids()) {
+      CHECK(changed.unit_id() == w.other.id());
+      stopped.insert(id);
+    }
+  }
+  CHECK(stopped == std::set<std::string>{links.links(0).id()});
+}
+
+TEST_CASE("units that are wired to each other move at once", "[U9]") {
+  Moving w;
+  w.Join(w.Ids(w.unit).at("measured"), w.Ids(w.other).at("wanted"));
+  w.Join(w.Ids(w.other).at("measured"), w.Ids(w.unit).at("wanted"));
+  for (int i = 0; i < 10; ++i) {
+    const std::string branch = i % 2 == 0 ? "next" : "main";
+    absl::Status first, second;
+    const auto move = [&](const graph::v1::Unit& unit, absl::Status* status) {
+      graph::v1::UnitMove told;
+      *status = w.units.Move(w.anna, Moving::To(unit, branch), told);
+    };
+    std::thread beside([&] { move(w.unit, &first); });
+    move(w.other, &second);
+    beside.join();
+    CHECK(first == absl::OkStatus());
+    CHECK(second == absl::OkStatus());
+  }
 }
