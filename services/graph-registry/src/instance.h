@@ -2,6 +2,7 @@
 
 #include "accounts.h"
 #include "oidc.h"
+#include "pepeunit/base/errors.h"
 #include "pepeunit/graph/v1/invitations.pb.h"
 
 namespace pepeunit::graph_registry {

@@ -53,7 +53,7 @@ StatusCode Player::SignUp() {
   request.set_login(login);
   request.set_password("password of " + login);
   graph::v1::User user;
-  const absl::Status status = w_.accounts.SignUp(request, user);
+  const absl::Status status = w_.accounts.SignUp({}, request, user);
   Expect(taken ? StatusCode::kAlreadyExists : StatusCode::kOk, status);
   if (!status.ok()) return status.code();
   ++users_;
