@@ -31,7 +31,8 @@ int main(int argc, char** argv) {
   rpc::Calls downloads(settings.web_server, &service.metrics());
   const Callers callers(kept.people);
   Handlers handlers({calls, web_calls, downloads}, callers, d.accounts, d.users, d.departures, d.exports,
-                    d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.links, d.nodes, d.internals);
+                    d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.links, d.nodes,
+                    d.neighbourhoods, d.internals);
   rpc::Server server(settings.server, handlers.All());
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });

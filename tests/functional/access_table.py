@@ -158,6 +158,8 @@ TABLE = {
     "GET /api/v1/identities": ForUsers(session=True),
     "DELETE /api/v1/identities/{id}": ForUsers(session=True),
     # All nodes.
+    "GET /api/v1/nodes": Listing("unit", "nodes"),
+    "GET /api/v1/nodes/{id}/neighbourhood": OnNode(("repo_unit", "unit", "variable", "user"), READER),
     "GET /api/v1/nodes/{id}": OnNode(("repo_unit", "unit", "variable", "user"), READER),
     "POST /api/v1/nodes/{id}:set-level": OnNode(("repo_unit", "unit", "variable"), MAINTAINER, {"level": LEVELS[0], "preview": True}),
     "GET /api/v1/nodes/{node_id}/grants": OnNode(("repo_unit", "unit", "variable"), MAINTAINER),

@@ -199,7 +199,7 @@ class Document {
       const bool text_form = field.message_type() == nullptr ||
                              field.message_type()->full_name() == "google.protobuf.Timestamp" ||
                              field.message_type()->full_name() == "google.protobuf.Duration";
-      if (in_path.contains(field.name()) || field.name() == binding.body || field.is_repeated() || !text_form) continue;
+      if (in_path.contains(field.name()) || field.name() == binding.body || !text_form) continue;
       parameters.push_back(Parameter(field, field.name(), "query"));
     }
     if (HasEtag(*binding.method) && (binding.verb == "PATCH" || binding.verb == "PUT")) {

@@ -30,7 +30,7 @@ json FromText(const FieldDescriptor& field, const std::string& text) {
 }
 
 bool HasTextForm(const FieldDescriptor& field) {
-  if (field.is_repeated()) return false;
+  if (field.is_map()) return false;
   if (field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) return true;
   const std::string& type = field.message_type()->full_name();
   return type == "google.protobuf.Timestamp" || type == "google.protobuf.Duration";
@@ -69,12 +69,17 @@ void AddParameter(const Binding& binding, const std::string& name, const std::st
     violations->push_back({name.substr(0, 256), "is no query parameter of this operation"});
     return;
   }
-  json* place = seen->insert(name).second ? PlaceOf(root, name) : nullptr;
+  const bool first = seen->insert(name).second;
+  json* place = first || field->is_repeated() ? PlaceOf(root, name) : nullptr;
   if (place == nullptr) {
     violations->push_back({name, "is given twice"});
     return;
   }
-  *place = FromText(*field, text);
+  if (field->is_repeated()) {
+    place->push_back(FromText(*field, text));  // null becomes an array
+  } else {
+    *place = FromText(*field, text);
+  }
 }
 
 absl::Status AddQuery(const Binding& binding, std::string_view query, json* root,

@@ -5,8 +5,9 @@
 
 #include "pepeunit/archive/v1/archive.pb.h"
 #include "pepeunit/base/errors.h"
-#include "pepeunit/graph/v1/nodes.pb.h"
+#include "pepeunit/graph/v1/graph.pb.h"
 #include "pepeunit/graph/v1/invitations.pb.h"
+#include "pepeunit/graph/v1/nodes.pb.h"
 #include "pepeunit/graph/v1/oidc.pb.h"
 #include "pepeunit/graph/v1/repo_units.pb.h"
 #include "pepeunit/graph/v1/tokens.pb.h"
@@ -74,6 +75,7 @@ absl::StatusOr<std::vector<Binding>> LinkedBindings() {
       repo::v1::Branch::descriptor()->file(),       archive::v1::DownloadUnitArchiveRequest::descriptor()->file(),
       log::v1::VariableValue::descriptor()->file(), graph::v1::PersonalToken::descriptor()->file(),
       graph::v1::Identity::descriptor()->file(),    graph::v1::Invitation::descriptor()->file(),
+      graph::v1::GraphNode::descriptor()->file(),
   };
   std::vector<Binding> all;
   for (const auto* file : files) {

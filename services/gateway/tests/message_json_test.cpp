@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "pepeunit/base/errors.h"
+#include "pepeunit/graph/v1/graph.pb.h"
 #include "pepeunit/graph/v1/repo_units.pb.h"
 #include "pepeunit/graph/v1/units.pb.h"
 #include "pepeunit/log/v1/values.pb.h"
@@ -51,6 +52,17 @@ std::string Reason(const std::string& verb, const std::string& target, const std
 using Strings = std::vector<std::string>;
 
 }  // namespace
+
+TEST_CASE("a repeated field is filled by a query parameter that comes several times") {
+  const auto search = ReadAs<graph::v1::SearchNodesRequest>(
+      "GET", "/api/v1/nodes?types=NODE_TYPE_UNIT&name=x&types=NODE_TYPE_USER");
+  REQUIRE(search.types_size() == 2);
+  CHECK(search.types(0) == graph::v1::NODE_TYPE_UNIT);
+  CHECK(search.types(1) == graph::v1::NODE_TYPE_USER);
+  CHECK(search.name() == "x");
+  CHECK(Faults("GET", "/api/v1/nodes?name=x&name=y") == Strings{"name"});
+  CHECK_FALSE(Faults("GET", "/api/v1/nodes?types=NODE_TYPE_UNIT&types=nonsense").empty());
+}
 
 TEST_CASE("path, query and body fill the request") {
   const auto readings = ReadAs<log::v1::ListReadingsRequest>(

@@ -7,6 +7,7 @@
 #include "internals.h"
 #include "invitations.h"
 #include "links.h"
+#include "neighbourhoods.h"
 #include "nodes.h"
 #include "oidc.h"
 #include "openid_provider.h"
@@ -14,6 +15,7 @@
 #include "personal_tokens.h"
 #include "postgres_accounts.h"
 #include "postgres_exports.h"
+#include "postgres_graph_view.h"
 #include "postgres_identities.h"
 #include "postgres_invitations.h"
 #include "postgres_removals.h"
@@ -51,7 +53,8 @@ struct Storage {
         invitations(pool),
         tokens(pool),
         identities(pool),
-        graph(pool, &relay, &others.gate, settings.quotas) {}
+        graph(pool, &relay, &others.gate, settings.quotas),
+        view(pool) {}
 
   PostgresAccounts people;
   PostgresRemovals removals;
@@ -60,6 +63,7 @@ struct Storage {
   PostgresTokens tokens;
   PostgresIdentities identities;
   PostgresStore graph;
+  PostgresGraphView view;
 };
 
 struct Domain {
@@ -75,6 +79,7 @@ struct Domain {
         units(kept.graph, others.secrets, others.versions, others.values, settings.device_url),
         links(kept.graph, settings.link_bounds),
         nodes(kept.graph),
+        neighbourhoods(kept.view),
         internals(kept.graph, kept.tokens) {}
 
   Accounts accounts;
@@ -88,6 +93,7 @@ struct Domain {
   Units units;
   Links links;
   Nodes nodes;
+  Neighbourhoods neighbourhoods;
   Internals internals;
 };
 

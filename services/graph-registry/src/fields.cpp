@@ -88,9 +88,11 @@ std::int64_t Fields::LifeMs(const std::string& field, bool said, const google::p
 
 absl::Status Fields::Finish() const { return violations_.empty() ? absl::OkStatus() : InvalidFields(violations_); }
 
-absl::StatusOr<Page> ReadPage(const std::string& list, int page_size, const std::string& cursor) {
-  Page page;
-  if (page_size < 0 || page_size > 200) return InvalidField("page_size", "must be from 1 to 200");
+absl::StatusOr<Page> ReadPage(const std::string& list, int page_size, const std::string& cursor,
+                              const PageSizes& sizes) {
+  Page page{.after = {}, .limit = sizes.usual};
+  if (page_size < 0 || page_size > sizes.most)
+    return InvalidField("page_size", "must be from 1 to " + std::to_string(sizes.most));
   if (page_size > 0) page.limit = page_size;
   if (cursor.empty()) return page;
   const std::string raw = Base64UrlDecode(cursor).value_or("");

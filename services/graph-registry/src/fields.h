@@ -36,8 +36,12 @@ class Fields {
   std::vector<FieldViolation> violations_;
 };
 
+struct PageSizes {
+  int usual = 50, most = 200;
+};
 // Reads page_size and cursor. `list` names the list and its filter: a cursor of another one is INVALID_CURSOR.
-absl::StatusOr<Page> ReadPage(const std::string& list, int page_size, const std::string& cursor);
+absl::StatusOr<Page> ReadPage(const std::string& list, int page_size, const std::string& cursor,
+                              const PageSizes& sizes = {});
 std::string MakeCursor(const std::string& list, const Uuid& last);
 
 template <typename Row>

@@ -10,10 +10,12 @@
 #include "internals.h"
 #include "invitations.h"
 #include "links.h"
+#include "neighbourhoods.h"
 #include "nodes.h"
 #include "oidc.h"
 #include "people.h"
 #include "pepeunit/base/errors.h"
+#include "pepeunit/graph/v1/graph.grpc.pb.h"
 #include "pepeunit/graph/v1/internal.grpc.pb.h"
 #include "pepeunit/graph/v1/invitations.grpc.pb.h"
 #include "pepeunit/graph/v1/nodes.grpc.pb.h"
@@ -220,6 +222,13 @@ class AuditHandler final : public Handler<graph::v1::AuditService::CallbackServi
                    ListAudit(x, q, r))
 };
 
+class GraphHandler final : public Handler<graph::v1::GraphService::CallbackService, Neighbourhoods, AdmitPeople> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(GetNeighbourhood, graph::v1::GetNeighbourhoodRequest, graph::v1::Neighbourhood, Get(x, q, r))
+  PEPEUNIT_FORWARD(SearchNodes, graph::v1::SearchNodesRequest, graph::v1::SearchNodesResponse, Search(x, q, r))
+};
+
 class InternalHandler final : public Handler<graph::v1::GraphInternalService::CallbackService, Internals, AdmitAll> {
  public:
   using Handler::Handler;
@@ -248,7 +257,7 @@ class Handlers {
 
   Handlers(Lanes lanes, const Callers& callers, Accounts& accounts, People& people, Departures& departures,
            Exports& exports, Invitations& invitations, PersonalTokens& tokens, Oidc& oidc, RepoUnits& repo_units,
-           Units& units, Links& links, Nodes& nodes, Internals& internals)
+           Units& units, Links& links, Nodes& nodes, Neighbourhoods& neighbourhoods, Internals& internals)
       : users_of_{accounts, people, departures, exports, lanes.downloads},
         instance_of_(accounts, oidc),
         users_(lanes.calls, callers, users_of_),
@@ -264,11 +273,13 @@ class Handlers {
         links_(lanes.calls, callers, links),
         nodes_(lanes.calls, callers, nodes),
         audit_(lanes.calls, callers, nodes),
+        graph_(lanes.calls, callers, neighbourhoods),
         internals_(lanes.calls, callers, internals) {}
 
   std::vector<grpc::Service*> All() {
     return {&users_,      &instance_, &invitations_, &sessions_, &tokens_, &oidc_,  &identities_,
-            &repo_units_, &units_,    &variables_,   &links_,    &nodes_,  &audit_, &internals_};
+            &repo_units_, &units_,    &variables_,   &links_,    &nodes_,  &audit_, &graph_,
+            &internals_};
   }
 
  private:
@@ -287,6 +298,7 @@ class Handlers {
   LinkHandler links_;
   NodeHandler nodes_;
   AuditHandler audit_;
+  GraphHandler graph_;
   InternalHandler internals_;
 };
 

@@ -76,26 +76,57 @@ std::string VisibleTo(pqxx::work& tx, const access::Subject& viewer, const std::
   return '(' + condition + ')';
 }
 
-std::string VisibleIds(pqxx::work& tx, const access::Subject& viewer, graph::v1::NodeType type, const Page& page) {
-  const std::string after =
-      " AND id > " + tx.quote(page.after.ToString()) + "::uuid ORDER BY id LIMIT " + std::to_string(page.limit + 1);
-  const std::string from = "(SELECT id FROM node WHERE type = " + std::to_string(static_cast<int>(type)) + " AND ";
-  std::string ranges;
+std::vector<std::string> WaysToSee(pqxx::work& tx, const access::Subject& viewer, int only) {
+  std::vector<std::string> ways;
+  const std::string at = only == 0 ? "" : " AND node.level = " + std::to_string(only);
   for (int level = LowestVisible(viewer); level <= kMostOpen; ++level) {
-    ranges += from + "level = " + std::to_string(level) + after + ") UNION ";
+    if (only == 0 || only == level) ways.push_back("node.level = " + std::to_string(level));
   }
-  if (viewer.kind == access::Subject::Kind::kUser) {
-    ranges += from + "owner_id = " + tx.quote(viewer.id.ToString()) + "::uuid" + after + ") UNION ";
-  }
-  if (KindOf(viewer) != 0 && !viewer.administrator) {
-    ranges += "(SELECT node_id AS id FROM node_grant WHERE subject_kind = " + std::to_string(KindOf(viewer)) +
-              " AND subject_id = " + tx.quote(viewer.id.ToString()) +
-              "::uuid AND node_type = " + std::to_string(static_cast<int>(type)) + " AND node_id > " +
-              tx.quote(page.after.ToString()) + "::uuid ORDER BY node_id LIMIT " + std::to_string(page.limit + 1) +
-              ") UNION ";
-  }
-  ranges.resize(ranges.size() - std::string(" UNION ").size());
-  return "SELECT id FROM (" + ranges + ") visible ORDER BY id LIMIT " + std::to_string(page.limit + 1);
+  if (viewer.kind == access::Subject::Kind::kUser && !viewer.administrator)
+    ways.push_back("node.owner_id = " + tx.quote(viewer.id.ToString()) + "::uuid" + at);
+  return ways;
+}
+
+std::string GrantedTo(pqxx::work& tx, const access::Subject& viewer) {
+  if (KindOf(viewer) == 0 || viewer.administrator) return "";
+  const std::string to = "g.subject_kind = " + std::to_string(KindOf(viewer)) +
+                         " AND g.subject_id = " + tx.quote(viewer.id.ToString()) + "::uuid";
+  return "SELECT g.node_id AS id FROM node_grant g WHERE " + to +
+         " UNION SELECT c.id FROM node_grant g JOIN node c ON c.parent_id = g.node_id WHERE " + to;
+}
+
+std::string VisibleIds(pqxx::work& tx, const access::Subject& viewer, const NodeRange& range, const Page& page) {
+  const std::string after = tx.quote(page.after.ToString()) + "::uuid";
+  const std::string last = " ORDER BY node.id LIMIT " + std::to_string(page.limit + 1) + ") UNION ";
+  std::string among = range.scope.empty() ? "" : " AND " + range.scope;
+  if (!range.owner.IsNil()) among += " AND node.owner_id = " + tx.quote(range.owner.ToString()) + "::uuid";
+  std::string ranges;
+  const auto add = [&](int type) {
+    const std::string of_type = type == 0 ? "" : " AND node.type = " + std::to_string(type);
+    for (const std::string& way : WaysToSee(tx, viewer, range.level))
+      ranges += "(SELECT node.id FROM node WHERE " + way + among + of_type + " AND node.id > " + after + last;
+    if (KindOf(viewer) == 0 || viewer.administrator) return;
+    const std::string at = range.level == 0 ? "" : " AND node.level = " + std::to_string(range.level);
+    const std::string granted = " WHERE g.subject_kind = " + std::to_string(KindOf(viewer)) +
+                                " AND g.subject_id = " + tx.quote(viewer.id.ToString()) + "::uuid";
+    ranges += "(SELECT node.id FROM node_grant g JOIN node ON node.id = g.node_id" + granted + among + at +
+              (type == 0 ? "" : " AND g.node_type = " + std::to_string(type)) + " AND g.node_id > " + after +
+              " ORDER BY g.node_id LIMIT " + std::to_string(page.limit + 1) + ") UNION ";
+    const bool variable = type == graph::v1::NODE_TYPE_INPUT_VARIABLE || type == graph::v1::NODE_TYPE_OUTPUT_VARIABLE;
+    if (!variable) return;
+    ranges += "(SELECT node.id FROM node_grant g JOIN node ON node.parent_id = g.node_id" + granted + among + at +
+              " AND g.node_type = " + std::to_string(static_cast<int>(graph::v1::NODE_TYPE_UNIT)) + of_type +
+              " AND node.id > " + after + last;
+  };
+  for (const int type : range.types) add(type);
+  if (range.types.empty()) add(0);
+  // So that there is a range where a level shows the viewer nothing.
+  ranges += "(SELECT NULL::uuid WHERE false)";
+  return "SELECT id FROM (" + ranges + ") visible (id) ORDER BY id LIMIT " + std::to_string(page.limit + 1);
+}
+
+std::string VisibleIds(pqxx::work& tx, const access::Subject& viewer, graph::v1::NodeType type, const Page& page) {
+  return VisibleIds(tx, viewer, NodeRange{.types = {static_cast<int>(type)}}, page);
 }
 
 std::string FactColumns(const std::string& n, const std::string& p, const std::string& grant) {

@@ -25,7 +25,8 @@ struct Served : World {
   rpc::Calls calls{options, nullptr};
   Callers callers{people};
   Handlers handlers{{calls, calls, calls}, callers, accounts,   users, departures, exports, invitations,
-                    tokens,                oidc,    repo_units, units, links,      nodes,   internals};
+                    tokens,                oidc,    repo_units, units, links,      nodes,   neighbourhoods,
+                    internals};
   rpc::Server server{options, handlers.All()};
   rpc::Channel channel{options.address, options.instance_key};
 

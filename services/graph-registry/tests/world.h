@@ -14,6 +14,7 @@
 #include "invitations.h"
 #include "links.h"
 #include "migrations.h"
+#include "neighbourhoods.h"
 #include "nodes.h"
 #include "oidc.h"
 #include "people.h"
@@ -23,6 +24,7 @@
 #include "personal_tokens.h"
 #include "postgres_accounts.h"
 #include "postgres_exports.h"
+#include "postgres_graph_view.h"
 #include "postgres_identities.h"
 #include "postgres_invitations.h"
 #include "postgres_removals.h"
@@ -141,6 +143,8 @@ struct World {
   Nodes nodes{store};
   PostgresExports own{pool};
   Exports exports{{people, identities, token_store, store, own}};
+  PostgresGraphView view{pool};
+  Neighbourhoods neighbourhoods{view};
   Internals internals{store, token_store};
 
   World();

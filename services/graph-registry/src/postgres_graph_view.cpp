@@ -1,0 +1,252 @@
+#include "postgres_graph_view.h"
+
+#include <algorithm>
+#include <map>
+
+#include "link_rows.h"
+#include "rows.h"
+
+namespace pepeunit::graph_registry {
+namespace {
+
+// More nodes than that whose names begin alike are found faster by walking over all.
+constexpr int kFewNames = 1000;
+
+std::string Quote(pqxx::work& tx, const Uuid& id) { return tx.quote(id.ToString()) + "::uuid"; }
+
+std::string IdArray(const std::vector<Uuid>& ids) {
+  std::string text = "'{";
+  for (const Uuid& id : ids) text += (text.size() > 2 ? "," : "") + id.ToString();
+  return text + "}'::uuid[]";
+}
+
+// Whether the filter's name fits that of the node `n`.
+std::string Named(pqxx::work& tx, const std::string& n, const GraphFilter& filter) {
+  if (filter.name.empty()) return "true";
+  std::string pattern = filter.name_begins ? "" : "%";
+  for (const char c : filter.name) {
+    if (c == '%' || c == '_' || c == '\\') pattern += '\\';
+    pattern += c;
+  }
+  return "lower(" + n + ".name) LIKE lower(" + tx.quote(pattern + '%') + ")";
+}
+
+// What the viewer may see of the nodes whose ids `from` has, an expression with a column `id`. More conditions may
+// follow.
+std::string RowQuery(pqxx::work& tx, const access::Subject& viewer, const GraphFilter& filter,
+                     const std::string& from) {
+  return "SELECT " + FactColumns("n", "p", GrantTo(tx, "n", viewer)) +
+         ", n.repo_unit_id, u.commit_id, u.tag, u.branch, u.follow, v.kind, v.definition, " + Named(tx, "n", filter) +
+         " FROM " + from +
+         " JOIN node n USING (id) LEFT JOIN node p ON p.id = n.parent_id LEFT JOIN unit u ON u.id = n.id"
+         " LEFT JOIN variable v ON v.id = n.id WHERE " +
+         VisibleTo(tx, viewer, "n", "p");
+}
+
+GraphRow ReadGraphRow(const pqxx::row& row) {
+  const auto at = [&](int i) { return row[static_cast<pqxx::row::size_type>(kFacts + i)]; };
+  GraphRow read;
+  const NodeFacts& facts = read.facts = ReadFacts(row, 0);
+  read.repo_unit = ReadUuid(at(0));
+  read.named = at(7).as<bool>();
+  graph::v1::GraphNode& node = read.node;
+  node.set_id(facts.id.ToString());
+  node.set_type(facts.type);
+  node.set_name(facts.name);
+  node.set_owner_id(facts.access.owner_id.ToString());
+  node.set_level(static_cast<common::v1::AccessLevel>(facts.access.level));
+  if (!facts.parent_id.IsNil()) node.set_parent_id(facts.parent_id.ToString());
+  if (!at(1).is_null()) {
+    auto* version = node.mutable_version();
+    version->set_repo_unit_id(read.repo_unit.ToString());
+    version->set_commit(at(1).c_str());
+    version->set_tag(at(2).c_str());
+    version->set_branch(at(3).c_str());
+    version->set_follow(at(4).as<bool>());
+  }
+  if (!at(5).is_null()) {
+    graph::v1::Variable definition;
+    definition.ParseFromString(ReadBytes(at(6)));
+    node.set_variable_kind(static_cast<graph::v1::VariableKind>(at(5).as<int>()));
+    node.set_value_type(definition.type());
+  }
+  return read;
+}
+
+std::vector<GraphRow> ReadGraphRows(const pqxx::result& result) {
+  std::vector<GraphRow> rows;
+  for (const auto& row : result) rows.push_back(ReadGraphRow(row));
+  return rows;
+}
+
+// The parts of Expand: queries for from, kind and to.
+class Steps {
+ public:
+  Steps(pqxx::work& tx, const access::Subject& viewer, int most) : tx_(tx), viewer_(viewer), most_(most) {}
+
+  // The one neighbour that a column of the node names.
+  void Up(graph::v1::EdgeKind kind, const std::vector<Uuid>& nodes, const std::string& column) {
+    Add(kind, nodes,
+        "JOIN node n ON n.id = f.id JOIN node s ON s.id = n." + column + " WHERE " + VisibleTo(tx_, viewer_, "s", "s"));
+  }
+  // All nodes without parents of a scope.
+  void Ranges(graph::v1::EdgeKind kind, const std::vector<Uuid>& nodes, const NodeRange& range) {
+    const std::string ids = VisibleIds(tx_, viewer_, range, {.after = {}, .limit = most_ - 1});
+    Add(kind, nodes, "CROSS JOIN LATERAL (" + ids + ") s");
+  }
+  // The variables of `from`, an expression with a column `id`.
+  void Variables(graph::v1::EdgeKind kind, const std::vector<Uuid>& nodes, const std::string& from) {
+    Add(kind, nodes,
+        "CROSS JOIN LATERAL (SELECT n.id FROM " + from + " JOIN node n USING (id) JOIN node p ON p.id = n.parent_id"
+        " WHERE " + VisibleTo(tx_, viewer_, "n", "p") + " ORDER BY n.id LIMIT " + std::to_string(most_) + ") s");
+  }
+  const std::string& query() const { return query_; }
+
+ private:
+  void Add(graph::v1::EdgeKind kind, const std::vector<Uuid>& nodes, const std::string& rest) {
+    if (nodes.empty()) return;
+    query_ += std::string(query_.empty() ? "" : " UNION ALL ") + "SELECT f.id, " +
+              std::to_string(static_cast<int>(kind)) + ", s.id FROM unnest(" + IdArray(nodes) + ") f (id) " + rest;
+  }
+
+  pqxx::work& tx_;
+  const access::Subject& viewer_;
+  const int most_;
+  std::string query_;
+};
+
+// The types of a scope that the filter shows; for those without parents none means all of them.
+std::vector<int> TypesOf(const GraphScope& scope, const GraphFilter& filter) {
+  std::vector<int> types;
+  for (int type = graph::v1::NODE_TYPE_USER; type <= graph::v1::NODE_TYPE_OUTPUT_VARIABLE; ++type) {
+    const bool here = !scope.repo_unit.IsNil() ? type == graph::v1::NODE_TYPE_UNIT
+                      : !scope.owner.IsNil()
+                          ? type == graph::v1::NODE_TYPE_REPO_UNIT || type == graph::v1::NODE_TYPE_UNIT
+                          : true;
+    const bool shown =
+        filter.types.empty() || std::find(filter.types.begin(), filter.types.end(), type) != filter.types.end();
+    if (here && shown) types.push_back(type);
+  }
+  return types;
+}
+
+// The ids of all nodes with the filter's name that a level, ownership or a grant lets the viewer see, as a query; empty
+// when they are many. Whether they are depends on nothing that he may not see.
+std::string FewNamed(pqxx::work& tx, const access::Subject& viewer, const GraphFilter& filter) {
+  std::string all;
+  for (const std::string& way : WaysToSee(tx, viewer)) {
+    const std::string query = "SELECT node.id FROM node WHERE " + way + " AND " + Named(tx, "node", filter) +
+                              " LIMIT " + std::to_string(kFewNames + 1);
+    if (tx.exec1("SELECT count(*) FROM (" + query + ") named")[0].as<int>() > kFewNames) return "";
+    all += (all.empty() ? "(" : " UNION (") + query + ")";
+  }
+  if (const std::string granted = GrantedTo(tx, viewer); !granted.empty()) {
+    all += " UNION SELECT n.id FROM (" + granted + ") granted JOIN node n USING (id) WHERE " + Named(tx, "n", filter);
+  }
+  return all;
+}
+
+std::string Also(pqxx::work& tx, const GraphFilter& filter, const std::vector<int>& types) {
+  std::string text;
+  for (const int type : types) text += (text.empty() ? "" : ",") + std::to_string(type);
+  std::string condition = " AND n.type IN (" + text + ")";
+  if (!filter.owner.IsNil()) condition += " AND n.owner_id = " + Quote(tx, filter.owner);
+  if (filter.level != 0) condition += " AND n.level = " + std::to_string(filter.level);
+  return condition;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<GraphRow>> PostgresGraphView::GetNodes(const access::Subject& viewer,
+                                                                  const std::vector<Uuid>& ids,
+                                                                  const GraphFilter& filter) {
+  using Rows = std::vector<GraphRow>;
+  if (ids.empty()) return Rows{};
+  return pool_.Query<Rows>("get nodes", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+    return ReadGraphRows(
+        tx.exec(RowQuery(tx, viewer, filter, "unnest(" + IdArray(ids) + ") f (id)") + " ORDER BY n.id"));
+  });
+}
+
+absl::StatusOr<std::vector<GraphStep>> PostgresGraphView::Expand(const access::Subject& viewer,
+                                                                 const std::vector<GraphRow>& nodes, int most) {
+  using Found = std::vector<GraphStep>;
+  std::map<graph::v1::NodeType, std::vector<Uuid>> by_type;
+  for (const GraphRow& row : nodes) by_type[row.facts.type].push_back(row.facts.id);
+  const auto &users = by_type[graph::v1::NODE_TYPE_USER], &repos = by_type[graph::v1::NODE_TYPE_REPO_UNIT],
+             &units = by_type[graph::v1::NODE_TYPE_UNIT], &inputs = by_type[graph::v1::NODE_TYPE_INPUT_VARIABLE],
+             &outputs = by_type[graph::v1::NODE_TYPE_OUTPUT_VARIABLE];
+  return pool_.Query<Found>("expand", [&](pqxx::work& tx) -> absl::StatusOr<Found> {
+    Steps steps(tx, viewer, most);
+    steps.Ranges(graph::v1::EDGE_KIND_OWNS, users,
+                 {.scope = "node.owner_id = f.id",
+                  .types = {graph::v1::NODE_TYPE_REPO_UNIT, graph::v1::NODE_TYPE_UNIT}});
+    steps.Ranges(graph::v1::EDGE_KIND_MADE_FROM, repos, {.scope = "node.repo_unit_id = f.id"});
+    steps.Variables(graph::v1::EDGE_KIND_HAS, units, "(SELECT id FROM node WHERE parent_id = f.id) e");
+    steps.Variables(graph::v1::EDGE_KIND_LINK, outputs, "(SELECT input_id AS id FROM link WHERE output_id = f.id) e");
+    steps.Variables(graph::v1::EDGE_KIND_LINK, inputs, "(SELECT output_id AS id FROM link WHERE input_id = f.id) e");
+    steps.Up(graph::v1::EDGE_KIND_OWNS, repos, "owner_id");
+    steps.Up(graph::v1::EDGE_KIND_OWNS, units, "owner_id");
+    steps.Up(graph::v1::EDGE_KIND_MADE_FROM, units, "repo_unit_id");
+    steps.Up(graph::v1::EDGE_KIND_HAS, inputs, "parent_id");
+    steps.Up(graph::v1::EDGE_KIND_HAS, outputs, "parent_id");
+    Found found;
+    if (steps.query().empty()) return found;
+    for (const auto& row : tx.exec(steps.query()))
+      found.push_back({ReadUuid(row[0]), static_cast<graph::v1::EdgeKind>(row[1].as<int>()), ReadUuid(row[2])});
+    return found;
+  });
+}
+
+absl::StatusOr<GraphScan> PostgresGraphView::Scan(const access::Subject& viewer, const GraphScope& scope,
+                                                  const GraphFilter& filter, const Page& page) {
+  const std::vector<int> types = TypesOf(scope, filter);
+  if (types.empty()) return GraphScan{};
+  return pool_.Query<GraphScan>("scan graph", [&](pqxx::work& tx) -> absl::StatusOr<GraphScan> {
+    const bool all = scope.owner.IsNil() && scope.repo_unit.IsNil();
+    const std::string limit = " ORDER BY n.id LIMIT " + std::to_string(page.limit + 1);
+    GraphScan scan;
+    if (const std::string few = all && filter.name_begins && !filter.name.empty() ? FewNamed(tx, viewer, filter) : "";
+        !few.empty()) {
+      scan.rows = ReadGraphRows(tx.exec(RowQuery(tx, viewer, filter, "(" + few + ") f") + Also(tx, filter, types) +
+                                        " AND n.id > " + Quote(tx, page.after) + limit));
+      return scan;
+    }
+    NodeRange range{.scope = {}, .types = types, .owner = filter.owner, .level = filter.level};
+    if (!scope.owner.IsNil()) range.scope = "node.owner_id = " + Quote(tx, scope.owner);
+    if (!scope.repo_unit.IsNil()) {
+      range.scope = "node.repo_unit_id = " + Quote(tx, scope.repo_unit);
+      range.types.clear();  // they are units, and the index has no type
+    }
+    const int reads = filter.name.empty() ? page.limit + 1 : std::max(kMostNodesRead, page.limit + 1);
+    const std::string read = VisibleIds(tx, viewer, range, {.after = page.after, .limit = reads - 1});
+    scan.rows = ReadGraphRows(tx.exec(RowQuery(tx, viewer, filter, "(" + read + ") f") + " AND " +
+                                      Named(tx, "n", filter) + limit));
+    if (scan.rows.size() <= static_cast<std::size_t>(page.limit)) {
+      const auto last = tx.exec("SELECT id FROM (" + read + ") f ORDER BY id OFFSET " + std::to_string(reads - 1));
+      if (!last.empty()) scan.read_to = ReadUuid(last[0][0]);
+    }
+    return scan;
+  });
+}
+
+absl::StatusOr<std::vector<SeenLink>> PostgresGraphView::LinksOf(const access::Subject& viewer,
+                                                                 const std::vector<Uuid>& variables) {
+  using Rows = std::vector<SeenLink>;
+  if (variables.empty()) return Rows{};
+  return pool_.Query<Rows>("links of", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+    tx.exec(kJoinAsWritten);
+    const std::string ids = "ANY (" + IdArray(variables) + ")";
+    const auto result = tx.exec(
+        LinkRowQuery("(SELECT * FROM (SELECT * FROM link WHERE output_id = " + ids +
+                         " UNION SELECT * FROM link WHERE input_id = " + ids + ") touching ORDER BY id LIMIT " +
+                         std::to_string(kMostLinksRead) + ") l",
+                     SeenColumns(tx, viewer)) +
+        " ORDER BY l.id");
+    Rows rows;
+    for (const auto& row : result) rows.push_back(ReadSeen(row));
+    return rows;
+  });
+}
+
+}  // namespace pepeunit::graph_registry
