@@ -90,6 +90,7 @@ void Session::Close() {
   error_code ignored;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
   socket_.close(ignored);
+  if (const auto gone = std::exchange(gone_, nullptr)) gone();
 }
 
 void Session::ReadHead() {
@@ -262,7 +263,30 @@ void Session::WriteStreamHead(Response head, std::function<void(bool)> done) {
   if (!chunked_) keep_alive_ = false;  // HTTP/1.0 knows the end of such a body by the end of the connection
   AppendHead(head, std::nullopt);
   out_body_.clear();
-  Send(std::move(done));
+  SendPiece(std::move(done));
+  if (gone_) WatchForEnd();
+}
+
+// A client that has sent everything and closes makes the socket readable, as one does that sends its next request: then
+// its end shows with the next piece.
+void Session::WatchForEnd() {
+  auto readable = [self = shared_from_this()](const error_code& error) {
+    if (self->state_ != State::kWriting || !self->gone_) return;
+    char byte = 0;
+    error_code failed = error;
+    self->socket_.non_blocking(true, failed);
+    self->socket_.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, failed);
+    if (failed && failed != asio::error::would_block) self->Close();
+  };
+  socket_.async_wait(asio::ip::tcp::socket::wait_read, readable);
+}
+
+// The next piece has as much time to come as an answer has.
+void Session::SendPiece(std::function<void(bool)> done) {
+  Send([self = shared_from_this(), done = std::move(done)](bool ok) {
+    if (ok) self->Enter(State::kWriting, self->shared_.options.handler_timeout);
+    done(ok);
+  });
 }
 
 void Session::WriteChunk(std::string data, std::function<void(bool)> done) {
@@ -276,11 +300,12 @@ void Session::WriteChunk(std::string data, std::function<void(bool)> done) {
     data += "\r\n";
   }
   out_body_ = std::move(data);
-  Send(std::move(done));
+  SendPiece(std::move(done));
 }
 
 void Session::EndStream(bool complete) {
   if (state_ != State::kWriting) return;
+  gone_ = nullptr;
   if (!complete) return Close();
   out_ = chunked_ && !is_head_ ? "0\r\n\r\n" : "";
   out_body_.clear();
@@ -345,6 +370,13 @@ void RequestExchange::StartStream(Response head, std::function<void(bool)> done)
 void RequestExchange::Write(std::string data, std::function<void(bool)> done) {
   OnSession([data = std::move(data), done = std::move(done)](Session& session) mutable {
     session.WriteChunk(std::move(data), std::move(done));
+  });
+}
+
+void RequestExchange::OnGone(std::function<void()> gone) {
+  OnSession([gone = std::move(gone)](Session& session) mutable {
+    if (session.state_ == Session::State::kClosed) return gone();
+    if (session.state_ == Session::State::kHandling) session.gone_ = std::move(gone);
   });
 }
 

@@ -63,8 +63,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void WriteStreamHead(Response head, std::function<void(bool)> done);
   void WriteChunk(std::string data, std::function<void(bool)> done);
   void EndStream(bool complete);
+  void WatchForEnd();
   void AppendHead(const Response& response, std::optional<std::size_t> length);
   void Send(std::function<void(bool)> done);
+  void SendPiece(std::function<void(bool)> done);
   void AfterResponse();
   void Linger();
   void ReadAndDiscard();
@@ -80,6 +82,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::int64_t deadline_ms_ = 0;
   bool keep_alive_ = true, is_head_ = false, chunked_ = false, continue_sent_ = false;
   std::size_t lingered_ = 0;
+  std::function<void()> gone_;  // of the stream that is being sent
   std::string out_, out_body_;
   std::array<char, 4096> discard_{};
 };
@@ -105,6 +108,7 @@ class RequestExchange : public Exchange, public std::enable_shared_from_this<Req
   void StartStream(Response head, std::function<void(bool)> done) override;
   void Write(std::string data, std::function<void(bool)> done) override;
   void End(bool complete) override;
+  void OnGone(std::function<void()> gone) override;
 
  private:
   template <typename Work>

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <mutex>
 #include <thread>
 
 #include "pepeunit/base/errors.h"
@@ -51,6 +52,15 @@ class FakeTrees final : public rpb::RepositoryInternalService::CallbackService {
   explicit FakeTrees(rpc::Calls& calls) : calls_(calls) {}
   grpc::ServerWriteReactor<rpb::TreePiece>* ReadTree(grpc::CallbackServerContext* c,
                                                      const rpb::ReadTreeRequest* q) override {
+    if (q->commit() == "feed" || q->commit() == "refused") {
+      return calls_.Feed<rpb::ReadTreeRequest, rpb::TreePiece>(
+          c, q, kMost, [this](const rpc::Context&, const rpb::ReadTreeRequest& request, std::shared_ptr<Pieces> outlet) {
+            if (request.commit() == "refused") return NotFound("feed");
+            std::lock_guard lock(mutex);
+            outlets.push_back(std::move(outlet));
+            return absl::OkStatus();
+          });
+    }
     return calls_.ServerStream<rpb::ReadTreeRequest, rpb::TreePiece>(
         c, q,
         [this](const rpc::Context&, const rpb::ReadTreeRequest& request,
@@ -68,6 +78,23 @@ class FakeTrees final : public rpb::RepositoryInternalService::CallbackService {
         });
   }
   std::atomic<bool> gone = false;
+
+  using Pieces = rpc::Outlet<rpb::TreePiece>;
+  static constexpr std::size_t kMost = 8;
+  std::mutex mutex;
+  std::vector<std::shared_ptr<Pieces>> outlets;
+
+  std::vector<std::shared_ptr<Pieces>> Outlets(std::size_t count) {
+    for (int i = 0; i < 500; ++i) {
+      {
+        std::lock_guard lock(mutex);
+        if (outlets.size() >= count) return outlets;
+      }
+      std::this_thread::sleep_for(10ms);
+    }
+    FAIL("no outlet");
+    return {};
+  }
 
  private:
   rpc::Calls& calls_;
@@ -219,4 +246,66 @@ TEST_CASE("a stream arrives whole, ends with its status, and stops when the call
   read("endless", 3);
   for (int i = 0; i < 100 && !f.trees.gone; ++i) std::this_thread::sleep_for(20ms);
   CHECK(f.trees.gone);
+}
+
+TEST_CASE("a feed holds no thread, and is bounded, ended and left from either side") {
+  Fixture f;
+  auto stub = rpb::RepositoryInternalService::NewStub(f.channel.grpc());
+  struct Feed {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<rpb::TreePiece>> reader;
+    rpb::TreePiece piece;
+  };
+  const auto open = [&](const std::string& commit) {
+    auto feed = std::make_unique<Feed>();
+    f.channel.Prepare(feed->context, {}, 30s);
+    rpb::ReadTreeRequest request;
+    request.set_commit(commit);
+    feed->reader = stub->ReadTree(&feed->context, request);
+    return feed;
+  };
+  std::vector<std::unique_ptr<Feed>> feeds;
+  for (std::size_t i = 0; i < 5; ++i) {
+    feeds.push_back(open("feed"));
+    f.trees.Outlets(i + 1);  // two threads and a queue of two take one after the other
+  }
+  const auto outlets = f.trees.Outlets(5);
+  CHECK(f.Open("x").ok());
+  rpb::TreePiece piece;
+  piece.set_data("piece");
+  for (const auto& outlet : outlets) REQUIRE(outlet->Push(piece));
+  for (const auto& feed : feeds) {
+    REQUIRE(feed->reader->Read(&feed->piece));
+    CHECK(feed->piece.data() == "piece");
+  }
+  // One who does not read: flow control stops it, what waits is bounded, and the end comes before what waited.
+  piece.set_data(std::string(1 << 20, 'x'));
+  int pushed = 0;
+  while (outlets[0]->Push(piece)) REQUIRE(++pushed < 1000);
+  CHECK(outlets[0]->room() == 0);
+  CHECK_FALSE(outlets[0]->over());
+  outlets[0]->End(NotFound("rest"));
+  CHECK(outlets[0]->over());
+  CHECK_FALSE(outlets[0]->Push(piece));
+  int read = 0;
+  while (feeds[0]->reader->Read(&feeds[0]->piece)) ++read;
+  CHECK(read < pushed);
+  CHECK(feeds[0]->reader->Finish().error_code() == grpc::StatusCode::NOT_FOUND);
+
+  outlets[1]->End(absl::OkStatus());
+  CHECK_FALSE(feeds[1]->reader->Read(&feeds[1]->piece));
+  CHECK(feeds[1]->reader->Finish().ok());
+
+  feeds[2]->context.TryCancel();
+  for (int i = 0; i < 500 && !outlets[2]->over(); ++i) std::this_thread::sleep_for(10ms);
+  CHECK(outlets[2]->over());
+
+  auto refused = open("refused");
+  CHECK_FALSE(refused->reader->Read(&refused->piece));
+  CHECK(refused->reader->Finish().error_code() == grpc::StatusCode::NOT_FOUND);
+  for (std::size_t i : {std::size_t{3}, std::size_t{4}}) {
+    outlets[i]->End(absl::OkStatus());
+    CHECK(feeds[i]->reader->Finish().ok());
+  }
+  feeds[2]->reader->Finish();
 }

@@ -26,7 +26,7 @@ struct ServerOptions {
   std::chrono::milliseconds read_timeout{10'000};     // for one request's head and body: 408
   std::chrono::milliseconds idle_timeout{75'000};     // between requests of a connection
   std::chrono::milliseconds write_timeout{30'000};    // without progress: closed
-  std::chrono::milliseconds handler_timeout{60'000};  // no answer by then: 503
+  std::chrono::milliseconds handler_timeout{60'000};  // no answer by then: 503; no next piece of a stream by then: closed
 };
 
 struct Response {
@@ -62,6 +62,9 @@ class Exchange {
   virtual void StartStream(Response head, std::function<void(bool ok)> done) = 0;
   virtual void Write(std::string data, std::function<void(bool ok)> done) = 0;
   virtual void End(bool complete) = 0;
+  // Before StartStream: `gone` is called once if the client closes the connection while the stream waits for its next
+  // piece, on the server's thread. Without it that shows with the next Write.
+  virtual void OnGone(std::function<void()> gone) { (void)gone; }
 };
 
 // Called on a server thread for each complete request. Must not block; answers then or later, from any thread.

@@ -15,6 +15,7 @@
 #include "pepeunit/base/config.h"
 #include "pepeunit/base/executor.h"
 #include "pepeunit/rpc/caller.h"
+#include "pepeunit/rpc/outlet.h"
 
 namespace prometheus {
 class Registry;
@@ -74,6 +75,19 @@ class Calls {
           return handler(call, *request,
                          std::function<bool(const Message&)>([shared](const Message& m) { return shared->Write(m); }));
         });
+    return reactor;
+  }
+
+  // A stream that goes on after the handler, until Outlet::End or until the caller goes away: at OK the handler has given
+  // the outlet to whoever fills it. At most `most` messages wait in it.
+  template <typename Request, typename Message, typename Handler>
+  grpc::ServerWriteReactor<Message>* Feed(grpc::CallbackServerContext* context, const Request* request,
+                                          std::size_t most, Handler handler) {
+    auto outlet = std::make_shared<Outlet<Message>>(most);
+    auto* reactor = new typename Outlet<Message>::Reactor(outlet);
+    Start(
+        context, Request::descriptor()->full_name(), [outlet](const absl::Status& status) { outlet->Open(status); },
+        [=, handler = std::move(handler)](const Context& call) { return handler(call, *request, outlet); });
     return reactor;
   }
 
