@@ -23,22 +23,25 @@ int main(int argc, char** argv) {
   Housekeeping housekeeping({{"audit", [&] { return kept.graph.ForgetAudit(settings.audit_days); }},
                              {"idempotency keys", [&] { return kept.graph.ForgetIdempotencyKeys(); }},
                              {"invitations", [&] { return kept.invitations.ForgetInvitations(); }},
-                             {"failures", [&] { return kept.people.ForgetFailures(kMostFailures); }}},
+                             {"failures", [&] { return kept.people.ForgetFailures(kMostFailures); }},
+                             {"feed", [&] { return kept.feed.Forget(settings.feed_hours); }}},
                             std::chrono::hours(1));
 
   rpc::Calls calls(settings.server, &service.metrics());
   rpc::Calls web_calls(settings.web_server, &service.metrics());
   rpc::Calls downloads(settings.web_server, &service.metrics());
   const Callers callers(kept.people);
+  ChangeFeed feed(kept.feed, callers, settings.feed);
   Handlers handlers({calls, web_calls, downloads}, callers, d.accounts, d.users, d.departures, d.exports,
-                    d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.links, d.nodes,
-                    d.neighbourhoods, d.internals);
+                    d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.links, d.nodes, d.neighbourhoods, d.internals,
+                    feed);
   rpc::Server server(settings.server, handlers.All());
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });
   service.AddReadiness("bus", [&] { return bus.Ping(); });
   service.AddReadiness("crypto", [&] { return others.crypto.Check(); });
   service.OnReadyChange([&](bool ready) { server.SetServing(ready); });
+  service.OnDrain("feed", [&](auto) { feed.Stop(); });
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
   service.OnDrain("calls", [&](auto) { calls.Drain(), web_calls.Drain(), downloads.Drain(); });
   service.OnDrain("housekeeping", [&](auto) { housekeeping.Stop(); });
@@ -52,7 +55,7 @@ int main(int argc, char** argv) {
       {"values",
        [&] { return bus.EnsureStream(bus::ValuesStream(settings.values_max_bytes, settings.stream_replicas), kTry); }},
       {"administrator", [&] { return d.accounts.EnsureAdministrator(settings.admin_login, settings.admin_password); }},
-      {"gRPC", [&] { return server.Start(); }},
+      {"gRPC", [&] { return feed.Start(), server.Start(); }},
       {"outbox", [&] { return relay.Start(), repo_events.Start(), housekeeping.Start(), absl::OkStatus(); }},
   });
 }

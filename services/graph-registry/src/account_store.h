@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -48,6 +50,8 @@ class AccountStore {
                                                                  const UserFilter& filter, const Page& page) = 0;
   // The user who calls with this session or personal access token, while it lives. It is asked with every call.
   virtual absl::StatusOr<graph::v1::User> FindCaller(const Uuid& user, const Uuid& session) = 0;
+  // The same for many at once: of those who are left, whether he is an administrator, by session.
+  virtual absl::StatusOr<std::map<Uuid, bool>> FindCallers(const std::vector<std::pair<Uuid, Uuid>>& users) = 0;
 
   // Ends the oldest sessions of the user beyond the bound.
   virtual absl::Status CreateSession(const SessionRow& session, const std::string& refresh_hash) = 0;

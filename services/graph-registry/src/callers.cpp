@@ -13,4 +13,24 @@ absl::StatusOr<rpc::Caller> Callers::Admit(rpc::Caller caller) const {
   return caller;
 }
 
+absl::StatusOr<std::vector<std::optional<rpc::Caller>>> Callers::AdmitAgain(
+    const std::vector<rpc::Caller>& callers) const {
+  std::vector<std::pair<Uuid, Uuid>> users;
+  for (const rpc::Caller& caller : callers) {
+    if (caller.signed_in()) users.emplace_back(caller.user_id, caller.session_id);
+  }
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto found, store_.FindCallers(users));
+  std::vector<std::optional<rpc::Caller>> admitted;
+  for (const rpc::Caller& caller : callers) {
+    const auto user = caller.signed_in() ? found.find(caller.session_id) : found.end();
+    if (caller.signed_in() && user == found.end()) {
+      admitted.emplace_back();
+      continue;
+    }
+    admitted.emplace_back(caller);
+    if (caller.signed_in()) admitted.back()->administrator = caller.administrator && user->second;
+  }
+  return admitted;
+}
+
 }  // namespace pepeunit::graph_registry

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <optional>
+#include <vector>
+
 #include "account_store.h"
 #include "pepeunit/rpc/caller.h"
 
@@ -15,6 +18,9 @@ class Callers {
   // The caller, with the power that his account has now. UNAUTHENTICATED when the session or personal token of a user
   // is no more.
   absl::StatusOr<rpc::Caller> Admit(rpc::Caller caller) const;
+
+  // The same for many who were admitted before, with one look. Nothing for those whose session or token has ended.
+  absl::StatusOr<std::vector<std::optional<rpc::Caller>>> AdmitAgain(const std::vector<rpc::Caller>& callers) const;
 
  private:
   AccountStore& store_;

@@ -15,6 +15,7 @@
 #include "personal_tokens.h"
 #include "postgres_accounts.h"
 #include "postgres_exports.h"
+#include "postgres_feed.h"
 #include "postgres_graph_view.h"
 #include "postgres_identities.h"
 #include "postgres_invitations.h"
@@ -54,7 +55,8 @@ struct Storage {
         tokens(pool),
         identities(pool),
         graph(pool, &relay, &others.gate, settings.quotas),
-        view(pool) {}
+        view(pool),
+        feed(pool) {}
 
   PostgresAccounts people;
   PostgresRemovals removals;
@@ -64,6 +66,7 @@ struct Storage {
   PostgresIdentities identities;
   PostgresStore graph;
   PostgresGraphView view;
+  PostgresFeed feed;
 };
 
 struct Domain {

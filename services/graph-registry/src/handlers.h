@@ -4,6 +4,7 @@
 
 #include "accounts.h"
 #include "callers.h"
+#include "change_feed.h"
 #include "departures.h"
 #include "exports.h"
 #include "instance.h"
@@ -24,6 +25,7 @@
 #include "pepeunit/graph/v1/tokens.grpc.pb.h"
 #include "pepeunit/graph/v1/units.grpc.pb.h"
 #include "pepeunit/graph/v1/users.grpc.pb.h"
+#include "pepeunit/graph/v1/watch.grpc.pb.h"
 #include "pepeunit/rpc/server.h"
 #include "personal_tokens.h"
 #include "repo_units.h"
@@ -245,6 +247,21 @@ class InternalHandler final : public Handler<graph::v1::GraphInternalService::Ca
                    OpenToken(x, q.sha256(), r))
 };
 
+class FeedHandler final : public Handler<graph::v1::GraphFeedService::CallbackService, ChangeFeed, AdmitPeople> {
+ public:
+  using Handler::Handler;
+  grpc::ServerWriteReactor<graph::v1::GraphChange>* WatchGraph(grpc::CallbackServerContext* context,
+                                                               const graph::v1::WatchGraphRequest* request) override {
+    return calls_.Feed<graph::v1::WatchGraphRequest, graph::v1::GraphChange>(
+        context, request, ChangeFeed::kQueue,
+        [this](const rpc::Context& call, const graph::v1::WatchGraphRequest& q,
+               std::shared_ptr<ChangeFeed::Outlet> outlet) -> absl::Status {
+          PEPEUNIT_ASSIGN_OR_RETURN(const rpc::Caller x, AdmitCaller(call.caller));
+          return domain_.Watch(x, q, std::move(outlet));
+        });
+  }
+};
+
 #undef PEPEUNIT_FORWARD
 
 // All of them, for the server.
@@ -257,7 +274,8 @@ class Handlers {
 
   Handlers(Lanes lanes, const Callers& callers, Accounts& accounts, People& people, Departures& departures,
            Exports& exports, Invitations& invitations, PersonalTokens& tokens, Oidc& oidc, RepoUnits& repo_units,
-           Units& units, Links& links, Nodes& nodes, Neighbourhoods& neighbourhoods, Internals& internals)
+           Units& units, Links& links, Nodes& nodes, Neighbourhoods& neighbourhoods, Internals& internals,
+           ChangeFeed& feed)
       : users_of_{accounts, people, departures, exports, lanes.downloads},
         instance_of_(accounts, oidc),
         users_(lanes.calls, callers, users_of_),
@@ -274,12 +292,13 @@ class Handlers {
         nodes_(lanes.calls, callers, nodes),
         audit_(lanes.calls, callers, nodes),
         graph_(lanes.calls, callers, neighbourhoods),
-        internals_(lanes.calls, callers, internals) {}
+        internals_(lanes.calls, callers, internals),
+        feed_(lanes.calls, callers, feed) {}
 
   std::vector<grpc::Service*> All() {
     return {&users_,      &instance_, &invitations_, &sessions_, &tokens_, &oidc_,  &identities_,
             &repo_units_, &units_,    &variables_,   &links_,    &nodes_,  &audit_, &graph_,
-            &internals_};
+            &internals_,  &feed_};
   }
 
  private:
@@ -300,6 +319,7 @@ class Handlers {
   AuditHandler audit_;
   GraphHandler graph_;
   InternalHandler internals_;
+  FeedHandler feed_;
 };
 
 }  // namespace pepeunit::graph_registry

@@ -23,6 +23,15 @@ std::string UserColumns() {
   return "a.id, a.login, a.administrator, " + MsOf("n.created_at") + ", a.blocked, a.devices_stopped";
 }
 
+// Whether the user `a` may call with this session or personal access token.
+std::string MayCall(const std::string& session) {
+  const auto lives = [&](const std::string& table) {
+    return "EXISTS (SELECT 1 FROM " + table + " t WHERE t.id = " + session +
+           " AND t.user_id = a.id AND t.expires_at > now())";
+  };
+  return "NOT a.blocked AND (" + lives("session") + " OR " + lives("personal_token") + ")";
+}
+
 void EndSessions(pqxx::work& tx, const std::string& user, const Uuid& kept) {
   tx.exec_params("DELETE FROM session WHERE user_id = $1 AND id <> $2", user, kept.ToString());
 }
@@ -79,15 +88,29 @@ absl::StatusOr<bool> PostgresAccounts::HasAdministrator() {
 
 absl::StatusOr<graph::v1::User> PostgresAccounts::FindCaller(const Uuid& user, const Uuid& session) {
   return pool_.Query<graph::v1::User>("find caller", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::User> {
-    const auto lives = [](const std::string& table) {
-      return "EXISTS (SELECT 1 FROM " + table + " WHERE id = $2 AND user_id = $1 AND expires_at > now())";
-    };
     const auto rows = tx.exec_params(
-        "SELECT " + UserColumns() + " FROM account a JOIN node n USING (id) WHERE a.id = $1 AND NOT a.blocked AND (" +
-            lives("session") + " OR " + lives("personal_token") + ")",
+        "SELECT " + UserColumns() + " FROM account a JOIN node n USING (id) WHERE a.id = $1 AND " + MayCall("$2"),
         user.ToString(), session.ToString());
     if (rows.empty()) return NotFound("caller");
     return ReadUser(rows[0]);
+  });
+}
+
+absl::StatusOr<std::map<Uuid, bool>> PostgresAccounts::FindCallers(const std::vector<std::pair<Uuid, Uuid>>& users) {
+  using Found = std::map<Uuid, bool>;
+  if (users.empty()) return Found{};
+  std::vector<Uuid> ids, sessions;
+  for (const auto& [id, session] : users) ids.push_back(id), sessions.push_back(session);
+  return pool_.Query<Found>("find callers", [&](pqxx::work& tx) -> absl::StatusOr<Found> {
+    Found found;
+    for (const auto& row :
+         tx.exec_params("SELECT DISTINCT c.session, a.administrator FROM unnest($1::uuid[], $2::uuid[]) c (id, session)"
+                        " JOIN account a USING (id) WHERE " +
+                            MayCall("c.session"),
+                        ArrayOf(ids), ArrayOf(sessions))) {
+      found[ReadUuid(row[0])] = row[1].as<bool>();
+    }
+    return found;
   });
 }
 

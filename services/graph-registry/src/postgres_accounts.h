@@ -41,6 +41,7 @@ class PostgresAccounts final : public AccountStore {
   absl::StatusOr<std::vector<graph::v1::User>> ListUsers(const access::Subject& viewer, const UserFilter& filter,
                                                          const Page& page) override;
   absl::StatusOr<graph::v1::User> FindCaller(const Uuid& user, const Uuid& session) override;
+  absl::StatusOr<std::map<Uuid, bool>> FindCallers(const std::vector<std::pair<Uuid, Uuid>>& users) override;
   absl::Status CreateSession(const SessionRow& session, const std::string& refresh_hash) override;
   absl::StatusOr<SessionRow> FindSession(const std::string& refresh_hash) override;
   absl::StatusOr<SessionRow> RotateSession(const std::string& refresh_hash, const std::string& new_hash,

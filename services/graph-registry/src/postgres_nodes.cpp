@@ -60,22 +60,9 @@ absl::StatusOr<NodeFacts> PostgresStore::GetFacts(const Uuid& id, const access::
 
 absl::StatusOr<graph::v1::Node> PostgresStore::GetNode(const Uuid& id) {
   return pool_.Query<graph::v1::Node>("get node", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::Node> {
-    const auto rows = tx.exec_params("SELECT id, type, name, owner_id, level, parent_id, " + MsOf("created_at") + ", " +
-                                         MsOf("updated_at") + ", version FROM node WHERE id = $1",
-                                     id.ToString());
+    const auto rows = tx.exec_params("SELECT " + NodeColumns("n") + " FROM node n WHERE n.id = $1", id.ToString());
     if (rows.empty()) return NotFound("node");
-    const auto& row = rows[0];
-    graph::v1::Node node;
-    node.set_id(row[0].c_str());
-    node.set_type(static_cast<graph::v1::NodeType>(row[1].as<int>()));
-    node.set_name(row[2].c_str());
-    node.set_owner_id(row[3].c_str());
-    node.set_level(static_cast<common::v1::AccessLevel>(row[4].as<int>()));
-    node.set_parent_id(row[5].c_str());
-    ReadTime(row[6], node.mutable_created_at());
-    ReadTime(row[7], node.mutable_updated_at());
-    node.set_etag(row[8].c_str());
-    return node;
+    return ReadNode(rows[0], 0);
   });
 }
 

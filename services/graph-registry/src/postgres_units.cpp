@@ -10,9 +10,8 @@ namespace {
 constexpr int kUnitsAtOnce = 1'000;
 
 std::string UnitColumns() {
-  return "n.id, n.name, n.owner_id, n.level, u.repo_unit_id, u.commit_id, u.tag, u.branch, u.follow, " +
-         MsOf("n.created_at") + ", " + MsOf("n.updated_at") + ", n.version, u.follow_problem, " +
-         MsOf("u.follow_problem_at");
+  return "n.id, n.name, n.owner_id, n.level, " + VersionColumns("u") + ", " + MsOf("n.created_at") + ", " +
+         MsOf("n.updated_at") + ", n.version, u.follow_problem, " + MsOf("u.follow_problem_at");
 }
 
 graph::v1::Unit ReadUnit(const pqxx::row& row) {
@@ -21,12 +20,7 @@ graph::v1::Unit ReadUnit(const pqxx::row& row) {
   unit.set_name(row[1].c_str());
   unit.set_owner_id(row[2].c_str());
   unit.set_level(static_cast<common::v1::AccessLevel>(row[3].as<int>()));
-  auto* version = unit.mutable_version();
-  version->set_repo_unit_id(row[4].c_str());
-  version->set_commit(row[5].c_str());
-  version->set_tag(row[6].c_str());
-  version->set_branch(row[7].c_str());
-  version->set_follow(row[8].as<bool>());
+  ReadVersion(row, 4, unit.mutable_version());
   ReadTime(row[9], unit.mutable_created_at());
   ReadTime(row[10], unit.mutable_updated_at());
   unit.set_etag(row[11].c_str());

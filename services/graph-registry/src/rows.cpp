@@ -49,6 +49,16 @@ std::string ReadBytes(const pqxx::field& field) {
   return {raw.get(), raw.size()};
 }
 
+std::vector<Uuid> ReadUuids(const pqxx::field& field) {
+  constexpr std::size_t kLength = 36;
+  const std::string_view text(field.c_str(), field.size());
+  std::vector<Uuid> ids;
+  for (std::size_t at = 1; at + kLength < text.size(); at += kLength + 1) {
+    if (const auto id = Uuid::Parse(text.substr(at, kLength))) ids.push_back(*id);
+  }
+  return ids;
+}
+
 void ReadTime(const pqxx::field& milliseconds, google::protobuf::Timestamp* out) {
   *out = google::protobuf::util::TimeUtil::MillisecondsToTimestamp(milliseconds.as<std::int64_t>());
 }
@@ -149,6 +159,41 @@ NodeFacts ReadFacts(const pqxx::row& row, int first) {
   if (!at(7).is_null()) facts.access.ceiling = static_cast<access::Level>(at(7).as<int>());
   facts.access.granted = static_cast<access::Role>(at(8).as<int>());
   return facts;
+}
+
+std::string NodeColumns(const std::string& n) {
+  std::string columns;
+  for (const char* column : {"id", "type", "name", "owner_id", "level", "parent_id", "version"})
+    columns += n + '.' + column + ", ";
+  return columns + MsOf(n + ".created_at") + ", " + MsOf(n + ".updated_at");
+}
+
+graph::v1::Node ReadNode(const pqxx::row& row, int first) {
+  const auto at = [&](int i) { return row[static_cast<pqxx::row::size_type>(first + i)]; };
+  graph::v1::Node node;
+  node.set_id(at(0).c_str());
+  node.set_type(static_cast<graph::v1::NodeType>(at(1).as<int>()));
+  node.set_name(at(2).c_str());
+  node.set_owner_id(at(3).c_str());
+  node.set_level(static_cast<common::v1::AccessLevel>(at(4).as<int>()));
+  node.set_parent_id(at(5).c_str());
+  node.set_etag(at(6).c_str());
+  ReadTime(at(7), node.mutable_created_at());
+  ReadTime(at(8), node.mutable_updated_at());
+  return node;
+}
+
+std::string VersionColumns(const std::string& u) {
+  return u + ".repo_unit_id, " + u + ".commit_id, " + u + ".tag, " + u + ".branch, " + u + ".follow";
+}
+
+void ReadVersion(const pqxx::row& row, int first, graph::v1::UnitVersion* out) {
+  const auto at = [&](int i) { return row[static_cast<pqxx::row::size_type>(first + i)]; };
+  out->set_repo_unit_id(at(0).c_str());
+  out->set_commit(at(1).c_str());
+  out->set_tag(at(2).c_str());
+  out->set_branch(at(3).c_str());
+  out->set_follow(at(4).as<bool>());
 }
 
 absl::Status Touch(pqxx::work& tx, const Uuid& id, const std::string& name, int level, std::int64_t expected_version,
@@ -255,6 +300,12 @@ std::string ArrayOf(const std::vector<std::string>& ids) {
   std::string text;
   for (const std::string& id : ids) text += (text.empty() ? "" : ",") + id;
   return '{' + text + '}';
+}
+
+std::string ArrayOf(const std::vector<Uuid>& ids) {
+  std::vector<std::string> texts;
+  for (const Uuid& id : ids) texts.push_back(id.ToString());
+  return ArrayOf(texts);
 }
 
 absl::StatusOr<std::optional<Uuid>> MadeBefore(pqxx::work& tx, const Actor& actor, const std::string& id) {

@@ -14,6 +14,7 @@ namespace pepeunit::graph_registry {
 
 Uuid ReadUuid(const pqxx::field& field);  // nil for NULL
 std::string ReadBytes(const pqxx::field& field);
+std::vector<Uuid> ReadUuids(const pqxx::field& field);
 void ReadTime(const pqxx::field& milliseconds, google::protobuf::Timestamp* out);
 
 // The highest role granted on the node `n` or its parent, as an expression: to the subject whose kind and id the two
@@ -60,6 +61,16 @@ inline constexpr int kFacts = 9;
 std::string FactColumns(const std::string& n, const std::string& p, const std::string& grant);
 NodeFacts ReadFacts(const pqxx::row& row, int first);
 
+// The columns that ReadNode reads: all of a node but the viewer's role.
+inline constexpr int kNodeColumns = 9;
+std::string NodeColumns(const std::string& n);
+graph::v1::Node ReadNode(const pqxx::row& row, int first);
+
+// The columns that ReadVersion reads, of the row `u` of `unit`.
+inline constexpr int kVersionColumns = 5;
+std::string VersionColumns(const std::string& u);
+void ReadVersion(const pqxx::row& row, int first, graph::v1::UnitVersion* out);
+
 // The columns that ReadVariable reads, of the row `v` of `variable`.
 inline constexpr int kVariableColumns = 4;
 std::string VariableColumns(const std::string& v);
@@ -91,6 +102,7 @@ void AuditAll(pqxx::work& tx, const Actor& actor, const std::string& action, con
               nlohmann::json details = nlohmann::json::object());
 // The text of an array of such ids.
 std::string ArrayOf(const std::vector<std::string>& ids);
+std::string ArrayOf(const std::vector<Uuid>& ids);
 
 // The node that a request with the same idempotency key made; else `id` is remembered for the next one.
 absl::StatusOr<std::optional<Uuid>> MadeBefore(pqxx::work& tx, const Actor& actor, const std::string& id);

@@ -126,6 +126,12 @@ Settings Settings::From(Config& config) {
                                   "units that a user may have who is no administrator");
   s.audit_days = static_cast<int>(
       config.Integer("PEPEUNIT_AUDIT_DAYS", 365, 30, 36'500, "days that a record of the audit is kept"));
+  s.feed.watchers = static_cast<std::size_t>(config.Integer(
+      "PEPEUNIT_FEED_WATCHERS", 1000, 1, 100'000, "who may watch the graph at once; one more is RESOURCE_EXHAUSTED"));
+  s.feed.each = static_cast<std::size_t>(
+      config.Integer("PEPEUNIT_FEED_WATCHERS_EACH", 16, 1, 10'000, "the same of one user, or of one address without"));
+  s.feed_hours = static_cast<int>(
+      config.Integer("PEPEUNIT_FEED_HOURS", 24, 1, 8'760, "hours that a change of the graph is kept for who watches"));
   s.admin_login = config.String("PEPEUNIT_ADMIN_LOGIN", "admin", "login of the first administrator");
   s.admin_password = config.Secret("PEPEUNIT_ADMIN_PASSWORD",
                                    "its password; with it the administrator is made at start when there is none", true);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "accounts.h"
+#include "change_feed.h"
 #include "openid_provider.h"
 #include "pepeunit/base/config.h"
 #include "pepeunit/bus/bus.h"
@@ -31,6 +32,8 @@ struct Settings {
   LinkBounds link_bounds;
   Quotas quotas;
   int audit_days = 365;
+  FeedLimits feed;
+  int feed_hours = 24;
   // What is wrong with values that were read well; the service does not start with it.
   absl::Status problem;
 

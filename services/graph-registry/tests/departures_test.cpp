@@ -121,11 +121,11 @@ TEST_CASE("a user who is deleted with his nodes leaves the audit and nothing els
   const auto removed = w.store.ListVariables(*Uuid::Parse(w.annas_unit.id()), {});
   REQUIRE(removed.ok());
   REQUIRE(w.Delete(w.root, w.anna, kDelete) == absl::OkStatus());
-  // Links that he drew between nodes of others name him still.
-  CHECK(w.TablesWith(anna) == "audit link");
-  CHECK(w.TablesWith(w.annas_unit.id()) == "audit outbox");
-  CHECK(w.TablesWith(w.from_bertas.id()) == "audit outbox");
-  CHECK(w.TablesWith(w.annas_repo.id()) == "audit outbox");
+  // Links that he drew between nodes of others name him still, and the feed tells for a day who and what is gone.
+  CHECK(w.TablesWith(anna) == "audit graph_change link");
+  CHECK(w.TablesWith(w.annas_unit.id()) == "audit graph_change outbox");
+  CHECK(w.TablesWith(w.from_bertas.id()) == "audit graph_change outbox");
+  CHECK(w.TablesWith(w.annas_repo.id()) == "audit graph_change outbox");
   CHECK(w.Count("login_failure") == 0);
   CHECK(w.Count("link") == 1);
   CHECK(w.Count("unit") == 1);
@@ -171,7 +171,7 @@ TEST_CASE("nodes that are transferred stay as they are, with another owner", "[A
   const std::string anna = w.anna.user_id.ToString(), carl = w.carl.user_id.ToString();
   REQUIRE(w.Delete(w.root, w.anna, kTransfer, carl) == absl::OkStatus());
   CHECK(w.deletion.units_of_others() == 1);
-  CHECK(w.TablesWith(anna) == "audit link node_grant");  // also as who gave Berta her role
+  CHECK(w.TablesWith(anna) == "audit graph_change link node_grant");  // also as who gave Berta her role
   CHECK(w.Count("node WHERE owner_id = '" + anna + "'") == 0);
   graph::v1::Unit unit;
   REQUIRE(w.units.Get(w.carl, w.annas_unit.id(), unit) == absl::OkStatus());

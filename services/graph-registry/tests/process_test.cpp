@@ -7,6 +7,7 @@
 #include "adapters.h"
 #include "handlers.h"
 #include "pepeunit/rpc/client.h"
+#include "postgres_feed.h"
 #include "private_nats.h"
 #include "repo_events.h"
 #include "settings.h"
@@ -24,9 +25,11 @@ struct Served : World {
                              .instance_key = std::string(32, 'k')};
   rpc::Calls calls{options, nullptr};
   Callers callers{people};
+  PostgresFeed changes{pool};
+  ChangeFeed feed{changes, callers, {}};
   Handlers handlers{{calls, calls, calls}, callers, accounts,   users, departures, exports, invitations,
                     tokens,                oidc,    repo_units, units, links,      nodes,   neighbourhoods,
-                    internals};
+                    internals,             feed};
   rpc::Server server{options, handlers.All()};
   rpc::Channel channel{options.address, options.instance_key};
 
