@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
   const std::string& key = settings.instance_key;
   const rpc::Channel crypto(settings.crypto_target, key), graph(settings.graph_target, key),
       repo(settings.repo_target, key), archive(settings.archive_target, key), log_channel(settings.log_target, key);
-  Edge edge(service.metrics(), settings.max_in_flight, settings.cors_origins);
+  Edge edge(service.metrics(), settings.max_in_flight, settings.cors_origins, settings.max_streams);
   Backends backends;
   backends.Add("pepeunit.crypto.v1", crypto);
   backends.Add("pepeunit.graph.v1", graph);
@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
   // The others have their own part of the API: without one of them the rest still answers.
   service.AddReadiness("graph-registry", [&graph] { return graph.Check(); });
   service.AddReadiness("keys of access tokens", [&authenticator] { return authenticator.KeepFresh(); });
+  service.OnDrain("streams", [&](auto) { backends.EndStreams(); });
   service.OnDrain("HTTP", [&](auto deadline) {
     server.Shutdown(std::chrono::steady_clock::now() + (deadline - std::chrono::system_clock::now()));
   });

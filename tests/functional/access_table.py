@@ -119,6 +119,12 @@ class ForAll:
     status: int
 
 
+@dataclasses.dataclass
+class Stream:
+    """A feed of changes for everybody: who may see a node is told of it, and nobody else. `kinds` are the nodes tried."""
+    kinds: tuple
+
+
 def in_an_hour():
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
 
@@ -166,6 +172,7 @@ TABLE = {
     "PUT /api/v1/nodes/{node_id}/grants/{subject_id}": OnNode(("repo_unit", "unit", "variable"), MAINTAINER, {"role": "ROLE_READER"}),
     "DELETE /api/v1/nodes/{node_id}/grants/{subject_id}": OnNode(("repo_unit", "unit"), MAINTAINER, destroys=True),
     "GET /api/v1/audit": ForUsers(),
+    "GET /api/v1/graph/changes": Stream(("repo_unit", "unit", "variable")),
     # Repositories.
     "POST /api/v1/repo-units": ForUsers({"name": "matrix", "url": "http://127.0.0.1:1/none.git"}, most=MAINTAINER),
     "GET /api/v1/repo-units": Listing("repo_unit", "repo_units"),

@@ -5,11 +5,13 @@ import uuid
 
 import pytest
 
-from access_table import IMPOSTORS, LEVELS, NONE, READER, SUBJECTS, TABLE, TOKENS, ForAll, ForUsers, Listing, OnNode, governs, most_of, role_of
+from access_table import IMPOSTORS, LEVELS, NONE, READER, SUBJECTS, TABLE, TOKENS, ForAll, ForUsers, Listing, OnNode, Stream, governs, most_of, role_of
 from conftest import ENV, SCHEMA
+from feed import Feed
 from marks import requirement
 from pepeunit.api import Problem
 
+ROLE_NAMES = ["", "ROLE_READER", "ROLE_WRITER", "ROLE_MAINTAINER", "ROLE_OWNER"]
 ROLES = {"reader": "ROLE_READER", "writer": "ROLE_WRITER", "maintainer": "ROLE_MAINTAINER", "granted owner": "ROLE_OWNER"}
 
 
@@ -194,6 +196,38 @@ def test_for_everybody(world, operation, instance, admin):
             wrong.append(f"{subject}: {status}, not {expected}: {problem}")
     if operation.endswith(":end-others"):
         admin.sign_in("admin", instance.secret("admin-password"))  # that session was another one of the administrator's
+    assert not wrong, "\n".join(wrong)
+
+
+@requirement("A0", "A1", "A3", "A4")
+@pytest.mark.parametrize("operation", [name for name, row in TABLE.items() if isinstance(row, Stream)])
+def test_streams(world, operation):
+    row, wrong = TABLE[operation], []
+    ours = {world.nodes[kind, level]["id"]: (kind, level) for kind in row.kinds for level in LEVELS}
+    unit = world.nodes["unit", LEVELS[3]]["id"]
+    # A level that is set anew makes a change of each node, the last of which everybody sees.
+    for subject in [*SUBJECTS, *TOKENS]:
+        with Feed(world.apis[subject]) as feed:
+            assert feed.event()[0] == "ready"
+            for node, (kind, level) in [*ours.items(), (unit, ("unit", LEVELS[3]))]:
+                world.owner.post(f"/api/v1/nodes/{node}:set-level", {"level": level})
+            marker = world.owner.patch("/api/v1/units/" + unit, {"name": "matrix " + uuid.uuid4().hex[:6]})["name"]
+            shown = {}
+            while shown.get(unit, {}).get("name") != marker:
+                name, data = feed.event()
+                assert name in ("node_changed", "link_changed"), (subject, name, data)
+                if name == "node_changed":
+                    shown[data[name]["node"]["id"]] = data[name]["node"]
+        for node, (kind, level) in ours.items():
+            role = role_of(subject, level)
+            told = ROLE_NAMES.index(shown[node]["role"]) if node in shown else NONE
+            if told != role:
+                wrong.append(f"{subject} is told of the {kind} of {level} with the role {told}, not {role}")
+    for subject in IMPOSTORS:
+        with pytest.raises(Problem) as caught:
+            Feed(world.apis[subject])
+        if caught.value.status != 401:
+            wrong.append(f"{subject}: {caught.value.status}")
     assert not wrong, "\n".join(wrong)
 
 

@@ -13,6 +13,7 @@ from marks import requirement
 # Tables that may name what is gone, and why.
 TOMBSTONES = {
     "graph.audit": "who did what stays readable, for the time that the operator set",
+    "graph.graph_change": "who watches the graph learns that it is gone, also after a disconnect; for a day",
     "graph.idempotency": "a request that comes again must not make again what was deleted; for a day",
     "log.removed": "what is still in the stream must not be stored; for longer than anything stays there",
 }

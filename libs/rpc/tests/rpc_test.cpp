@@ -54,7 +54,8 @@ class FakeTrees final : public rpb::RepositoryInternalService::CallbackService {
                                                      const rpb::ReadTreeRequest* q) override {
     if (q->commit() == "feed" || q->commit() == "refused") {
       return calls_.Feed<rpb::ReadTreeRequest, rpb::TreePiece>(
-          c, q, kMost, [this](const rpc::Context&, const rpb::ReadTreeRequest& request, std::shared_ptr<Pieces> outlet) {
+          c, q, kMost,
+          [this](const rpc::Context&, const rpb::ReadTreeRequest& request, std::shared_ptr<Pieces> outlet) {
             if (request.commit() == "refused") return NotFound("feed");
             std::lock_guard lock(mutex);
             outlets.push_back(std::move(outlet));

@@ -202,6 +202,12 @@ class Document {
       if (in_path.contains(field.name()) || field.name() == binding.body || !text_form) continue;
       parameters.push_back(Parameter(field, field.name(), "query"));
     }
+    if (binding.events && request.FindFieldByName("last_event_id") != nullptr) {
+      parameters.push_back({{"name", "Last-Event-ID"},
+                            {"in", "header"},
+                            {"description", "The id of the last event that was received, as browsers send it."},
+                            {"schema", {{"type", "string"}}}});
+    }
     if (HasEtag(*binding.method) && (binding.verb == "PATCH" || binding.verb == "PUT")) {
       parameters.push_back({{"name", "If-Match"},
                             {"in", "header"},
@@ -235,6 +241,11 @@ class Document {
       good = {{"description", "The file."},
               {"headers", {{"Content-Disposition", Header("The name to save it under.")}}},
               {"content", {{"application/zip", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}}}};
+    } else if (binding.events) {
+      good = {{"description", "Server-sent events: the data of each is this message."},
+              {"content",
+               {{"text/event-stream",
+                 {{"schema", schemas_.Reference(*method.output_type(), Schemas::Use::kResponse)}}}}}};
     } else if (empty) {
       good = {{"description", "Done."}};
     } else {

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "event_response.h"
 #include "file_response.h"
 #include "message_json.h"
 #include "negotiation.h"
@@ -14,6 +15,14 @@ namespace {
 
 constexpr char kEmpty[] = "google.protobuf.Empty";
 constexpr char kJsonType[] = "application/json";
+constexpr char kEventsType[] = "text/event-stream";
+
+// Where a browser that comes back was, which it says by itself.
+void SetLastEvent(std::string_view id, google::protobuf::Message* request) {
+  const auto* field = request->GetDescriptor()->FindFieldByName("last_event_id");
+  if (id.empty() || field == nullptr || field->type() != google::protobuf::FieldDescriptor::TYPE_STRING) return;
+  request->GetReflection()->SetString(request, field, std::string(id));
+}
 
 absl::Status NoSuchPath() { return NotFound("path"); }
 
@@ -91,7 +100,8 @@ void Api::AnswerOptions(Reply& reply, const std::string& allow) const {
   if (edge_.origins.contains(std::string(reply.request().Header("Origin")))) {
     response.headers.emplace_back("Access-Control-Allow-Methods", allow);
     response.headers.emplace_back("Access-Control-Allow-Headers",
-                                  "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, traceparent");
+                                  "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+                                  "Last-Event-ID, traceparent");
     response.headers.emplace_back("Access-Control-Max-Age", "600");
   }
   reply.Send(std::move(response));
@@ -99,8 +109,10 @@ void Api::AnswerOptions(Reply& reply, const std::string& allow) const {
 
 void Api::Operate(std::shared_ptr<Reply> reply, const Binding& binding, const Captures& captures) {
   const http::Exchange& request = reply->request();
-  if (!binding.file && !Accepts(request.Header("Accept"), kJsonType)) {
-    return reply->Refuse(Error(absl::StatusCode::kInvalidArgument, "", "The answer is application/json."), 406);
+  const char* type = binding.events ? kEventsType : kJsonType;
+  if (!binding.file && !Accepts(request.Header("Accept"), type)) {
+    return reply->Refuse(Error(absl::StatusCode::kInvalidArgument, "", std::string("The answer is ") + type + '.'),
+                         406);
   }
   if (!request.body().empty() && !binding.body.empty() && !IsJson(request.Header("Content-Type"))) {
     return reply->Refuse(Error(absl::StatusCode::kInvalidArgument, "", "Send the body as application/json."), 415);
@@ -123,6 +135,7 @@ void Api::Operate(std::shared_ptr<Reply> reply, const Binding& binding, const Ca
     caller->client_address = ClientAddress(q, options_.trusted_proxy);
     const auto message = ReadRequest(binding, captures, q.query(), q.body());
     if (!message.ok()) return reply->Refuse(message.status());
+    if (binding.events) SetLastEvent(q.Header("Last-Event-ID"), message->get());
     Call(reply, binding, *std::move(caller), **message);
   };
   authenticator_.Authenticate(authorization, std::move(proceed));
@@ -134,7 +147,14 @@ void Api::Call(std::shared_ptr<Reply> reply, const Binding& binding, rpc::Caller
   call.method = binding.method;
   call.caller = std::move(caller);
   call.trace = reply->request().trace();
-  call.timeout = binding.file ? options_.file_timeout : options_.call_timeout;
+  call.timeout = binding.events ? options_.stream_timeout
+                 : binding.file ? options_.file_timeout
+                                : options_.call_timeout;
+  call.endless = binding.events;
+  if (binding.events) {
+    if (!reply->BecomeStream()) return reply->Refuse(Unavailable("Too many streams are open; try again later.", 5'000));
+    return SendEvents(backends_, call, request, std::move(reply));
+  }
   if (binding.file) return SendFile(backends_, call, request, std::move(reply));
   backends_.Unary(call, request, [reply, &binding](absl::StatusOr<MessagePtr> answer) {
     const TraceScope scope(reply->request().trace());

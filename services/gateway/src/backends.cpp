@@ -77,6 +77,7 @@ class StreamCall : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
     context_->TryCancel();
     StartRead(&piece_);  // fails, and with that lets go of the hold
   }
+  void Abort() override { context_->TryCancel(); }
 
   void OnReadDone(bool ok) override {
     if (!ok) return RemoveHold();
@@ -115,6 +116,7 @@ Backends::InFlight::InFlight(Backends& owner, std::shared_ptr<grpc::ClientContex
 Backends::InFlight::~InFlight() {
   std::lock_guard lock(owner_.mutex_);
   owner_.in_flight_.erase(context_);
+  owner_.endless_.erase(context_);
   owner_.ended_.notify_all();
 }
 
@@ -127,10 +129,11 @@ const rpc::Channel* Backends::ChannelOf(const MethodDescriptor& method) const {
   return found == channels_.end() ? nullptr : found->second;
 }
 
-std::unique_ptr<Backends::InFlight> Backends::Admit(const std::shared_ptr<grpc::ClientContext>& context) {
+std::unique_ptr<Backends::InFlight> Backends::Admit(const std::shared_ptr<grpc::ClientContext>& context, bool endless) {
   std::lock_guard lock(mutex_);
-  if (draining_) return nullptr;
+  if (draining_ || (endless && ending_)) return nullptr;
   in_flight_.insert(context);
+  if (endless) endless_.insert(context);
   return std::make_unique<InFlight>(*this, context);
 }
 
@@ -158,9 +161,17 @@ void Backends::Stream(const BackendCall& call, const Message& request, OnMessage
   const rpc::Channel* channel = ChannelOf(*call.method);
   if (channel == nullptr) return on_end(Internal("no service answers for " + call.method->full_name()));
   auto stream = std::make_shared<StreamCall>(*channel, call, request, std::move(on_message), on_end);
-  auto in_flight = Admit(stream->context());
+  auto in_flight = Admit(stream->context(), call.endless);
   if (!in_flight) return on_end(Stopping());
   stream->Start(stream, std::move(in_flight));
+}
+
+void Backends::EndStreams() {
+  std::unique_lock lock(mutex_);
+  ending_ = true;
+  const auto contexts = endless_;
+  lock.unlock();  // gRPC may finish a cancelled call on this thread
+  for (const auto& context : contexts) context->TryCancel();
 }
 
 void Backends::Drain(std::chrono::system_clock::time_point deadline) {

@@ -24,6 +24,7 @@ struct BackendCall {
   rpc::Caller caller;
   TraceContext trace;
   std::chrono::milliseconds timeout{};
+  bool endless = false;  // a stream that goes on until somebody ends it
 };
 
 // A stream of messages from a service. Its callbacks come one at a time.
@@ -34,6 +35,8 @@ class BackendStream {
   virtual void Next() = 0;
   // Ends the call early; on_end follows. Instead of Next, never beside it.
   virtual void Cancel() = 0;
+  // The same from any thread and beside anything, for a stream of which Next or Cancel was asked or will be.
+  virtual void Abort() = 0;
 };
 
 using MessagePtr = std::unique_ptr<google::protobuf::Message>;
@@ -56,6 +59,9 @@ class Backends {
   // Begins with Next() already asked for; the stream comes with each message.
   void Stream(const BackendCall& call, const google::protobuf::Message& request, OnMessage on_message, OnEnd on_end);
 
+  // Ends the endless streams, and those that come later: whoever reads them goes on elsewhere.
+  void EndStreams();
+
   // Waits for the calls in flight until `deadline`, then cancels them. Calls that come later are UNAVAILABLE.
   void Drain(std::chrono::system_clock::time_point deadline);
 
@@ -76,13 +82,14 @@ class Backends {
  private:
   const rpc::Channel* ChannelOf(const google::protobuf::MethodDescriptor& method) const;
   // Null once Drain has begun.
-  std::unique_ptr<InFlight> Admit(const std::shared_ptr<grpc::ClientContext>& context);
+  std::unique_ptr<InFlight> Admit(const std::shared_ptr<grpc::ClientContext>& context, bool endless = false);
 
   std::map<std::string, const rpc::Channel*> channels_;
   std::mutex mutex_;
   bool draining_ = false;
   std::condition_variable ended_;
-  std::set<std::shared_ptr<grpc::ClientContext>> in_flight_;
+  std::set<std::shared_ptr<grpc::ClientContext>> in_flight_, endless_;
+  bool ending_ = false;  // no more endless streams
 };
 
 }  // namespace pepeunit::gateway

@@ -70,9 +70,11 @@ absl::StatusOr<Binding> BindingOf(const MethodDescriptor& method, const HttpRule
   }
   if (!rule.response_body().empty()) return Wrong(method, "response_body is not supported");
   if (method.client_streaming()) return Wrong(method, "a stream of requests has no form in HTTP");
-  binding.file = method.server_streaming();
-  if (binding.file && method.output_type()->full_name() != kFileChunk) {
-    return Wrong(method, std::string("only a stream of ") + kFileChunk + " has a form in HTTP");
+  const bool chunks = method.output_type()->full_name() == kFileChunk;
+  binding.file = method.server_streaming() && chunks;
+  binding.events = method.server_streaming() && !chunks;
+  if (binding.events && binding.verb != "GET") {
+    return Wrong(method, std::string("a stream of anything but ") + kFileChunk + " is one of events, which answer GET");
   }
   return binding;
 }

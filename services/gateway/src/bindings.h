@@ -17,11 +17,12 @@ struct Binding {
   std::string verb;  // "GET"
   PathTemplate path;
   std::string body;   // "*": the whole request; a field's name: that field; empty: none
-  bool file = false;  // a stream of pepeunit.common.v1.FileChunk: the answer's body is the file
+  bool file = false;    // a stream of pepeunit.common.v1.FileChunk: the answer's body is the file
+  bool events = false;  // a stream of any other message: server-sent events
 };
 
 // The bindings of a file's services, in the order they are written. An error names the rpc whose binding the gateway
-// cannot serve: an unknown pattern or field, or a stream of anything but FileChunk.
+// cannot serve: an unknown pattern or field, a stream of requests, or one of events to anything but GET.
 absl::StatusOr<std::vector<Binding>> BindingsOf(const google::protobuf::FileDescriptor& file);
 
 // Follows `a.b` from `message`; null when a step is missing, repeated, or not a message.

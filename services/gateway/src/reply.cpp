@@ -26,8 +26,10 @@ std::string VerbLabel(std::string_view verb) {
 
 }  // namespace
 
-Edge::Edge(prometheus::Registry& registry, std::size_t most_in_flight, std::set<std::string> allowed_origins)
+Edge::Edge(prometheus::Registry& registry, std::size_t most_in_flight, std::set<std::string> allowed_origins,
+           std::size_t most_streams)
     : max_in_flight(most_in_flight),
+      max_streams(most_streams),
       origins(std::move(allowed_origins)),
       requests(prometheus::BuildCounter()
                    .Name("pepeunit_http_requests_total")
@@ -41,7 +43,12 @@ Edge::Edge(prometheus::Registry& registry, std::size_t most_in_flight, std::set<
                           .Name("pepeunit_http_in_flight")
                           .Help("HTTP requests being answered")
                           .Register(registry)
-                          .Add({})) {}
+                          .Add({})),
+      streams_gauge(prometheus::BuildGauge()
+                        .Name("pepeunit_http_streams")
+                        .Help("Streams of events being sent")
+                        .Register(registry)
+                        .Add({})) {}
 
 Reply::Reply(Edge& edge, std::shared_ptr<http::Exchange> exchange) : edge_(edge), exchange_(std::move(exchange)) {
   overloaded_ = ++edge_.in_flight > edge_.max_in_flight;
@@ -49,14 +56,22 @@ Reply::Reply(Edge& edge, std::shared_ptr<http::Exchange> exchange) : edge_(edge)
 }
 
 Reply::~Reply() {
-  --edge_.in_flight;
-  edge_.in_flight_gauge.Decrement();
+  --(stream_ ? edge_.streams : edge_.in_flight);
+  (stream_ ? edge_.streams_gauge : edge_.in_flight_gauge).Decrement();
   const std::string verb = VerbLabel(exchange_->method());
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin_;
   edge_.requests.Add({{"verb", verb}, {"route", route_}, {"status", std::to_string(status_)}}).Increment();
   edge_.seconds.Add({{"route", route_}}, kSeconds).Observe(taken.count());
   const TraceScope scope(exchange_->trace());
   log::Debug("request", {{"verb", verb}, {"route", route_}, {"status", status_}, {"seconds", taken.count()}});
+}
+
+bool Reply::BecomeStream() {
+  stream_ = true;
+  --edge_.in_flight;
+  edge_.in_flight_gauge.Decrement();
+  edge_.streams_gauge.Increment();
+  return ++edge_.streams <= edge_.max_streams;
 }
 
 void Reply::Send(http::Response response) {

@@ -24,14 +24,15 @@ namespace pepeunit::gateway {
 
 // What all answers share: metrics, the bound on requests in flight and the origins that CORS admits. Thread-safe.
 struct Edge {
-  Edge(prometheus::Registry& registry, std::size_t most_in_flight, std::set<std::string> allowed_origins);
+  Edge(prometheus::Registry& registry, std::size_t most_in_flight, std::set<std::string> allowed_origins,
+       std::size_t most_streams = 1000);
 
-  const std::size_t max_in_flight;
+  const std::size_t max_in_flight, max_streams;
   const std::set<std::string> origins;
-  std::atomic<std::size_t> in_flight = 0;
+  std::atomic<std::size_t> in_flight = 0, streams = 0;
   prometheus::Family<prometheus::Counter>& requests;
   prometheus::Family<prometheus::Histogram>& seconds;
-  prometheus::Gauge& in_flight_gauge;
+  prometheus::Gauge &in_flight_gauge, &streams_gauge;
 };
 
 // The answer to one request: adds the headers that every answer has and counts it. Made when the request arrives and
@@ -46,6 +47,9 @@ class Reply {
   const http::Exchange& request() const { return *exchange_; }
   // One more request in flight than allowed.
   bool overloaded() const { return overloaded_; }
+  // From here on it counts as a stream of events, which may take long, and not as a request in flight. False: one more
+  // than allowed.
+  bool BecomeStream();
   // The template of the route, for metrics: ids in it would make a time series each.
   void set_route(std::string route) { route_ = std::move(route); }
 
@@ -63,7 +67,7 @@ class Reply {
   std::shared_ptr<http::Exchange> exchange_;
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   std::string route_ = "none";
-  bool overloaded_ = false;
+  bool overloaded_ = false, stream_ = false;
   int status_ = 500;
 };
 

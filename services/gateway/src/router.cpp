@@ -13,6 +13,7 @@
 #include "pepeunit/graph/v1/tokens.pb.h"
 #include "pepeunit/graph/v1/units.pb.h"
 #include "pepeunit/graph/v1/users.pb.h"
+#include "pepeunit/graph/v1/watch.pb.h"
 #include "pepeunit/log/v1/values.pb.h"
 #include "pepeunit/repo/v1/repositories.pb.h"
 
@@ -76,6 +77,7 @@ absl::StatusOr<std::vector<Binding>> LinkedBindings() {
       log::v1::VariableValue::descriptor()->file(), graph::v1::PersonalToken::descriptor()->file(),
       graph::v1::Identity::descriptor()->file(),    graph::v1::Invitation::descriptor()->file(),
       graph::v1::GraphNode::descriptor()->file(),
+      graph::v1::GraphChange::descriptor()->file(),
   };
   std::vector<Binding> all;
   for (const auto* file : files) {

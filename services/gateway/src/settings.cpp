@@ -19,6 +19,8 @@ Settings Settings::From(Config& config) {
       config.Integer("PEPEUNIT_HTTP_MAX_BODY", 1 << 20, 1024, 64 << 20, "bytes of a request's body; more gets 413"));
   s.max_in_flight = static_cast<std::size_t>(
       config.Integer("PEPEUNIT_HTTP_MAX_IN_FLIGHT", 512, 1, 100'000, "requests being answered; one more gets 503"));
+  s.max_streams = static_cast<std::size_t>(
+      config.Integer("PEPEUNIT_HTTP_MAX_STREAMS", 1000, 1, 100'000, "streams of events; one more gets 503"));
   s.api.call_timeout = config.Duration("PEPEUNIT_HTTP_CALL_TIMEOUT", seconds(30), "how long a service may take");
   s.api.file_timeout = config.Duration("PEPEUNIT_HTTP_FILE_TIMEOUT", seconds(300), "how long a download may take");
   s.api.trusted_proxy = config.Boolean("PEPEUNIT_TRUSTED_PROXY", false,

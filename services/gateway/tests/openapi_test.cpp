@@ -144,3 +144,14 @@ TEST_CASE("the pages are embedded whole and refer only to each other") {
   }
   CHECK(pages.Get("/api/docs", etag).status == 304);
 }
+
+TEST_CASE("a stream of messages is described as events") {
+  const json& operation = Document()["paths"]["/api/v1/graph/changes"]["get"];
+  const json& good = operation["responses"]["200"];
+  CHECK(good["content"].size() == 1);
+  CHECK(good["content"]["text/event-stream"]["schema"]["$ref"].get<std::string>().find("GraphChange") !=
+        std::string::npos);
+  std::set<std::string> parameters;
+  for (const auto& parameter : operation["parameters"]) parameters.insert(parameter["name"].get<std::string>());
+  CHECK(parameters == std::set<std::string>{"Last-Event-ID", "last_event_id"});
+}

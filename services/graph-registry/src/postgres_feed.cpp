@@ -42,6 +42,7 @@ void Add(std::unordered_map<Uuid, FeedChange>& changes, const pqxx::row& row) {
 
 void ReadLinks(pqxx::work& tx, const std::vector<Uuid>& ids, FeedBatch* batch) {
   if (ids.empty()) return;
+  tx.exec(kJoinAsWritten);
   const auto rows =
       tx.exec_params(LinkRowQuery("(SELECT * FROM link WHERE id = ANY ($1::uuid[])) l"), ArrayOf(ids));
   for (LinkRow& row : ReadLinkRows(rows)) {

@@ -26,7 +26,7 @@ struct ServerOptions {
   std::chrono::milliseconds read_timeout{10'000};     // for one request's head and body: 408
   std::chrono::milliseconds idle_timeout{75'000};     // between requests of a connection
   std::chrono::milliseconds write_timeout{30'000};    // without progress: closed
-  std::chrono::milliseconds handler_timeout{60'000};  // no answer by then: 503; no next piece of a stream by then: closed
+  std::chrono::milliseconds handler_timeout{60'000};  // no answer by then: 503, of a stream no next piece: closed
 };
 
 struct Response {

@@ -78,8 +78,8 @@ class Calls {
     return reactor;
   }
 
-  // A stream that goes on after the handler, until Outlet::End or until the caller goes away: at OK the handler has given
-  // the outlet to whoever fills it. At most `most` messages wait in it.
+  // A stream that goes on after the handler, until Outlet::End or until the caller goes away: at OK the handler has
+  // given the outlet to whoever fills it. At most `most` messages wait in it.
   template <typename Request, typename Message, typename Handler>
   grpc::ServerWriteReactor<Message>* Feed(grpc::CallbackServerContext* context, const Request* request,
                                           std::size_t most, Handler handler) {
