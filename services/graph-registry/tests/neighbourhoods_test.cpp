@@ -12,7 +12,7 @@ using namespace pepeunit::graph_registry;
 
 namespace {
 
-using Ask = graph::v1::GetNeighbourhoodRequest;
+using HoodRequest = graph::v1::GetNeighbourhoodRequest;
 
 struct Shown {
   std::vector<std::string> nodes;  // "<distance> <id>[ more]", in order
@@ -27,7 +27,7 @@ std::string EdgeText(const graph::v1::GraphEdge& edge) {
 }
 
 // All pages, each held to its size and its edges to their page.
-Shown AllOf(Neighbourhoods& neighbourhoods, const rpc::Caller& who, Ask request, int size) {
+Shown AllOf(Neighbourhoods& neighbourhoods, const rpc::Caller& who, HoodRequest request, int size) {
   Shown all;
   request.set_page_size(size);
   for (int pages = 0; pages < 1000; ++pages) {
@@ -78,7 +78,7 @@ struct Model {
     return facts.ok() && Check(who, *facts, access::Role::kReader, "node").ok();
   }
 
-  Shown Around(const rpc::Caller& who, const Ask& request, const WalkBounds& bounds) const {
+  Shown Around(const rpc::Caller& who, const HoodRequest& request, const WalkBounds& bounds) const {
     std::set<std::string> visible;
     for (const auto& id : nodes) {
       if (Sees(who, id)) visible.insert(id);
@@ -112,7 +112,7 @@ struct Model {
     return Show(who, request, visible, distance, more);
   }
 
-  bool Fits(const rpc::Caller& who, const Ask& request, const std::string& id) const {
+  bool Fits(const rpc::Caller& who, const HoodRequest& request, const std::string& id) const {
     const auto facts = w.store.GetFacts(*Uuid::Parse(id), SubjectOf(who));
     REQUIRE(facts.ok());
     const auto& types = request.types();
@@ -121,7 +121,7 @@ struct Model {
            (request.level() == 0 || static_cast<int>(facts->access.level) == request.level());
   }
 
-  Shown Show(const rpc::Caller& who, const Ask& request, const std::set<std::string>& visible,
+  Shown Show(const rpc::Caller& who, const HoodRequest& request, const std::set<std::string>& visible,
              const std::map<std::string, int>& distance, const std::set<std::string>& more) const {
     std::set<std::pair<int, std::string>> order;
     std::set<std::string> shown;
@@ -220,7 +220,7 @@ TEST_CASE("a neighbourhood is what a walk through the access decisions finds", "
     viewers.push_back(w.User("late"));
     for (const rpc::Caller& who : viewers) {
       for (int tries = 0; tries < 14; ++tries) {
-        Ask request;
+        HoodRequest request;
         request.set_id(model.nodes[random() % model.nodes.size()]);
         if (const int depth = static_cast<int>(random() % 6); depth < 5) request.set_depth(depth);
         if (random() % 3 == 0) request.add_types(static_cast<graph::v1::NodeType>(1 + random() % 5));
@@ -255,7 +255,7 @@ TEST_CASE("a search shows what the access decision lets each one see", "[A0][A1]
     viewers.push_back({});
     for (const rpc::Caller& who : viewers) {
       for (int tries = 0; tries < 12; ++tries) {
-        Ask as;
+        HoodRequest as;
         if (random() % 2 == 0) as.add_types(static_cast<graph::v1::NodeType>(1 + random() % 5));
         if (random() % 3 == 0) as.set_owner_id(people[random() % people.size()].user_id.ToString());
         if (random() % 3 == 0) as.set_level(AnyLevel(random));
@@ -299,7 +299,7 @@ TEST_CASE("names are found by what they contain or begin with, letters as text",
   CHECK(find(anna, "o'b") == Ids{ids["O'Brien"]});
   CHECK(find(anna, "pump").empty());  // no name begins with it
   CHECK(find(ben, "100").empty());    // private
-  Ask around;
+  HoodRequest around;
   around.set_id(repo.id());
   around.set_name("PUMP");
   graph::v1::Neighbourhood page;
@@ -339,7 +339,7 @@ TEST_CASE("a repository with more units than a walk shows says so, and is paged 
     hidden.push_back(w.Unit(anna, repo).id());
   }
   Neighbourhoods bounded(w.view, {.neighbours = 6, .nodes = 100});
-  Ask request;
+  HoodRequest request;
   request.set_id(repo.id());
   request.set_depth(2);
   request.add_types(graph::v1::NODE_TYPE_REPO_UNIT);
@@ -363,7 +363,7 @@ TEST_CASE("what is asked of the graph is checked field by field", "[A0]") {
   const rpc::Caller anna = w.User("anna");
   const auto repo = w.Repo(anna);
   graph::v1::Neighbourhood page;
-  Ask request;
+  HoodRequest request;
   request.set_id("x");
   request.set_depth(5);
   request.add_types(static_cast<graph::v1::NodeType>(9));
