@@ -18,4 +18,5 @@ def test_the_bench_of_a_large_graph_runs():
     # Every kind of user sees something of what is there.
     for user in ("ordinary user", "newcomer", "administrator"):
         assert timings["page of units", user]["rows"] > 0
+        assert timings["neighbourhood of a popular repository, depth 2", user]["rows"] > 1
     assert timings["move: reconciliation, executed", "administrator"]["rows"] > 10

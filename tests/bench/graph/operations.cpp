@@ -6,8 +6,10 @@
 
 #include "internals.h"
 #include "links.h"
+#include "neighbourhoods.h"
 #include "nodes.h"
 #include "outside.h"
+#include "postgres_graph_view.h"
 #include "postgres_store.h"
 #include "postgres_tokens.h"
 #include "repo_units.h"
@@ -40,7 +42,7 @@ double Percentile(const std::vector<double>& sorted, double p) {
 class Operations {
  public:
   Operations(postgres::Pool& pool, const Shape& shape, int rounds)
-      : shape_(shape), rounds_(rounds), store_(pool, nullptr), tokens_(pool) {}
+      : shape_(shape), rounds_(rounds), store_(pool, nullptr), tokens_(pool), hoods_(pool) {}
 
   std::vector<Timing> Run() {
     const std::vector<User> users = {
@@ -51,6 +53,7 @@ class Operations {
     for (const User& user : users) {
       Pages(user);
       Decisions(user);
+      Neighbourhoods_(user);
     }
     Reconciliations();
     return std::move(timings_);
@@ -137,6 +140,34 @@ class Operations {
     });
   }
 
+  // To this depth around a node that the caller may see.
+  std::size_t Around(const rpc::Caller& caller, const Uuid& id) {
+    graph::v1::GetNeighbourhoodRequest request;
+    graph::v1::Neighbourhood response;
+    request.set_id(id.ToString());
+    request.set_depth(2);
+    const absl::Status status = neighbourhoods_.Get(caller, request, response);
+    if (!absl::IsNotFound(status)) Need(status, "neighbourhood");
+    return static_cast<std::size_t>(response.nodes_size());
+  }
+
+  void Neighbourhoods_(const User& user) {
+    Time("neighbourhood of a unit, depth 2", user,
+         [&](const rpc::Caller& caller) { return Around(caller, shape_.Unit(Below(shape_.units))); });
+    Time("neighbourhood of a popular repository, depth 2", user,
+         [&](const rpc::Caller& caller) { return Around(caller, shape_.Repository(Below(20))); });
+    Time("neighbourhood of a user, depth 2", user, [&](const rpc::Caller& caller) {
+      return Around(caller, user.name == "newcomer" ? shape_.User(Below(shape_.users)) : caller.user_id);
+    });
+    Time("search by name", user, [&](const rpc::Caller& caller) {
+      graph::v1::SearchNodesRequest request;
+      graph::v1::SearchNodesResponse response;
+      request.set_name("boiler " + std::to_string(Below(shape_.units)));
+      Need(neighbourhoods_.Search(caller, request, response), "search");
+      return static_cast<std::size_t>(response.nodes_size());
+    });
+  }
+
   // Of units with links, to the next version and back.
   void Reconciliations() {
     const User administrator{"administrator", [&] { return Caller(shape_.Administrator(), true); }};
@@ -161,6 +192,7 @@ class Operations {
   std::mt19937_64 random_{42};
   PostgresStore store_;
   PostgresTokens tokens_;
+  PostgresGraphView hoods_;
   NoSecrets secrets_;
   TwoVersions versions_;
   NoValues values_;
@@ -168,6 +200,7 @@ class Operations {
   Units units_{store_, secrets_, versions_, values_, "http://device"};
   Links links_{store_, {}};
   Nodes nodes_{store_};
+  Neighbourhoods neighbourhoods_{hoods_};
   std::vector<Timing> timings_;
 };
 
