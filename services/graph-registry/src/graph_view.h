@@ -36,6 +36,9 @@ struct GraphStep {
   auto operator<=>(const GraphStep&) const = default;
 };
 
+// The edges but links that lead to a node; what they come from has no parent.
+std::vector<GraphStep> EdgesInto(const GraphRow& row);
+
 // What is scanned: what a user owns or what is made from a repository; all nodes when both are nil.
 struct GraphScope {
   Uuid owner, repo_unit;

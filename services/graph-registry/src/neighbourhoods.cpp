@@ -13,6 +13,7 @@ namespace {
 
 constexpr char kAnyNode[] = "node";
 constexpr int kMostDepth = 4;
+constexpr std::size_t kLeastRead = 100;  // nodes at once, where a filter may show few of them
 constexpr PageSizes kSizes{.usual = 100, .most = 500};
 
 GraphFilter ReadFilter(const google::protobuf::RepeatedField<int>& types, const std::string& owner,
@@ -51,20 +52,9 @@ bool IsVariable(const GraphRow& row) {
   return type == graph::v1::NODE_TYPE_INPUT_VARIABLE || type == graph::v1::NODE_TYPE_OUTPUT_VARIABLE;
 }
 
-// The edges but links that lead to a node.
-std::vector<GraphStep> Incoming(const GraphRow& row) {
-  std::vector<GraphStep> edges;
-  const NodeFacts& facts = row.facts;
-  if (facts.type == graph::v1::NODE_TYPE_REPO_UNIT || facts.type == graph::v1::NODE_TYPE_UNIT)
-    edges.push_back({facts.access.owner_id, graph::v1::EDGE_KIND_OWNS, facts.id});
-  if (!row.repo_unit.IsNil()) edges.push_back({row.repo_unit, graph::v1::EDGE_KIND_MADE_FROM, facts.id});
-  if (!facts.parent_id.IsNil()) edges.push_back({facts.parent_id, graph::v1::EDGE_KIND_HAS, facts.id});
-  return edges;
-}
-
 bool Adjacent(const GraphRow& one, const GraphRow& other) {
   const auto leads = [](const GraphRow& from, const GraphRow& to) {
-    const auto edges = Incoming(to);
+    const auto edges = EdgesInto(to);
     return std::any_of(edges.begin(), edges.end(), [&](const GraphStep& edge) { return edge.from == from.facts.id; });
   };
   return leads(one, other) || leads(other, one);
@@ -90,6 +80,16 @@ graph::v1::GraphEdge EdgeOf(const SeenLink& seen) {
 }
 
 }  // namespace
+
+std::vector<GraphStep> EdgesInto(const GraphRow& row) {
+  std::vector<GraphStep> edges;
+  const NodeFacts& facts = row.facts;
+  if (facts.type == graph::v1::NODE_TYPE_REPO_UNIT || facts.type == graph::v1::NODE_TYPE_UNIT)
+    edges.push_back({facts.access.owner_id, graph::v1::EDGE_KIND_OWNS, facts.id});
+  if (!row.repo_unit.IsNil()) edges.push_back({row.repo_unit, graph::v1::EDGE_KIND_MADE_FROM, facts.id});
+  if (!facts.parent_id.IsNil()) edges.push_back({facts.parent_id, graph::v1::EDGE_KIND_HAS, facts.id});
+  return edges;
+}
 
 absl::StatusOr<GraphScan> Neighbourhoods::ReadNeighbours(const Question& q, const GraphRow& centre, const Page& page) {
   const NodeFacts& facts = centre.facts;
@@ -129,39 +129,71 @@ absl::StatusOr<Neighbourhoods::Read> Neighbourhoods::ReadNear(const Question& q,
   return read;
 }
 
-absl::StatusOr<std::vector<Neighbourhoods::Found>> Neighbourhoods::Walk(const Question& q, const GraphRow& centre) {
-  std::vector<Found> found{{centre, 0}};
-  std::set<Uuid> known{centre.facts.id};
-  for (std::size_t first = 0, distance = 1; distance <= static_cast<std::size_t>(q.depth); ++distance) {
-    std::vector<GraphRow> frontier;
-    std::map<Uuid, Found*> by_id;
-    for (std::size_t i = first; i < found.size(); ++i) {
-      frontier.push_back(found[i].row);
-      by_id[found[i].row.facts.id] = &found[i];
-    }
-    if (frontier.empty()) break;
-    PEPEUNIT_ASSIGN_OR_RETURN(auto steps, view_.Expand(q.viewer, frontier, bounds_.neighbours + 1));
-    std::sort(steps.begin(), steps.end());
-    std::vector<Uuid> reached;
-    int of_kind = 0;
-    for (std::size_t i = 0; i < steps.size(); ++i) {
-      const GraphStep& step = steps[i];
-      of_kind = i > 0 && steps[i - 1].from == step.from && steps[i - 1].kind == step.kind ? of_kind + 1 : 1;
-      if (of_kind > bounds_.neighbours ||
-          (!known.contains(step.to) && known.size() >= static_cast<std::size_t>(bounds_.nodes))) {
-        by_id[step.from]->more = true;
-      } else if (known.insert(step.to).second) {
-        reached.push_back(step.to);
-      }
-    }
-    first = found.size();
-    PEPEUNIT_ASSIGN_OR_RETURN(auto rows, view_.GetNodes(q.viewer, reached, q.filter));
-    for (GraphRow& row : rows) found.push_back({std::move(row), static_cast<int>(distance)});
-  }
-  return found;
+bool Neighbourhoods::IsAfter(const Question& q, const Found& found) {
+  return q.page.after.IsNil() ||
+         std::pair(found.distance, found.row.facts.id) > std::pair(q.distance, q.page.after);
 }
 
-absl::Status Neighbourhoods::AddEdges(const Question& q, const std::vector<Found>& nodes, const Shown& shown,
+absl::StatusOr<std::vector<Uuid>> Neighbourhoods::Reach(const Question& q, std::size_t first, Walked* walked) {
+  std::vector<GraphRow> frontier;
+  std::map<Uuid, Found*> by_id;
+  for (std::size_t i = first; i < walked->found.size(); ++i) {
+    Found& found = walked->found[i];
+    frontier.push_back(found.row);
+    by_id[found.row.facts.id] = &found;
+  }
+  PEPEUNIT_ASSIGN_OR_RETURN(auto steps, view_.Expand(q.viewer, frontier, bounds_.neighbours + 1));
+  std::sort(steps.begin(), steps.end());
+  std::vector<Uuid> reached;
+  int of_kind = 0;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const GraphStep& step = steps[i];
+    of_kind = i > 0 && steps[i - 1].from == step.from && steps[i - 1].kind == step.kind ? of_kind + 1 : 1;
+    if (of_kind > bounds_.neighbours || (!walked->reached.contains(step.to) &&
+                                         walked->reached.size() >= static_cast<std::size_t>(bounds_.nodes))) {
+      by_id[step.from]->more = true;
+    } else if (walked->reached.insert(step.to).second) {
+      reached.push_back(step.to);
+    }
+  }
+  std::sort(reached.begin(), reached.end());
+  return reached;
+}
+
+absl::Status Neighbourhoods::ReadReached(const Question& q, int distance, std::vector<Uuid> reached, Walked* walked) {
+  const auto shown = [&](const Found& found) { return Fits(found.row, q.filter) && IsAfter(q, found); };
+  // Where the walk goes on from here all are needed, at its end only the page.
+  const bool last = distance == q.depth;
+  if (last && distance == q.distance) std::erase_if(reached, [&](const Uuid& id) { return id <= q.page.after; });
+  const auto wanted = static_cast<std::size_t>(q.page.limit) + 1;
+  auto count = static_cast<std::size_t>(std::count_if(walked->found.begin(), walked->found.end(), shown));
+  for (std::size_t at = 0; at < reached.size() && !(last && count >= wanted);) {
+    const std::size_t portion = std::min(reached.size() - at, last ? std::max(wanted - count, kLeastRead) : reached.size());
+    const auto begin = reached.begin() + static_cast<std::ptrdiff_t>(at);
+    PEPEUNIT_ASSIGN_OR_RETURN(
+        auto rows, view_.GetNodes(q.viewer, {begin, begin + static_cast<std::ptrdiff_t>(portion)}, q.filter));
+    for (GraphRow& row : rows) {
+      walked->found.push_back({std::move(row), distance});
+      if (shown(walked->found.back())) ++count;
+    }
+    at += portion;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Neighbourhoods::Walked> Neighbourhoods::Walk(const Question& q, const GraphRow& centre) {
+  Walked walked{.found = {{centre, 0}}, .reached = {centre.facts.id}};
+  std::size_t first = 0;
+  for (int distance = 1; distance <= q.depth && first < walked.found.size(); ++distance) {
+    PEPEUNIT_ASSIGN_OR_RETURN(auto reached, Reach(q, first, &walked));
+    first = walked.found.size();
+    PEPEUNIT_RETURN_IF_ERROR(ReadReached(q, distance, std::move(reached), &walked));
+  }
+  return walked;
+}
+
+absl::Status Neighbourhoods::AddEdges(const Question& q, const std::vector<Found>& nodes,
+                                      const std::vector<Found>& known, const Shown& shown,
                                       graph::v1::Neighbourhood* out) {
   std::set<Uuid> here, ends;
   std::vector<Uuid> variables;
@@ -169,19 +201,18 @@ absl::Status Neighbourhoods::AddEdges(const Question& q, const std::vector<Found
   for (const Found& found : nodes) {
     here.insert(found.row.facts.id);
     if (IsVariable(found.row)) variables.push_back(found.row.facts.id);
-    for (const GraphStep& edge : Incoming(found.row)) edges.push_back(edge), ends.insert(edge.from);
+    for (const GraphStep& edge : EdgesInto(found.row)) edges.push_back(edge), ends.insert(edge.from);
   }
   PEPEUNIT_ASSIGN_OR_RETURN(const auto links, view_.LinksOf(q.viewer, variables));
   for (const SeenLink& seen : links) ends.insert(seen.row.output.facts.id);
-  PEPEUNIT_ASSIGN_OR_RETURN(auto rows, view_.GetNodes(q.viewer, {ends.begin(), ends.end()}, q.filter));
-  std::map<Uuid, GraphRow> from;
-  for (GraphRow& row : rows) {
-    const Uuid id = row.facts.id;
-    from.emplace(id, std::move(row));
-  }
+  std::map<Uuid, const GraphRow*> from;
+  for (const Found& found : known) from[found.row.facts.id] = &found.row;
+  std::erase_if(ends, [&](const Uuid& id) { return from.contains(id); });
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto rows, view_.GetNodes(q.viewer, {ends.begin(), ends.end()}, q.filter));
+  for (const GraphRow& row : rows) from[row.facts.id] = &row;
   const auto joins = [&](const Uuid& one, const Uuid& other) {
     const auto row = from.find(one);
-    return here.contains(other) && row != from.end() && Fits(row->second, q.filter) && shown(row->second, other);
+    return here.contains(other) && row != from.end() && Fits(*row->second, q.filter) && shown(*row->second, other);
   };
   for (const GraphStep& step : edges) {
     if (!joins(step.from, step.to)) continue;
@@ -222,22 +253,20 @@ absl::Status Neighbourhoods::Get(const rpc::Caller& caller, const graph::v1::Get
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, centre.facts, access::Role::kReader, kAnyNode));
 
   Read read;
-  std::set<Uuid> all;
-  Shown shown = [&](const GraphRow& from, const Uuid&) { return all.contains(from.facts.id); };
+  Walked walked;
+  Shown shown = [&](const GraphRow& from, const Uuid&) { return walked.reached.contains(from.facts.id); };
   if (q.depth <= 1) {
     PEPEUNIT_ASSIGN_OR_RETURN(read, ReadNear(q, centre));
+    walked.found = {{centre, 0}};
     shown = [&](const GraphRow& from, const Uuid& to) {
       if (from.facts.id == id) return q.depth > 0;
       const bool joined = Adjacent(from, centre) || (to == id && IsVariable(from));  // by the link that leads there
       return q.depth > 0 && joined;
     };
   } else {
-    PEPEUNIT_ASSIGN_OR_RETURN(auto walked, Walk(q, centre));
-    for (Found& found : walked) {
-      if (!Fits(found.row, q.filter)) continue;
-      all.insert(found.row.facts.id);
-      const auto place = std::pair(found.distance, found.row.facts.id);
-      if (q.page.after.IsNil() || place > std::pair(q.distance, q.page.after)) read.nodes.push_back(std::move(found));
+    PEPEUNIT_ASSIGN_OR_RETURN(walked, Walk(q, centre));
+    for (const Found& found : walked.found) {
+      if (Fits(found.row, q.filter) && IsAfter(q, found)) read.nodes.push_back(found);
     }
   }
   if (read.nodes.size() > static_cast<std::size_t>(q.page.limit)) {
@@ -252,7 +281,7 @@ absl::Status Neighbourhoods::Get(const rpc::Caller& caller, const graph::v1::Get
     node->set_distance(found.distance);
     node->set_more(found.more);
   }
-  return AddEdges(q, read.nodes, shown, &out);
+  return AddEdges(q, read.nodes, walked.found, shown, &out);
 }
 
 absl::Status Neighbourhoods::Search(const rpc::Caller& caller, const graph::v1::SearchNodesRequest& request,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <vector>
 
 #include "graph_view.h"
@@ -44,14 +45,23 @@ class Neighbourhoods {
     std::vector<Found> nodes;  // from where the page begins; at least one more than it when there is a next one
     Uuid read_to;              // at distance 1, where reading stopped before the end; nil when it did not
   };
+  struct Walked {
+    std::vector<Found> found;  // by distance and id; of the greatest distance no more than the page needs
+    std::set<Uuid> reached;    // all, shown or not
+  };
 
   // To a depth of 1: only what the page needs.
   absl::StatusOr<Read> ReadNear(const Question& question, const GraphRow& centre);
   absl::StatusOr<GraphScan> ReadNeighbours(const Question& question, const GraphRow& centre, const Page& page);
-  // Breadth first, all that the bounds let in, shown or not.
-  absl::StatusOr<std::vector<Found>> Walk(const Question& question, const GraphRow& centre);
-  absl::Status AddEdges(const Question& question, const std::vector<Found>& nodes, const Shown& shown,
-                        graph::v1::Neighbourhood* out);
+  static bool IsAfter(const Question& question, const Found& found);
+  // Breadth first, what the bounds let in, shown or not.
+  absl::StatusOr<Walked> Walk(const Question& question, const GraphRow& centre);
+  // What is reached anew from what was found since `first`, by id.
+  absl::StatusOr<std::vector<Uuid>> Reach(const Question& question, std::size_t first, Walked* walked);
+  absl::Status ReadReached(const Question& question, int distance, std::vector<Uuid> reached, Walked* walked);
+  // Of `known` the rows need not be read again.
+  absl::Status AddEdges(const Question& question, const std::vector<Found>& nodes, const std::vector<Found>& known,
+                        const Shown& shown, graph::v1::Neighbourhood* out);
 
   GraphView& view_;
   const WalkBounds bounds_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "link_rows.h"
 #include "rows.h"
@@ -84,21 +85,20 @@ class Steps {
  public:
   Steps(pqxx::work& tx, const access::Subject& viewer, int most) : tx_(tx), viewer_(viewer), most_(most) {}
 
-  // The one neighbour that a column of the node names.
-  void Up(graph::v1::EdgeKind kind, const std::vector<Uuid>& nodes, const std::string& column) {
-    Add(kind, nodes,
-        "JOIN node n ON n.id = f.id JOIN node s ON s.id = n." + column + " WHERE " + VisibleTo(tx_, viewer_, "s", "s"));
+  // Which of these, that have no parents, the viewer sees: each as a step to itself.
+  void Seen(const std::vector<Uuid>& nodes) {
+    Add(graph::v1::EDGE_KIND_UNSPECIFIED, nodes, "JOIN node s ON s.id = f.id WHERE " + VisibleTo(tx_, viewer_, "s", "s"));
   }
   // All nodes without parents of a scope.
   void Ranges(graph::v1::EdgeKind kind, const std::vector<Uuid>& nodes, const NodeRange& range) {
     const std::string ids = VisibleIds(tx_, viewer_, range, {.after = {}, .limit = most_ - 1});
     Add(kind, nodes, "CROSS JOIN LATERAL (" + ids + ") s");
   }
-  // The variables of `from`, an expression with a column `id`.
+  // The variables of `from`, which joins them as n.
   void Variables(graph::v1::EdgeKind kind, const std::vector<Uuid>& nodes, const std::string& from) {
     Add(kind, nodes,
-        "CROSS JOIN LATERAL (SELECT n.id FROM " + from + " JOIN node n USING (id) JOIN node p ON p.id = n.parent_id"
-        " WHERE " + VisibleTo(tx_, viewer_, "n", "p") + " ORDER BY n.id LIMIT " + std::to_string(most_) + ") s");
+        "CROSS JOIN LATERAL (SELECT n.id FROM " + from + " AND " + VisibleTo(tx_, viewer_, "n", "p") +
+            " ORDER BY n.id LIMIT " + std::to_string(most_) + ") s");
   }
   const std::string& query() const { return query_; }
 
@@ -172,28 +172,41 @@ absl::StatusOr<std::vector<GraphStep>> PostgresGraphView::Expand(const access::S
                                                                  const std::vector<GraphRow>& nodes, int most) {
   using Found = std::vector<GraphStep>;
   std::map<graph::v1::NodeType, std::vector<Uuid>> by_type;
-  for (const GraphRow& row : nodes) by_type[row.facts.type].push_back(row.facts.id);
-  const auto &users = by_type[graph::v1::NODE_TYPE_USER], &repos = by_type[graph::v1::NODE_TYPE_REPO_UNIT],
-             &units = by_type[graph::v1::NODE_TYPE_UNIT], &inputs = by_type[graph::v1::NODE_TYPE_INPUT_VARIABLE],
-             &outputs = by_type[graph::v1::NODE_TYPE_OUTPUT_VARIABLE];
+  std::set<Uuid> sources;
+  for (const GraphRow& row : nodes) {
+    by_type[row.facts.type].push_back(row.facts.id);
+    for (const GraphStep& edge : EdgesInto(row)) sources.insert(edge.from);
+  }
   return pool_.Query<Found>("expand", [&](pqxx::work& tx) -> absl::StatusOr<Found> {
+    const std::string parent = " JOIN node p ON p.id = n.parent_id WHERE ";
     Steps steps(tx, viewer, most);
-    steps.Ranges(graph::v1::EDGE_KIND_OWNS, users,
+    steps.Ranges(graph::v1::EDGE_KIND_OWNS, by_type[graph::v1::NODE_TYPE_USER],
                  {.scope = "node.owner_id = f.id",
                   .types = {graph::v1::NODE_TYPE_REPO_UNIT, graph::v1::NODE_TYPE_UNIT}});
-    steps.Ranges(graph::v1::EDGE_KIND_MADE_FROM, repos, {.scope = "node.repo_unit_id = f.id"});
-    steps.Variables(graph::v1::EDGE_KIND_HAS, units, "(SELECT id FROM node WHERE parent_id = f.id) e");
-    steps.Variables(graph::v1::EDGE_KIND_LINK, outputs, "(SELECT input_id AS id FROM link WHERE output_id = f.id) e");
-    steps.Variables(graph::v1::EDGE_KIND_LINK, inputs, "(SELECT output_id AS id FROM link WHERE input_id = f.id) e");
-    steps.Up(graph::v1::EDGE_KIND_OWNS, repos, "owner_id");
-    steps.Up(graph::v1::EDGE_KIND_OWNS, units, "owner_id");
-    steps.Up(graph::v1::EDGE_KIND_MADE_FROM, units, "repo_unit_id");
-    steps.Up(graph::v1::EDGE_KIND_HAS, inputs, "parent_id");
-    steps.Up(graph::v1::EDGE_KIND_HAS, outputs, "parent_id");
+    steps.Ranges(graph::v1::EDGE_KIND_MADE_FROM, by_type[graph::v1::NODE_TYPE_REPO_UNIT],
+                 {.scope = "node.repo_unit_id = f.id"});
+    steps.Variables(graph::v1::EDGE_KIND_HAS, by_type[graph::v1::NODE_TYPE_UNIT],
+                    "node n" + parent + "n.parent_id = f.id");
+    steps.Variables(graph::v1::EDGE_KIND_LINK, by_type[graph::v1::NODE_TYPE_OUTPUT_VARIABLE],
+                    "link l JOIN node n ON n.id = l.input_id" + parent + "l.output_id = f.id");
+    steps.Variables(graph::v1::EDGE_KIND_LINK, by_type[graph::v1::NODE_TYPE_INPUT_VARIABLE],
+                    "link l JOIN node n ON n.id = l.output_id" + parent + "l.input_id = f.id");
+    steps.Seen({sources.begin(), sources.end()});
     Found found;
+    std::set<Uuid> seen;
     if (steps.query().empty()) return found;
-    for (const auto& row : tx.exec(steps.query()))
-      found.push_back({ReadUuid(row[0]), static_cast<graph::v1::EdgeKind>(row[1].as<int>()), ReadUuid(row[2])});
+    for (const auto& row : tx.exec(steps.query())) {
+      const auto kind = static_cast<graph::v1::EdgeKind>(row[1].as<int>());
+      if (kind == graph::v1::EDGE_KIND_UNSPECIFIED)
+        seen.insert(ReadUuid(row[0]));
+      else
+        found.push_back({ReadUuid(row[0]), kind, ReadUuid(row[2])});
+    }
+    for (const GraphRow& row : nodes) {
+      for (const GraphStep& edge : EdgesInto(row)) {
+        if (seen.contains(edge.from)) found.push_back({edge.to, edge.kind, edge.from});
+      }
+    }
     return found;
   });
 }

@@ -1,8 +1,9 @@
 // pepeunit-graph-bench: builds a large graph and times the operations of graph-registry on it; see `tools/bench graph`.
 //
-//   pepeunit-graph-bench --dsn-file FILE --schema NAME [--scale F] [--rounds N] [--built]
+//   pepeunit-graph-bench --dsn-file FILE --schema NAME [--scale F] [--rounds N] [--built] [--only TEXT]
 //
 // FILE holds libpq's connection string of the role that owns the empty schema. `--built`: the graph is there already.
+// `--only`: operations whose name holds TEXT.
 // Prints one JSON object.
 #include <cstdio>
 #include <cstdlib>
@@ -21,7 +22,8 @@ namespace {
 
 int Usage() {
   std::fprintf(stderr,
-               "usage: pepeunit-graph-bench --dsn-file FILE --schema NAME [--scale F] [--rounds N] [--built]\n");
+               "usage: pepeunit-graph-bench --dsn-file FILE --schema NAME [--scale F] [--rounds N] [--built] "
+               "[--only TEXT]\n");
   return 2;
 }
 
@@ -46,7 +48,7 @@ int Run(std::map<std::string, std::string> options) {
                                  {"variables", shape.units * (bench::Shape::kInputs + bench::Shape::kOutputs)},
                                  {"repositories", shape.repositories},
                                  {"timings", nlohmann::ordered_json::array()}};
-  for (const bench::Timing& t : bench::TimeOperations(pool, shape, rounds)) {
+  for (const bench::Timing& t : bench::TimeOperations(pool, shape, rounds, options["--only"])) {
     json["timings"].push_back({{"operation", t.operation},
                                {"user", t.user},
                                {"count", t.count},

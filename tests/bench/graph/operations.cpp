@@ -41,8 +41,8 @@ double Percentile(const std::vector<double>& sorted, double p) {
 
 class Operations {
  public:
-  Operations(postgres::Pool& pool, const Shape& shape, int rounds)
-      : shape_(shape), rounds_(rounds), store_(pool, nullptr), tokens_(pool), hoods_(pool) {}
+  Operations(postgres::Pool& pool, const Shape& shape, int rounds, std::string only)
+      : shape_(shape), rounds_(rounds), only_(std::move(only)), store_(pool, nullptr), tokens_(pool), hoods_(pool) {}
 
   std::vector<Timing> Run() {
     const std::vector<User> users = {
@@ -70,6 +70,7 @@ class Operations {
   }
 
   void Time(const std::string& operation, const User& user, const Call& call) {
+    if (operation.find(only_) == std::string::npos) return;
     std::vector<double> took;
     std::size_t rows = 0;
     for (int i = 0; i < rounds_ / 10 + 1; ++i) call(user.caller());  // warms connection and caches
@@ -189,6 +190,7 @@ class Operations {
 
   const Shape shape_;
   const int rounds_;
+  const std::string only_;
   std::mt19937_64 random_{42};
   PostgresStore store_;
   PostgresTokens tokens_;
@@ -206,8 +208,9 @@ class Operations {
 
 }  // namespace
 
-std::vector<Timing> TimeOperations(postgres::Pool& pool, const Shape& shape, int rounds) {
-  return Operations(pool, shape, rounds).Run();
+std::vector<Timing> TimeOperations(postgres::Pool& pool, const Shape& shape, int rounds,
+                                   const std::string& only) {
+  return Operations(pool, shape, rounds, only).Run();
 }
 
 }  // namespace pepeunit::bench
