@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <unordered_map>
 
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
@@ -18,6 +19,25 @@ constexpr int kMostTries = 4;  // of a transaction that conflicts with others
 
 // libpqxx 6 makes a lost connection anew at the next use, without our settings and in the middle of what was assumed
 // to be one session. Inhibited, it throws instead, and the pool makes a fresh one.
+// A connection with what is prepared on it.
+struct Session {
+  std::unique_ptr<pqxx::connection> connection;
+  std::unordered_map<std::string, std::string> prepared{};  // names by text
+  std::size_t names = 0;
+
+  // Forgetting all at once is enough: texts are few, and each comes back with its next use.
+  const std::string& Prepare(const std::string& text) {
+    if (const auto at = prepared.find(text); at != prepared.end()) return at->second;
+    if (prepared.size() >= Pool::kPlans) {
+      for (const auto& [_, name] : prepared) connection->unprepare(name);
+      prepared.clear();
+    }
+    const std::string name = "q" + std::to_string(++names);
+    connection->prepare(name, text);
+    return prepared.emplace(text, name).first->second;
+  }
+};
+
 std::unique_ptr<pqxx::connection> Open(const PoolOptions& options) {
   auto connection = std::make_unique<pqxx::connection>(options.dsn);
 #pragma GCC diagnostic push
@@ -34,6 +54,7 @@ std::unique_ptr<pqxx::connection> Open(const PoolOptions& options) {
   // What is read is found by indexes: compiling such queries takes longer than running them, and neither in memory nor on
   // an SSD or SD card is a page four times as dear because it is not the next one.
   setup.exec("SET jit TO off; SET random_page_cost TO 1.1");
+  if (options.generic_plans) setup.exec("SET plan_cache_mode TO force_generic_plan");
   setup.exec("SET timezone TO 'UTC'");
   setup.exec("SET application_name TO " + setup.quote("pepeunit-" + options.schema));
   return connection;
@@ -78,12 +99,12 @@ PoolOptions PoolOptionsFrom(Config& config, const std::string& schema) {
 
 struct Pool::Impl {
   struct Idle {
-    std::unique_ptr<pqxx::connection> connection;
+    Session session;
     std::int64_t since_ms;
   };
 
-  // A connection for one transaction. Given back by Release, or dropped when its use failed.
-  absl::Status Acquire(const char* name, std::unique_ptr<pqxx::connection>* out) {
+  // For one transaction or query. Given back by Release, or dropped when its use failed.
+  absl::Status Acquire(const char* name, Session* out) {
     std::unique_lock lock(mutex);
     const auto free = [this] { return !idle.empty() || open < options.max_connections; };
     if (!released.wait_for(lock, options.acquire_timeout, free)) {
@@ -91,16 +112,16 @@ struct Pool::Impl {
     }
     CloseOld();
     while (!idle.empty()) {
-      *out = std::move(idle.back().connection);
+      *out = std::move(idle.back().session);
       idle.pop_back();
-      if (!IsDead(**out)) return absl::OkStatus();
-      out->reset();
+      if (!IsDead(*out->connection)) return absl::OkStatus();
+      *out = {};
       --open;
     }
     ++open;
     lock.unlock();
     try {
-      *out = Open(options);
+      out->connection = Open(options);
       return absl::OkStatus();
     } catch (...) {
       const absl::Status status = FromException(name);
@@ -111,10 +132,10 @@ struct Pool::Impl {
     }
   }
 
-  void Release(std::unique_ptr<pqxx::connection> connection) {
+  void Release(Session session) {
     {
       std::lock_guard lock(mutex);
-      idle.push_back({std::move(connection), MonotonicMs()});
+      idle.push_back({std::move(session), MonotonicMs()});
     }
     released.notify_one();
   }
@@ -136,39 +157,44 @@ struct Pool::Impl {
   }
 
   // One try; `conflict` says that another may succeed.
-  absl::Status Try(const char* name, const std::function<absl::Status(pqxx::work&)>& body, bool* conflict) {
-    std::unique_ptr<pqxx::connection> connection;
-    PEPEUNIT_RETURN_IF_ERROR(Acquire(name, &connection));
+  absl::Status Try(const char* name, const std::function<absl::Status(Session&)>& use, bool* conflict) {
+    Session session;
+    PEPEUNIT_RETURN_IF_ERROR(Acquire(name, &session));
     try {
-      absl::Status status;
-      {
-        pqxx::work tx(*connection);
-        status = body(tx);
-        if (status.ok()) tx.commit();
-      }
-      Release(std::move(connection));
+      const absl::Status status = use(session);
+      Release(std::move(session));
       return status;
     } catch (const pqxx::transaction_rollback&) {
       *conflict = true;
       const absl::Status status = FromException(name);
-      Release(std::move(connection));
+      Release(std::move(session));
       return status;
     } catch (const pqxx::sql_error& e) {
       const absl::Status status = FromException(name);
       // The session is good when the server itself refused the statement.
-      if (!e.sqlstate().empty() && !e.sqlstate().starts_with("57") && connection->is_open()) {
-        Release(std::move(connection));
+      if (!e.sqlstate().empty() && !e.sqlstate().starts_with("57") && session.connection->is_open()) {
+        Release(std::move(session));
       } else {
-        connection.reset();
+        session = {};
         Drop();
       }
       return status;
     } catch (...) {
       const absl::Status status = FromException(name);
-      connection.reset();
+      session = {};
       Drop();
       return status;
     }
+  }
+
+  absl::Status Use(const char* name, const std::function<absl::Status(Session&)>& use) {
+    absl::Status status;
+    for (int tries = 0; tries < kMostTries; ++tries) {
+      bool conflict = false;
+      status = Try(name, use, &conflict);
+      if (!conflict) return status;
+    }
+    return status;
   }
 
   PoolOptions options;
@@ -186,13 +212,21 @@ Pool::Pool(PoolOptions options) : impl_(std::make_unique<Impl>()) {
 Pool::~Pool() = default;
 
 absl::Status Pool::Transact(const char* name, const std::function<absl::Status(pqxx::work&)>& body) {
-  absl::Status status;
-  for (int tries = 0; tries < kMostTries; ++tries) {
-    bool conflict = false;
-    status = impl_->Try(name, body, &conflict);
-    if (!conflict) return status;
-  }
-  return status;
+  return impl_->Use(name, [&](Session& session) {
+    pqxx::work tx(*session.connection);
+    absl::Status status = body(tx);
+    if (status.ok()) tx.commit();
+    return status;
+  });
+}
+
+absl::Status Pool::Select(const char* name, const std::string& text, const Params& params,
+                          const std::function<absl::Status(const pqxx::result&)>& read) {
+  return impl_->Use(name, [&](Session& session) {
+    const std::string& prepared = session.Prepare(text);
+    pqxx::nontransaction tx(*session.connection);
+    return read(tx.exec_prepared(prepared, pqxx::prepare::make_dynamic_params(params.values())));
+  });
 }
 
 absl::Status Pool::Ping() {

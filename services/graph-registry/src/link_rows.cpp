@@ -54,17 +54,17 @@ std::vector<LinkRow> ReadLinkRows(const pqxx::result& result) {
   return rows;
 }
 
-std::string SeenColumns(pqxx::work& tx, const access::Subject& viewer) {
-  return VisibleTo(tx, viewer, "o", "ou") + ", " + VisibleTo(tx, viewer, "i", "iu");
+std::string SeenColumns(postgres::Params& params, const access::Subject& viewer) {
+  return VisibleTo(params, viewer, "o", "ou") + ", " + VisibleTo(params, viewer, "i", "iu");
 }
 
 SeenLink ReadSeen(const pqxx::row& row) {
   return {ReadLinkRow(row), row[kLinkRow].as<bool>(), row[kLinkRow + 1].as<bool>()};
 }
 
-std::string LinksTouching(pqxx::work& tx, const Uuid& node) {
+std::string LinksTouching(postgres::Params& params, const Uuid& node) {
   if (node.IsNil()) return "link";
-  const std::string id = tx.quote(node.ToString()) + "::uuid";
+  const std::string id = params.Id(node);
   const std::string ends = "(SELECT v.id FROM variable v WHERE v.id = " + id + " OR v.unit_id = " + id + ")";
   return "(SELECT * FROM link WHERE output_id IN " + ends + " UNION SELECT * FROM link WHERE input_id IN " + ends + ")";
 }

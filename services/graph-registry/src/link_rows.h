@@ -23,10 +23,10 @@ LinkRow ReadLinkRow(const pqxx::row& row);
 std::vector<LinkRow> ReadLinkRows(const pqxx::result& result);
 
 // With which of its ends the viewer sees: the columns to add to LinkRowQuery, and their reading.
-std::string SeenColumns(pqxx::work& tx, const access::Subject& viewer);
+std::string SeenColumns(postgres::Params& params, const access::Subject& viewer);
 SeenLink ReadSeen(const pqxx::row& row);
 
 // The links that touch a unit or a variable, or all: an expression with the columns of `link`, to be named.
-std::string LinksTouching(pqxx::work& tx, const Uuid& node);
+std::string LinksTouching(postgres::Params& params, const Uuid& node);
 
 }  // namespace pepeunit::graph_registry

@@ -22,17 +22,18 @@ absl::StatusOr<std::vector<Uuid>> PostgresExports::ListOwn(const Uuid& user, gra
 absl::StatusOr<std::vector<SeenLink>> PostgresExports::ListOwnLinks(const access::Subject& user, const Page& page) {
   using Rows = std::vector<SeenLink>;
   return pool_.Query<Rows>("list own links", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    const std::string id = tx.quote(user.id.ToString()) + "::uuid";
-    const std::string after = " AND d.id > " + tx.quote(page.after.ToString()) + "::uuid";
+    postgres::Params params;
+    const std::string id = params.Id(user.id);
+    const std::string after = " AND d.id > " + params.Id(page.after);
     const auto touching = [&](const std::string& end) {
       return " UNION SELECT d.id FROM node n JOIN link d ON d." + end + " = n.id WHERE n.owner_id = " + id + after;
     };
     const std::string ids = "SELECT d.id FROM link d WHERE d.creator_id = " + id + after + touching("output_id") +
                             touching("input_id") + " ORDER BY id LIMIT " + std::to_string(page.limit + 1);
     Rows rows;
-    for (const auto& row :
-         tx.exec(LinkRowQuery("(SELECT * FROM link WHERE id IN (" + ids + ")) l", SeenColumns(tx, user)) +
-                 "ORDER BY l.id")) {
+    const std::string query =
+        LinkRowQuery("(SELECT * FROM link WHERE id IN (" + ids + ")) l", SeenColumns(params, user)) + "ORDER BY l.id";
+    for (const auto& row : postgres::Exec(tx, query, params)) {
       rows.push_back(ReadSeen(row));
     }
     return rows;

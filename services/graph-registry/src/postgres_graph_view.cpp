@@ -1,47 +1,45 @@
 #include "postgres_graph_view.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
 #include "link_rows.h"
+#include "pepeunit/base/errors.h"
 #include "rows.h"
 
 namespace pepeunit::graph_registry {
 namespace {
 
+using postgres::Params;
+
 // More nodes than that whose names begin alike are found faster by walking over all.
 constexpr int kFewNames = 1000;
 
-std::string Quote(pqxx::work& tx, const Uuid& id) { return tx.quote(id.ToString()) + "::uuid"; }
-
-std::string IdArray(const std::vector<Uuid>& ids) {
-  std::string text = "'{";
-  for (const Uuid& id : ids) text += (text.size() > 2 ? "," : "") + id.ToString();
-  return text + "}'::uuid[]";
-}
-
-// Whether the filter's name fits that of the node `n`.
-std::string Named(pqxx::work& tx, const std::string& n, const GraphFilter& filter) {
-  if (filter.name.empty()) return "true";
+// The filter's name as a pattern of LIKE.
+std::string PatternOf(const GraphFilter& filter) {
   std::string pattern = filter.name_begins ? "" : "%";
   for (const char c : filter.name) {
     if (c == '%' || c == '_' || c == '\\') pattern += '\\';
     pattern += c;
   }
-  return "lower(" + n + ".name) LIKE lower(" + tx.quote(pattern + '%') + ")";
+  return pattern + '%';
 }
 
-// What the viewer may see of the nodes whose ids `from` has, an expression with a column `id`. More conditions may
-// follow.
-std::string RowQuery(pqxx::work& tx, const access::Subject& viewer, const GraphFilter& filter,
-                     const std::string& from) {
-  return "SELECT " + FactColumns("n", "p", GrantTo(tx, "n", viewer)) +
-         ", n.repo_unit_id, u.commit_id, u.tag, u.branch, u.follow, v.kind, v.definition, " + Named(tx, "n", filter) +
-         " FROM " + from +
+// Whether the name of the node `n` is like the pattern, an expression.
+std::string Named(const std::string& n, const std::string& pattern) {
+  return "lower(" + n + ".name) LIKE lower(" + pattern + ")";
+}
+
+// What the viewer may see of the nodes whose ids `from` has, an expression with a column `id`, and whether each is
+// `named`. More conditions may follow.
+std::string RowQuery(Params& params, const access::Subject& viewer, const std::string& named, const std::string& from) {
+  return "SELECT " + FactColumns("n", "p", GrantTo(params, "n", viewer)) +
+         ", n.repo_unit_id, u.commit_id, u.tag, u.branch, u.follow, v.kind, v.definition, " + named + " FROM " + from +
          " JOIN node n USING (id) LEFT JOIN node p ON p.id = n.parent_id LEFT JOIN unit u ON u.id = n.id"
          " LEFT JOIN variable v ON v.id = n.id WHERE " +
-         VisibleTo(tx, viewer, "n", "p");
+         VisibleTo(params, viewer, "n", "p");
 }
 
 GraphRow ReadGraphRow(const pqxx::row& row) {
@@ -83,33 +81,36 @@ std::vector<GraphRow> ReadGraphRows(const pqxx::result& result) {
 // The parts of Expand: queries for from, kind and to.
 class Steps {
  public:
-  Steps(pqxx::work& tx, const access::Subject& viewer, int most) : tx_(tx), viewer_(viewer), most_(most) {}
+  Steps(const access::Subject& viewer, int most) : viewer_(viewer), most_(most) {}
 
   // Which of these, that have no parents, the viewer sees: each as a step to itself.
   void Seen(const std::vector<Uuid>& nodes) {
-    Add(graph::v1::EDGE_KIND_UNSPECIFIED, nodes, "JOIN node s ON s.id = f.id WHERE " + VisibleTo(tx_, viewer_, "s", "s"));
+    if (nodes.empty()) return;
+    Add(graph::v1::EDGE_KIND_UNSPECIFIED, nodes, "JOIN node s ON s.id = f.id WHERE " + VisibleTo(params_, viewer_, "s", "s"));
   }
   // All nodes without parents of a scope.
   void Ranges(graph::v1::EdgeKind kind, const std::vector<Uuid>& nodes, const NodeRange& range) {
-    const std::string ids = VisibleIds(tx_, viewer_, range, {.after = {}, .limit = most_ - 1});
+    if (nodes.empty()) return;
+    const std::string ids = VisibleIds(params_, viewer_, range, {.after = {}, .limit = most_ - 1});
     Add(kind, nodes, "CROSS JOIN LATERAL (" + ids + ") s");
   }
   // The variables of `from`, which joins them as n.
   void Variables(graph::v1::EdgeKind kind, const std::vector<Uuid>& nodes, const std::string& from) {
+    if (nodes.empty()) return;
     Add(kind, nodes,
-        "CROSS JOIN LATERAL (SELECT n.id FROM " + from + " AND " + VisibleTo(tx_, viewer_, "n", "p") +
+        "CROSS JOIN LATERAL (SELECT n.id FROM " + from + " AND " + VisibleTo(params_, viewer_, "n", "p") +
             " ORDER BY n.id LIMIT " + std::to_string(most_) + ") s");
   }
   const std::string& query() const { return query_; }
+  const Params& params() const { return params_; }
 
  private:
   void Add(graph::v1::EdgeKind kind, const std::vector<Uuid>& nodes, const std::string& rest) {
-    if (nodes.empty()) return;
     query_ += std::string(query_.empty() ? "" : " UNION ALL ") + "SELECT f.id, " +
-              std::to_string(static_cast<int>(kind)) + ", s.id FROM unnest(" + IdArray(nodes) + ") f (id) " + rest;
+              std::to_string(static_cast<int>(kind)) + ", s.id FROM unnest(" + params_.Ids(nodes) + ") f (id) " + rest;
   }
 
-  pqxx::work& tx_;
+  Params params_;
   const access::Subject& viewer_;
   const int most_;
   std::string query_;
@@ -130,29 +131,59 @@ std::vector<int> TypesOf(const GraphScope& scope, const GraphFilter& filter) {
   return types;
 }
 
-// The ids of all nodes with the filter's name that a level, ownership or a grant lets the viewer see, as a query; empty
-// when they are many. Whether they are depends on nothing that he may not see.
-std::string FewNamed(pqxx::work& tx, const access::Subject& viewer, const GraphFilter& filter) {
-  std::string all;
-  for (const std::string& way : WaysToSee(tx, viewer)) {
-    const std::string query = "SELECT node.id FROM node WHERE " + way + " AND " + Named(tx, "node", filter) +
-                              " LIMIT " + std::to_string(kFewNames + 1);
-    if (tx.exec1("SELECT count(*) FROM (" + query + ") named")[0].as<int>() > kFewNames) return "";
-    all += (all.empty() ? "(" : " UNION (") + query + ")";
+// The ids of all nodes with names like the pattern that a level, ownership or a grant lets the viewer see, as a query;
+// empty when they are many. Whether they are depends on nothing that he may not see.
+std::string FewNamed(pqxx::work& tx, Params& params, const access::Subject& viewer, const std::string& pattern) {
+  std::string all, most;
+  for (const std::string& way : WaysToSee(params, viewer)) {
+    const std::string query = "(SELECT node.id FROM node WHERE " + way + " AND " + Named("node", pattern) + " LIMIT " +
+                              std::to_string(kFewNames + 1) + ")";
+    all += (all.empty() ? "" : " UNION ") + query;
+    most += (most.empty() ? "" : ", ") + ("(SELECT count(*) FROM " + query + " named)");
   }
-  if (const std::string granted = GrantedTo(tx, viewer); !granted.empty()) {
-    all += " UNION SELECT n.id FROM (" + granted + ") granted JOIN node n USING (id) WHERE " + Named(tx, "n", filter);
-  }
+  if (postgres::Exec(tx, "SELECT greatest(" + most + ")", params)[0][0].as<int>() > kFewNames) return "";
+  if (const std::string granted = GrantedTo(params, viewer); !granted.empty())
+    all += " UNION SELECT n.id FROM (" + granted + ") granted JOIN node n USING (id) WHERE " + Named("n", pattern);
   return all;
 }
 
-std::string Also(pqxx::work& tx, const GraphFilter& filter, const std::vector<int>& types) {
+std::string Also(Params& params, const GraphFilter& filter, const std::vector<int>& types) {
   std::string text;
   for (const int type : types) text += (text.empty() ? "" : ",") + std::to_string(type);
   std::string condition = " AND n.type IN (" + text + ")";
-  if (!filter.owner.IsNil()) condition += " AND n.owner_id = " + Quote(tx, filter.owner);
+  if (!filter.owner.IsNil()) condition += " AND n.owner_id = " + params.Id(filter.owner);
   if (filter.level != 0) condition += " AND n.level = " + std::to_string(filter.level);
   return condition;
+}
+
+// How a query is run.
+using Run = std::function<absl::StatusOr<pqxx::result>(const std::string& text, const Params& params)>;
+
+// Along the ranges of what the viewer may see. `pattern` is one of LIKE, as an expression, or empty.
+absl::StatusOr<GraphScan> ScanRange(const Run& run, const access::Subject& viewer, const GraphScope& scope,
+                                    const GraphFilter& filter, const std::string& pattern, const Page& page) {
+  Params params;
+  NodeRange range{.scope = {}, .types = TypesOf(scope, filter), .owner = filter.owner, .level = filter.level};
+  if (!scope.owner.IsNil()) range.scope = "node.owner_id = " + params.Id(scope.owner);
+  if (!scope.repo_unit.IsNil()) {
+    range.scope = "node.repo_unit_id = " + params.Id(scope.repo_unit);
+    range.types.clear();  // they are units, and the index has no type
+  }
+  const std::string named = pattern.empty() ? "true" : Named("n", pattern);
+  const int reads = pattern.empty() ? page.limit + 1 : std::max(kMostNodesRead, page.limit + 1);
+  const std::string ids = VisibleIds(params, viewer, range, {.after = page.after, .limit = reads - 1});
+  // All of the parameters are in these ids, which keeps this query's numbering for the next one.
+  const Params of_ids = params;
+  const std::string rows = RowQuery(params, viewer, named, "(" + ids + ") f") + " AND " + named + " ORDER BY n.id LIMIT " +
+                           std::to_string(page.limit + 1);
+  GraphScan scan;
+  PEPEUNIT_ASSIGN_OR_RETURN(const pqxx::result read, run(rows, params));
+  scan.rows = ReadGraphRows(read);
+  if (scan.rows.size() > static_cast<std::size_t>(page.limit)) return scan;
+  const std::string end = "SELECT id FROM (" + ids + ") f ORDER BY id OFFSET " + std::to_string(reads - 1);
+  PEPEUNIT_ASSIGN_OR_RETURN(const pqxx::result last, run(end, of_ids));
+  if (!last.empty()) scan.read_to = ReadUuid(last[0][0]);
+  return scan;
 }
 
 }  // namespace
@@ -162,10 +193,11 @@ absl::StatusOr<std::vector<GraphRow>> PostgresGraphView::GetNodes(const access::
                                                                   const GraphFilter& filter) {
   using Rows = std::vector<GraphRow>;
   if (ids.empty()) return Rows{};
-  return pool_.Query<Rows>("get nodes", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    return ReadGraphRows(
-        tx.exec(RowQuery(tx, viewer, filter, "unnest(" + IdArray(ids) + ") f (id)") + " ORDER BY n.id"));
-  });
+  Params params;
+  const std::string named = filter.name.empty() ? "true" : Named("n", params.Text(PatternOf(filter)));
+  const std::string query =
+      RowQuery(params, viewer, named, "unnest(" + params.Ids(ids) + ") f (id)") + " ORDER BY n.id";
+  return pool_.Read<Rows>("get nodes", query, params, ReadGraphRows);
 }
 
 absl::StatusOr<std::vector<GraphStep>> PostgresGraphView::Expand(const access::Subject& viewer,
@@ -177,25 +209,25 @@ absl::StatusOr<std::vector<GraphStep>> PostgresGraphView::Expand(const access::S
     by_type[row.facts.type].push_back(row.facts.id);
     for (const GraphStep& edge : EdgesInto(row)) sources.insert(edge.from);
   }
-  return pool_.Query<Found>("expand", [&](pqxx::work& tx) -> absl::StatusOr<Found> {
-    const std::string parent = " JOIN node p ON p.id = n.parent_id WHERE ";
-    Steps steps(tx, viewer, most);
-    steps.Ranges(graph::v1::EDGE_KIND_OWNS, by_type[graph::v1::NODE_TYPE_USER],
-                 {.scope = "node.owner_id = f.id",
-                  .types = {graph::v1::NODE_TYPE_REPO_UNIT, graph::v1::NODE_TYPE_UNIT}});
-    steps.Ranges(graph::v1::EDGE_KIND_MADE_FROM, by_type[graph::v1::NODE_TYPE_REPO_UNIT],
-                 {.scope = "node.repo_unit_id = f.id"});
-    steps.Variables(graph::v1::EDGE_KIND_HAS, by_type[graph::v1::NODE_TYPE_UNIT],
-                    "node n" + parent + "n.parent_id = f.id");
-    steps.Variables(graph::v1::EDGE_KIND_LINK, by_type[graph::v1::NODE_TYPE_OUTPUT_VARIABLE],
-                    "link l JOIN node n ON n.id = l.input_id" + parent + "l.output_id = f.id");
-    steps.Variables(graph::v1::EDGE_KIND_LINK, by_type[graph::v1::NODE_TYPE_INPUT_VARIABLE],
-                    "link l JOIN node n ON n.id = l.output_id" + parent + "l.input_id = f.id");
-    steps.Seen({sources.begin(), sources.end()});
+  const std::string parent = " JOIN node p ON p.id = n.parent_id WHERE ";
+  Steps steps(viewer, most);
+  steps.Ranges(graph::v1::EDGE_KIND_OWNS, by_type[graph::v1::NODE_TYPE_USER],
+               {.scope = "node.owner_id = f.id",
+                .types = {graph::v1::NODE_TYPE_REPO_UNIT, graph::v1::NODE_TYPE_UNIT}});
+  steps.Ranges(graph::v1::EDGE_KIND_MADE_FROM, by_type[graph::v1::NODE_TYPE_REPO_UNIT],
+               {.scope = "node.repo_unit_id = f.id"});
+  steps.Variables(graph::v1::EDGE_KIND_HAS, by_type[graph::v1::NODE_TYPE_UNIT],
+                  "node n" + parent + "n.parent_id = f.id");
+  steps.Variables(graph::v1::EDGE_KIND_LINK, by_type[graph::v1::NODE_TYPE_OUTPUT_VARIABLE],
+                  "link l JOIN node n ON n.id = l.input_id" + parent + "l.output_id = f.id");
+  steps.Variables(graph::v1::EDGE_KIND_LINK, by_type[graph::v1::NODE_TYPE_INPUT_VARIABLE],
+                  "link l JOIN node n ON n.id = l.output_id" + parent + "l.input_id = f.id");
+  steps.Seen({sources.begin(), sources.end()});
+  if (steps.query().empty()) return Found{};
+  return pool_.Read<Found>("expand", steps.query(), steps.params(), [&](const pqxx::result& rows) -> absl::StatusOr<Found> {
     Found found;
     std::set<Uuid> seen;
-    if (steps.query().empty()) return found;
-    for (const auto& row : tx.exec(steps.query())) {
+    for (const auto& row : rows) {
       const auto kind = static_cast<graph::v1::EdgeKind>(row[1].as<int>());
       if (kind == graph::v1::EDGE_KIND_UNSPECIFIED)
         seen.insert(ReadUuid(row[0]));
@@ -215,31 +247,29 @@ absl::StatusOr<GraphScan> PostgresGraphView::Scan(const access::Subject& viewer,
                                                   const GraphFilter& filter, const Page& page) {
   const std::vector<int> types = TypesOf(scope, filter);
   if (types.empty()) return GraphScan{};
-  return pool_.Query<GraphScan>("scan graph", [&](pqxx::work& tx) -> absl::StatusOr<GraphScan> {
-    const bool all = scope.owner.IsNil() && scope.repo_unit.IsNil();
-    const std::string limit = " ORDER BY n.id LIMIT " + std::to_string(page.limit + 1);
-    GraphScan scan;
-    if (const std::string few = all && filter.name_begins && !filter.name.empty() ? FewNamed(tx, viewer, filter) : "";
-        !few.empty()) {
-      scan.rows = ReadGraphRows(tx.exec(RowQuery(tx, viewer, filter, "(" + few + ") f") + Also(tx, filter, types) +
-                                        " AND n.id > " + Quote(tx, page.after) + limit));
-      return scan;
+  if (filter.name.empty()) {
+    const auto run = [&](const std::string& text, const Params& params) {
+      return pool_.Read<pqxx::result>("scan graph", text, params,
+                                      [](const pqxx::result& rows) -> absl::StatusOr<pqxx::result> { return rows; });
+    };
+    return ScanRange(run, viewer, scope, filter, "", page);
+  }
+  // The name is in the text: an index finds beginnings only of what the plan knows.
+  return pool_.Query<GraphScan>("scan graph by name", [&](pqxx::work& tx) -> absl::StatusOr<GraphScan> {
+    const std::string pattern = tx.quote(PatternOf(filter));
+    if (scope.owner.IsNil() && scope.repo_unit.IsNil() && filter.name_begins) {
+      Params params;
+      if (const std::string few = FewNamed(tx, params, viewer, pattern); !few.empty()) {
+        const std::string query = RowQuery(params, viewer, "true", "(" + few + ") f") + Also(params, filter, types) +
+                                  " AND n.id > " + params.Id(page.after) + " ORDER BY n.id LIMIT " +
+                                  std::to_string(page.limit + 1);
+        return GraphScan{.rows = ReadGraphRows(postgres::Exec(tx, query, params)), .read_to = {}};
+      }
     }
-    NodeRange range{.scope = {}, .types = types, .owner = filter.owner, .level = filter.level};
-    if (!scope.owner.IsNil()) range.scope = "node.owner_id = " + Quote(tx, scope.owner);
-    if (!scope.repo_unit.IsNil()) {
-      range.scope = "node.repo_unit_id = " + Quote(tx, scope.repo_unit);
-      range.types.clear();  // they are units, and the index has no type
-    }
-    const int reads = filter.name.empty() ? page.limit + 1 : std::max(kMostNodesRead, page.limit + 1);
-    const std::string read = VisibleIds(tx, viewer, range, {.after = page.after, .limit = reads - 1});
-    scan.rows = ReadGraphRows(tx.exec(RowQuery(tx, viewer, filter, "(" + read + ") f") + " AND " +
-                                      Named(tx, "n", filter) + limit));
-    if (scan.rows.size() <= static_cast<std::size_t>(page.limit)) {
-      const auto last = tx.exec("SELECT id FROM (" + read + ") f ORDER BY id OFFSET " + std::to_string(reads - 1));
-      if (!last.empty()) scan.read_to = ReadUuid(last[0][0]);
-    }
-    return scan;
+    const auto run = [&](const std::string& text, const Params& params) -> absl::StatusOr<pqxx::result> {
+      return postgres::Exec(tx, text, params);
+    };
+    return ScanRange(run, viewer, scope, filter, pattern, page);
   });
 }
 
@@ -247,15 +277,13 @@ absl::StatusOr<std::vector<SeenLink>> PostgresGraphView::LinksOf(const access::S
                                                                  const std::vector<Uuid>& variables) {
   using Rows = std::vector<SeenLink>;
   if (variables.empty()) return Rows{};
-  return pool_.Query<Rows>("links of", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    tx.exec(kJoinAsWritten);
-    const std::string ids = "ANY (" + IdArray(variables) + ")";
-    const auto result = tx.exec(
-        LinkRowQuery("(SELECT * FROM (SELECT * FROM link WHERE output_id = " + ids +
-                         " UNION SELECT * FROM link WHERE input_id = " + ids + ") touching ORDER BY id LIMIT " +
-                         std::to_string(kMostLinksRead) + ") l",
-                     SeenColumns(tx, viewer)) +
-        " ORDER BY l.id");
+  Params params;
+  const std::string ids = "ANY (" + params.Ids(variables) + ")";
+  const std::string from = "(SELECT * FROM (SELECT * FROM link WHERE output_id = " + ids +
+                           " UNION SELECT * FROM link WHERE input_id = " + ids + ") touching ORDER BY id LIMIT " +
+                           std::to_string(kMostLinksRead) + ") l";
+  const std::string query = LinkRowQuery(from, SeenColumns(params, viewer)) + " ORDER BY l.id";
+  return pool_.Read<Rows>("links of", query, params, [](const pqxx::result& result) -> absl::StatusOr<Rows> {
     Rows rows;
     for (const auto& row : result) rows.push_back(ReadSeen(row));
     return rows;

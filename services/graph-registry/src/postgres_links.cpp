@@ -49,6 +49,20 @@ std::string SourceOf(pqxx::work& tx, const graph::v1::Link& link) {
   return tx.exec_params1("SELECT unit_id FROM variable WHERE id = $1", link.output_id())[0].c_str();
 }
 
+// A portion of the links at a node, or of all, in order: their ids, and whether the viewer sees anything of them.
+std::string LinksSeenQuery(const access::Subject& viewer, const Uuid& node, const Uuid& after, int portion,
+                           postgres::Params* params) {
+  const auto sees = [&](const std::string& n, const std::string& p) {
+    const std::string own = node.IsNil() ? "true" : params->Id(node) + " IN (" + n + ".id, " + p + ".id)";
+    return "(" + own + " AND " + VisibleTo(*params, viewer, n, p) + ")";
+  };
+  return "SELECT l.id, " + sees("o", "ou") + " OR " + sees("i", "iu") + " FROM (SELECT * FROM " +
+         LinksTouching(*params, node) + " linked WHERE id > " + params->Id(after) + " ORDER BY id LIMIT " +
+         std::to_string(portion) +
+         ") l JOIN node o ON o.id = l.output_id JOIN node ou ON ou.id = o.parent_id"
+         " JOIN node i ON i.id = l.input_id JOIN node iu ON iu.id = i.parent_id ORDER BY l.id";
+}
+
 }  // namespace
 
 absl::StatusOr<Uuid> PostgresStore::CreateLink(const Actor& actor, const graph::v1::Link& link,
@@ -64,9 +78,9 @@ absl::StatusOr<Uuid> PostgresStore::CreateLink(const Actor& actor, const graph::
 }
 
 absl::StatusOr<SeenLink> PostgresStore::GetLink(const Uuid& id, const access::Subject& viewer) {
-  return pool_.Query<SeenLink>("get link", [&](pqxx::work& tx) -> absl::StatusOr<SeenLink> {
-    const auto rows =
-        tx.exec_params(LinkRowQuery("link l", SeenColumns(tx, viewer)) + "WHERE l.id = $1", id.ToString());
+  postgres::Params params;
+  const std::string query = LinkRowQuery("link l", SeenColumns(params, viewer)) + "WHERE l.id = " + params.Id(id);
+  return pool_.Read<SeenLink>("get link", query, params, [](const pqxx::result& rows) -> absl::StatusOr<SeenLink> {
     if (rows.empty()) return NotFound("link");
     SeenLink seen = ReadSeen(rows[0]);
     if (!seen.output && !seen.input) return NotFound("link");
@@ -78,40 +92,33 @@ absl::StatusOr<SeenLink> PostgresStore::GetLink(const Uuid& id, const access::Su
 // shown with is read for the page alone.
 absl::StatusOr<LinkPage> PostgresStore::ListLinks(const access::Subject& viewer, const Uuid& node, const Page& page) {
   constexpr int kMostAtOnce = 4000;
-  return pool_.Query<LinkPage>("list links", [&](pqxx::work& tx) -> absl::StatusOr<LinkPage> {
-    tx.exec(kJoinAsWritten);
-    const auto sees = [&](const std::string& n, const std::string& p) {
-      const std::string own =
-          node.IsNil() ? "true" : tx.quote(node.ToString()) + "::uuid IN (" + n + ".id, " + p + ".id)";
-      return "(" + own + " AND " + VisibleTo(tx, viewer, n, p) + ")";
-    };
-    const std::string seen = sees("o", "ou") + " OR " + sees("i", "iu");
-    Array shown;
-    int found = 0, read = 0;
-    Uuid read_to = page.after;
-    bool more = true;
-    for (int portion = 2 * (page.limit + 1); more && found <= page.limit && read < kMostLinksRead;
-         portion = std::min({4 * portion, kMostAtOnce, kMostLinksRead - read})) {
-      const auto links = tx.exec("SELECT l.id, " + seen + " FROM (SELECT * FROM " + LinksTouching(tx, node) +
-                                 " linked WHERE id > " + tx.quote(read_to.ToString()) + "::uuid ORDER BY id LIMIT " +
-                                 std::to_string(portion) +
-                                 ") l JOIN node o ON o.id = l.output_id JOIN node ou ON ou.id = o.parent_id"
-                                 " JOIN node i ON i.id = l.input_id JOIN node iu ON iu.id = i.parent_id ORDER BY l.id");
-      for (const auto& link : links) {
-        if (!link[1].as<bool>() || found > page.limit) continue;
-        shown.Add(link[0].c_str());
-        ++found;
-      }
-      read += static_cast<int>(links.size());
-      more = static_cast<int>(links.size()) == portion;
-      if (!links.empty()) read_to = ReadUuid(links.back()[0]);
-    }
+  std::vector<Uuid> shown;
+  int read = 0;
+  Uuid read_to = page.after;
+  bool more = true;
+  const auto wanted = static_cast<std::size_t>(page.limit) + 1;
+  for (int portion = 2 * (page.limit + 1); more && shown.size() < wanted && read < kMostLinksRead;
+       portion = std::min({4 * portion, kMostAtOnce, kMostLinksRead - read})) {
+    postgres::Params params;
+    const std::string query = LinksSeenQuery(viewer, node, read_to, portion, &params);
+    PEPEUNIT_ASSIGN_OR_RETURN(
+        const int links, pool_.Read<int>("list links", query, params, [&](const pqxx::result& rows) -> absl::StatusOr<int> {
+          for (const auto& row : rows) {
+            read_to = ReadUuid(row[0]);
+            if (row[1].as<bool>() && shown.size() < wanted) shown.push_back(read_to);
+          }
+          return static_cast<int>(rows.size());
+        }));
+    read += links;
+    more = links == portion;
+  }
+  postgres::Params params;
+  const std::string from = "(SELECT * FROM link WHERE id = ANY (" + params.Ids(shown) + ")) l";
+  const std::string query = LinkRowQuery(from, SeenColumns(params, viewer)) + "ORDER BY l.id";
+  return pool_.Read<LinkPage>("list links", query, params, [&](const pqxx::result& rows) -> absl::StatusOr<LinkPage> {
     LinkPage links;
-    if (more && found <= page.limit) links.read_to = read_to;
-    for (const auto& row :
-         tx.exec(LinkRowQuery("(SELECT * FROM link WHERE id = ANY (" + tx.quote(shown.str()) + "::uuid[])) l",
-                              SeenColumns(tx, viewer)) +
-                 "ORDER BY l.id")) {
+    if (more && shown.size() < wanted) links.read_to = read_to;
+    for (const auto& row : rows) {
       if (SeenLink link = ReadSeen(row); link.output || link.input) links.links.push_back(std::move(link));
     }
     return links;
@@ -130,22 +137,16 @@ absl::Status PostgresStore::DeleteLink(const Actor& actor, const Uuid& id) {
 }
 
 absl::StatusOr<std::vector<LinkRow>> PostgresStore::LinksFrom(const Uuid& unit) {
-  using Rows = std::vector<LinkRow>;
-  return pool_.Query<Rows>("links from", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    tx.exec(kJoinAsWritten);
-    return ReadLinkRows(
-        tx.exec_params(LinkRowQuery("link l") + "WHERE ov.unit_id = $1 ORDER BY l.id", unit.ToString()));
-  });
+  postgres::Params params;
+  const std::string query = LinkRowQuery("link l") + "WHERE ov.unit_id = " + params.Id(unit) + " ORDER BY l.id";
+  return pool_.Read<std::vector<LinkRow>>("links from", query, params, ReadLinkRows);
 }
 
 absl::StatusOr<std::vector<LinkRow>> PostgresStore::LinksAt(const Uuid& node) {
-  using Rows = std::vector<LinkRow>;
-  return pool_.Query<Rows>("links at", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    tx.exec(kJoinAsWritten);
-    const std::string from = "(SELECT * FROM " + LinksTouching(tx, node) + " linked ORDER BY id LIMIT " +
-                             std::to_string(kMostLinksRead) + ") l";
-    return ReadLinkRows(tx.exec(LinkRowQuery(from) + "ORDER BY l.id"));
-  });
+  postgres::Params params;
+  const std::string from = "(SELECT * FROM " + LinksTouching(params, node) + " linked ORDER BY id LIMIT " +
+                           std::to_string(kMostLinksRead) + ") l";
+  return pool_.Read<std::vector<LinkRow>>("links at", LinkRowQuery(from) + "ORDER BY l.id", params, ReadLinkRows);
 }
 
 absl::StatusOr<LinkRow> PostgresStore::ImagineLink(const graph::v1::Link& link) {

@@ -49,18 +49,20 @@ absl::StatusOr<Uuid> PostgresStore::Make(const char* name, const Actor& actor, c
 }
 
 absl::StatusOr<NodeFacts> PostgresStore::GetFacts(const Uuid& id, const access::Subject& viewer) {
-  return pool_.Query<NodeFacts>("get facts", [&](pqxx::work& tx) -> absl::StatusOr<NodeFacts> {
-    const auto rows = tx.exec_params("SELECT " + FactColumns("n", "p", GrantTo(tx, "n", viewer)) +
-                                         " FROM node n LEFT JOIN node p ON p.id = n.parent_id WHERE n.id = $1",
-                                     id.ToString());
+  postgres::Params params;
+  const std::string query = "SELECT " + FactColumns("n", "p", GrantTo(params, "n", viewer)) +
+                            " FROM node n LEFT JOIN node p ON p.id = n.parent_id WHERE n.id = " + params.Id(id);
+  return pool_.Read<NodeFacts>("get facts", query, params, [](const pqxx::result& rows) -> absl::StatusOr<NodeFacts> {
     if (rows.empty()) return NotFound("node");
     return ReadFacts(rows[0], 0);
   });
 }
 
 absl::StatusOr<graph::v1::Node> PostgresStore::GetNode(const Uuid& id) {
-  return pool_.Query<graph::v1::Node>("get node", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::Node> {
-    const auto rows = tx.exec_params("SELECT " + NodeColumns("n") + " FROM node n WHERE n.id = $1", id.ToString());
+  using Node = graph::v1::Node;
+  postgres::Params params;
+  const std::string query = "SELECT " + NodeColumns("n") + " FROM node n WHERE n.id = " + params.Id(id);
+  return pool_.Read<Node>("get node", query, params, [](const pqxx::result& rows) -> absl::StatusOr<Node> {
     if (rows.empty()) return NotFound("node");
     return ReadNode(rows[0], 0);
   });

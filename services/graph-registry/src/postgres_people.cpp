@@ -21,6 +21,7 @@ absl::StatusOr<std::vector<graph::v1::User>> PostgresAccounts::ListUsers(const a
                                                                          const UserFilter& filter, const Page& page) {
   using Rows = std::vector<graph::v1::User>;
   return pool_.Query<Rows>("list users", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+    postgres::Params params;
     std::string conditions;
     if (!filter.login.empty()) {
       // Above all that logins are made of.
@@ -30,13 +31,14 @@ absl::StatusOr<std::vector<graph::v1::User>> PostgresAccounts::ListUsers(const a
     if (filter.administrator)
       conditions += std::string(" AND ") + (*filter.administrator ? "" : "NOT ") + "a.administrator";
     const std::string from =
-        conditions.empty() ? "(" + VisibleIds(tx, viewer, graph::v1::NODE_TYPE_USER, page) +
+        conditions.empty() ? "(" + VisibleIds(params, viewer, graph::v1::NODE_TYPE_USER, page) +
                                  ") page JOIN account a USING (id) JOIN node n USING (id)"
-                           : "account a JOIN node n USING (id) WHERE a.id > " + tx.quote(page.after.ToString()) +
-                                 "::uuid AND " + VisibleTo(tx, viewer, "n", "n") + conditions;
+                           : "account a JOIN node n USING (id) WHERE a.id > " + params.Id(page.after) +
+                                 " AND " + VisibleTo(params, viewer, "n", "n") + conditions;
     Rows rows;
-    for (const auto& row : tx.exec("SELECT " + UserColumns() + " FROM " + from + " ORDER BY a.id LIMIT " +
-                                   std::to_string(page.limit + 1))) {
+    const std::string query =
+        "SELECT " + UserColumns() + " FROM " + from + " ORDER BY a.id LIMIT " + std::to_string(page.limit + 1);
+    for (const auto& row : postgres::Exec(tx, query, params)) {
       rows.push_back(ReadUser(row));
     }
     return rows;

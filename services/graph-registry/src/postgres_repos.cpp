@@ -99,10 +99,11 @@ absl::StatusOr<graph::v1::RepoUnit> PostgresStore::GetRepoUnit(const Uuid& id) {
 absl::StatusOr<std::vector<graph::v1::RepoUnit>> PostgresStore::ListRepoUnits(const access::Subject& viewer,
                                                                               const Page& page) {
   using Rows = std::vector<graph::v1::RepoUnit>;
-  return pool_.Query<Rows>("list repo_units", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    const auto result =
-        tx.exec("SELECT " + RepoColumns() + " FROM (" + VisibleIds(tx, viewer, graph::v1::NODE_TYPE_REPO_UNIT, page) +
-                ") page JOIN repo_unit r USING (id) JOIN node n USING (id) ORDER BY n.id");
+  postgres::Params params;
+  const std::string query = "SELECT " + RepoColumns() + " FROM (" +
+                            VisibleIds(params, viewer, graph::v1::NODE_TYPE_REPO_UNIT, page) +
+                            ") page JOIN repo_unit r USING (id) JOIN node n USING (id) ORDER BY n.id";
+  return pool_.Read<Rows>("list repo_units", query, params, [](const pqxx::result& result) -> absl::StatusOr<Rows> {
     Rows rows;
     for (const auto& row : result) rows.push_back(ReadRepo(row));
     return rows;
@@ -139,10 +140,10 @@ absl::Status PostgresStore::DeleteRepoUnit(const Actor& actor, const Uuid& id, c
     const std::string text = id.ToString();
     // Locks the row, so that no unit is made from it meanwhile.
     if (tx.exec_params("SELECT 1 FROM repo_unit WHERE id = $1 FOR UPDATE", text).empty()) return NotFound("repository");
-    const auto count = tx.exec_params1("SELECT count(*), count(*) FILTER (WHERE NOT " +
-                                           VisibleTo(tx, viewer, "n", "n") +
-                                           ") FROM unit u JOIN node n USING (id) WHERE u.repo_unit_id = $1",
-                                       text);
+    postgres::Params params;
+    const std::string units = "SELECT count(*), count(*) FILTER (WHERE NOT " + VisibleTo(params, viewer, "n", "n") +
+                              ") FROM unit u JOIN node n USING (id) WHERE u.repo_unit_id = " + params.Id(id);
+    const auto count = postgres::Exec(tx, units, params)[0];
     if (count[0].as<std::int64_t>() > 0) return InUse(count[0].as<std::int64_t>(), count[1].as<std::int64_t>());
     Audit(tx, actor, "repo_unit.delete", text);
     tx.exec_params("DELETE FROM node WHERE id = $1", text);

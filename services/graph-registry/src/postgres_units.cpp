@@ -76,8 +76,8 @@ void WriteVariables(pqxx::work& tx, const graph::v1::Unit& unit, const std::vect
       unit.id(), ids.str(), kinds.str(), names.str(), definitions.str());
 }
 
-std::string VariableQuery(pqxx::work& tx, const access::Subject& viewer) {
-  return "SELECT " + FactColumns("n", "p", GrantTo(tx, "n", viewer)) + ", " + VariableColumns("v") +
+std::string VariableQuery(postgres::Params& params, const access::Subject& viewer) {
+  return "SELECT " + FactColumns("n", "p", GrantTo(params, "n", viewer)) + ", " + VariableColumns("v") +
          " FROM variable v JOIN node n USING (id) JOIN node p ON p.id = n.parent_id";
 }
 
@@ -136,15 +136,13 @@ absl::StatusOr<UnitSecrets> PostgresStore::GetUnitSecrets(const Uuid& id) {
 absl::StatusOr<std::vector<graph::v1::Unit>> PostgresStore::ListUnits(const access::Subject& viewer,
                                                                       const Uuid& repo_unit, const Page& page) {
   using Rows = std::vector<graph::v1::Unit>;
-  return pool_.Query<Rows>("list units", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    const std::string ids =
-        repo_unit.IsNil() ? VisibleIds(tx, viewer, graph::v1::NODE_TYPE_UNIT, page)
-                          : "SELECT u.id FROM unit u JOIN node n USING (id) WHERE u.repo_unit_id = " +
-                                tx.quote(repo_unit.ToString()) + "::uuid AND u.id > " +
-                                tx.quote(page.after.ToString()) + "::uuid AND " + VisibleTo(tx, viewer, "n", "n") +
-                                " ORDER BY u.id LIMIT " + std::to_string(page.limit + 1);
-    const auto result = tx.exec("SELECT " + UnitColumns() + " FROM (" + ids +
-                                ") page JOIN unit u USING (id) JOIN node n USING (id) ORDER BY n.id");
+  postgres::Params params;
+  NodeRange range{.types = {graph::v1::NODE_TYPE_UNIT}};
+  // The index of what is made from a repository has no type.
+  if (!repo_unit.IsNil()) range = {.scope = "node.repo_unit_id = " + params.Id(repo_unit)};
+  const std::string query = "SELECT " + UnitColumns() + " FROM (" + VisibleIds(params, viewer, range, page) +
+                            ") page JOIN unit u USING (id) JOIN node n USING (id) ORDER BY n.id";
+  return pool_.Read<Rows>("list units", query, params, [](const pqxx::result& result) -> absl::StatusOr<Rows> {
     Rows rows;
     for (const auto& row : result) rows.push_back(ReadUnit(row));
     return rows;
@@ -300,8 +298,10 @@ absl::Status PostgresStore::DeleteUnit(const Actor& actor, const Uuid& id) {
 }
 
 absl::StatusOr<VariableRow> PostgresStore::GetVariable(const Uuid& id, const access::Subject& viewer) {
-  return pool_.Query<VariableRow>("get variable", [&](pqxx::work& tx) -> absl::StatusOr<VariableRow> {
-    const auto rows = tx.exec_params(VariableQuery(tx, viewer) + " WHERE v.id = $1", id.ToString());
+  using Row = VariableRow;
+  postgres::Params params;
+  const std::string query = VariableQuery(params, viewer) + " WHERE v.id = " + params.Id(id);
+  return pool_.Read<Row>("get variable", query, params, [](const pqxx::result& rows) -> absl::StatusOr<Row> {
     if (rows.empty()) return NotFound("variable");
     return ReadVariableRow(rows[0]);
   });
@@ -309,12 +309,12 @@ absl::StatusOr<VariableRow> PostgresStore::GetVariable(const Uuid& id, const acc
 
 absl::StatusOr<std::vector<VariableRow>> PostgresStore::ListVariables(const Uuid& unit, const access::Subject& viewer) {
   using Rows = std::vector<VariableRow>;
-  return pool_.Query<Rows>("list variables", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+  postgres::Params params;
+  const std::string query =
+      VariableQuery(params, viewer) + " WHERE v.unit_id = " + params.Id(unit) + " ORDER BY v.position";
+  return pool_.Read<Rows>("list variables", query, params, [](const pqxx::result& result) -> absl::StatusOr<Rows> {
     Rows rows;
-    for (const auto& row :
-         tx.exec_params(VariableQuery(tx, viewer) + " WHERE v.unit_id = $1 ORDER BY v.position", unit.ToString())) {
-      rows.push_back(ReadVariableRow(row));
-    }
+    for (const auto& row : result) rows.push_back(ReadVariableRow(row));
     return rows;
   });
 }

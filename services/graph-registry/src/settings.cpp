@@ -89,6 +89,7 @@ Settings Settings::From(Config& config) {
   s.runtime = runtime::RuntimeSettings::From(config, "graph-registry", 9102);
   s.server = rpc::ServerOptionsFrom(config, 7002);
   s.pool = postgres::PoolOptionsFrom(config, "graph");
+  s.pool.generic_plans = true;
   s.bus = bus::BusOptionsFrom(config, "graph-registry");
   s.crypto_target = rpc::TargetFrom(config, "PEPEUNIT_CRYPTO_TARGET", 7001, "crypto");
   s.log_target = rpc::TargetFrom(config, "PEPEUNIT_LOG_TARGET", 7005, "state-logger");

@@ -55,9 +55,10 @@ std::vector<std::string> Lock(pqxx::work& tx, const std::string& units) {
 // may not carry now. Transactions that take rights away from one link lock its source first and look then, so the
 // later one sees what the earlier one left.
 void AppendAll(pqxx::work& tx, const std::vector<std::string>& units, const std::string& from,
-               std::map<std::string, bus::v1::UnitChanged> changes = {}) {
+               const postgres::Params& params, std::map<std::string, bus::v1::UnitChanged> changes = {}) {
   for (const std::string& unit : units) changes[unit].set_unit_id(unit);
-  for (const LinkRow& row : ReadLinkRows(tx.exec(LinkRowQuery(from)))) {
+  tx.exec(kJoinAsWritten);
+  for (const LinkRow& row : ReadLinkRows(postgres::Exec(tx, LinkRowQuery(from), params))) {
     const auto source = changes.find(row.output.variable.unit_id());
     if (source != changes.end() && !CheckLink(row).ok()) source->second.add_suspended_link_ids(row.link.id());
   }
@@ -124,7 +125,9 @@ void AppendSourcesChanged(pqxx::work& tx, const std::string& unit) {
 
 void AppendUnitMoved(pqxx::work& tx, bus::v1::UnitChanged changed, const std::vector<std::string>& locked) {
   const std::string unit = changed.unit_id();
-  AppendAll(tx, locked, LinksTouching(tx, *Uuid::Parse(unit)) + " l", {{unit, std::move(changed)}});
+  postgres::Params params;
+  const std::string touching = LinksTouching(params, *Uuid::Parse(unit)) + " l";
+  AppendAll(tx, locked, touching, params, {{unit, std::move(changed)}});
 }
 
 void AppendRightsChanged(pqxx::work& tx, const std::string& node) {
@@ -132,7 +135,9 @@ void AppendRightsChanged(pqxx::work& tx, const std::string& node) {
   const int type = row[0].as<int>();
   if (type == graph::v1::NODE_TYPE_USER || type == graph::v1::NODE_TYPE_REPO_UNIT) return;
   const std::string unit = row[1].c_str();
-  AppendAll(tx, LockWithSources(tx, unit), LinksTouching(tx, *Uuid::Parse(node)) + " l");
+  postgres::Params params;
+  const std::string touching = LinksTouching(params, *Uuid::Parse(node)) + " l";
+  AppendAll(tx, LockWithSources(tx, unit), touching, params);
 }
 
 void AppendOwnerChanged(pqxx::work& tx, const std::vector<std::string>& units) {
@@ -142,7 +147,7 @@ void AppendOwnerChanged(pqxx::work& tx, const std::vector<std::string>& units) {
   const auto concerned = Lock(tx, "SELECT unnest(" + tx.quote(ArrayOf(units)) +
                                       "::uuid[]) UNION SELECT o.unit_id FROM " + touching +
                                       " JOIN variable o ON o.id = l.output_id");
-  AppendAll(tx, concerned, touching);
+  AppendAll(tx, concerned, touching, {});
 }
 
 std::vector<bus::v1::UnitChanged> AppendSourcesOfDeleted(pqxx::work& tx, const std::vector<std::string>& units) {
@@ -171,7 +176,7 @@ void AppendDeleted(pqxx::work& tx, std::vector<bus::v1::UnitChanged> units) { Ap
 
 void AppendCreatorChanged(pqxx::work& tx, const std::string& user) {
   const std::string drawn = "(SELECT * FROM link WHERE creator_id = " + tx.quote(user) + "::uuid) l";
-  AppendAll(tx, Lock(tx, "SELECT o.unit_id FROM " + drawn + " JOIN variable o ON o.id = l.output_id"), drawn);
+  AppendAll(tx, Lock(tx, "SELECT o.unit_id FROM " + drawn + " JOIN variable o ON o.id = l.output_id"), drawn, {});
 }
 
 }  // namespace pepeunit::graph_registry

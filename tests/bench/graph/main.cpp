@@ -36,7 +36,7 @@ int Run(std::map<std::string, std::string> options) {
   if (dsn.empty() || options["--schema"].empty() || scale <= 0 || scale > 100 || rounds < 1) return Usage();
 
   const bench::Shape shape = bench::Shape::Scaled(scale);
-  postgres::Pool pool({.dsn = dsn, .schema = options["--schema"]});
+  postgres::Pool pool({.dsn = dsn, .schema = options["--schema"], .generic_plans = true});
   if (const absl::Status status = postgres::ApplyMigrations(pool, options["--schema"], graph_registry::kMigrations);
       !status.ok()) {
     std::fprintf(stderr, "%s\n", status.ToString().c_str());

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "pepeunit/base/config.h"
 #include "pepeunit/postgres/migrations.h"
+#include "pepeunit/postgres/params.h"
 
 namespace pepeunit::postgres {
 
@@ -23,6 +24,7 @@ struct PoolOptions {
   std::chrono::milliseconds acquire_timeout{2'000};     // then UNAVAILABLE
   std::chrono::milliseconds statement_timeout{10'000};  // of PostgreSQL
   std::chrono::milliseconds idle_close{30'000};         // a connection unused for so long is closed
+  bool generic_plans = false;  // one plan whatever the parameters: where each query is answered by indexes
 };
 
 // PEPEUNIT_DATABASE_URL (a secret) and PEPEUNIT_DATABASE_CONNECTIONS.
@@ -52,6 +54,25 @@ class Pool {
     if (!status.ok()) return status;
     return *std::move(result);
   }
+
+  // One query outside a transaction, in one round trip; PostgreSQL plans the text once in a session, and keeps the plans
+  // of the kPlans texts used last. `read` makes the result of the rows.
+  template <typename T>
+  absl::StatusOr<T> Read(const char* name, const std::string& text, const Params& params,
+                         const std::function<absl::StatusOr<T>(const pqxx::result&)>& read) {
+    std::optional<T> result;
+    absl::Status status = Select(name, text, params, [&](const pqxx::result& rows) -> absl::Status {
+      absl::StatusOr<T> r = read(rows);
+      if (!r.ok()) return r.status();
+      result = *std::move(r);
+      return absl::OkStatus();
+    });
+    if (!status.ok()) return status;
+    return *std::move(result);
+  }
+  absl::Status Select(const char* name, const std::string& text, const Params& params,
+                      const std::function<absl::Status(const pqxx::result&)>& read);
+  static constexpr std::size_t kPlans = 64;  // about 10 MB for the largest ones
 
   // `SELECT 1` within a second.
   absl::Status Ping();
