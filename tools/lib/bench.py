@@ -128,13 +128,14 @@ def faults(options):
 
 
 def graph(options):
-    """A large graph on a private PostgreSQL that is set up as that of an instance, as the role that the service has there."""
+    """A large graph on a private PostgreSQL that is set up as that of an instance of such a size, as the role that the service has there."""
     folder = tempfile.mkdtemp(prefix="pub-", dir="/tmp")
     os.chmod(folder, 0o755)
     at = {name: os.path.join(folder, name) for name in ("data", "socket", "run", "log")}
     for name in ("run", "log"):
         os.makedirs(at[name])
-    postgres = Postgres(at["data"], at["socket"], at["run"], at["log"], secret=lambda name: "bench")
+    postgres = Postgres(at["data"], at["socket"], at["run"], at["log"], secret=lambda name: "bench",
+                        settings=["shared_buffers=" + options.shared_buffers])
     try:
         say("starting a private PostgreSQL")
         postgres.prepare()
@@ -172,6 +173,7 @@ def main():
     three = commands.add_parser("graph", help="how long a page, a neighbourhood, an access decision and a move take on a large graph")
     three.add_argument("--scale", type=float, default=1, help="of 10,000 users, 100,000 units, 1,000,000 variables and 200,000 links")
     three.add_argument("--rounds", type=int, default=400, help="calls of each operation for each kind of user")
+    three.add_argument("--shared-buffers", default="512MB", help="of PostgreSQL; a quarter of the memory is usual")
     options = parser.parse_args()
     sys.exit({"ingest": ingest, "graph": graph, "faults": faults}[options.command](options))
 

@@ -128,6 +128,48 @@ TEST_CASE("conflicting transactions are repeated") {
   CHECK(good > 20);
 }
 
+TEST_CASE("a query's values are apart from its text, and equal ones are one") {
+  postgres::Params params;
+  const Uuid one = Uuid::New(), other = Uuid::New();
+  CHECK(params.Id(one) == "$1::uuid");
+  CHECK(params.Id(other) == "$2::uuid");
+  CHECK(params.Id(one) == "$1::uuid");
+  CHECK(params.Ids({one, other}) == "$3::uuid[]");
+  CHECK(params.Text(one.ToString()) == "$4::text");  // another type is another parameter
+  CHECK(params.values() == std::vector<std::string>{one.ToString(), other.ToString(),
+                                                    "{" + one.ToString() + "," + other.ToString() + "}", one.ToString()});
+}
+
+TEST_CASE("a read is planned once in a session, and few plans are kept") {
+  Fixture f;
+  f.options.max_connections = 1;
+  postgres::Pool pool(f.options);
+  const auto read = [&](const std::string& text, const postgres::Params& params) {
+    return pool.Read<std::string>("read", text, params, [](const pqxx::result& rows) -> absl::StatusOr<std::string> {
+      if (rows.empty()) return InvalidField("row", "none");
+      return std::string(rows[0][0].c_str());
+    });
+  };
+  const auto plans = [&] {
+    return *pool.Query<int>("plans", [](pqxx::work& tx) -> absl::StatusOr<int> {
+      return tx.exec1("SELECT count(*) FROM pg_prepared_statements")[0].as<int>();
+    });
+  };
+  for (int i = 0; i < 10; ++i) {
+    postgres::Params params;
+    const std::string value = "it's \"" + std::to_string(i);
+    CHECK(*read("SELECT " + params.Text(value), params) == value);
+  }
+  CHECK(plans() == 1);
+  for (std::size_t i = 0; i < 2 * postgres::Pool::kPlans; ++i)
+    CHECK(*read("SELECT " + std::to_string(i), {}) == std::to_string(i));
+  CHECK(plans() <= static_cast<int>(postgres::Pool::kPlans));
+
+  CHECK(InfoOf(read("SELECT 1 WHERE false", {}).status()).reason == "INVALID_FIELD");
+  CHECK(read("SELECT nothing", {}).status().code() == absl::StatusCode::kInternal);
+  CHECK(*read("SELECT 1", {}) == "1");  // the session is good all the same
+}
+
 TEST_CASE("the pool recovers from a killed session and a killed server") {
   Fixture f;
   REQUIRE(f.pool.Ping().ok());
@@ -142,4 +184,15 @@ TEST_CASE("the pool recovers from a killed session and a killed server") {
   CHECK(f.pool.Ping().code() == absl::StatusCode::kUnavailable);
   Server().Start();
   CHECK(f.pool.Ping().ok());
+  // What was prepared went with its session.
+  const auto one = [&] {
+    return f.pool.Read<int>("one", "SELECT 1", {}, [](const pqxx::result& rows) -> absl::StatusOr<int> {
+      return rows[0][0].as<int>();
+    });
+  };
+  CHECK(*one() == 1);
+  Server().Kill();
+  CHECK(one().status().code() == absl::StatusCode::kUnavailable);
+  Server().Start();
+  CHECK(*one() == 1);
 }

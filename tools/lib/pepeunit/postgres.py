@@ -43,7 +43,7 @@ def reachable(path, user):
 
 
 class Postgres:
-    def __init__(self, data, socket_dir, run_dir, log_dir, secret, fast=False):
+    def __init__(self, data, socket_dir, run_dir, log_dir, secret, fast=False, settings=()):
         self.data, self.socket_dir, self.secret, self.fast = data, socket_dir, secret, fast
         self.prefix = []
         if os.getuid() == 0:  # PostgreSQL refuses to run as root
@@ -55,6 +55,8 @@ class Postgres:
         if fast:
             # Commits still reach the kernel, so killing the processes loses nothing; only a power cut would.
             argv += ["-c", "fsync=off", "-c", "full_page_writes=off"]
+        for setting in settings:
+            argv += ["-c", setting]
         self.daemon = Daemon("postgres", argv, run_dir, log_dir, cwd="/", where="socket " + socket_dir)
 
     def _own(self, path):
