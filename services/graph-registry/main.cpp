@@ -28,11 +28,12 @@ int main(int argc, char** argv) {
                             std::chrono::hours(1));
 
   rpc::Calls calls(settings.server, &service.metrics());
+  rpc::Calls passwords(settings.password_server, &service.metrics());
   rpc::Calls web_calls(settings.web_server, &service.metrics());
   rpc::Calls downloads(settings.web_server, &service.metrics());
   const Callers callers(kept.people);
   ChangeFeed feed(kept.feed, callers, settings.feed);
-  Handlers handlers({calls, web_calls, downloads}, callers, d.accounts, d.users, d.departures, d.exports,
+  Handlers handlers({calls, passwords, web_calls, downloads}, callers, d.accounts, d.users, d.departures, d.exports,
                     d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.links, d.nodes, d.neighbourhoods, d.internals,
                     feed);
   rpc::Server server(settings.server, handlers.All());
@@ -43,7 +44,7 @@ int main(int argc, char** argv) {
   service.OnReadyChange([&](bool ready) { server.SetServing(ready); });
   service.OnDrain("feed", [&](auto) { feed.Stop(); });
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
-  service.OnDrain("calls", [&](auto) { calls.Drain(), web_calls.Drain(), downloads.Drain(); });
+  service.OnDrain("calls", [&](auto) { calls.Drain(), passwords.Drain(), web_calls.Drain(), downloads.Drain(); });
   service.OnDrain("housekeeping", [&](auto) { housekeeping.Stop(); });
   service.OnDrain("events", [&](auto) { repo_events.Stop(); });
   service.OnDrain("outbox", [&](auto) { relay.Stop(); });

@@ -59,6 +59,8 @@ absl::Status Accounts::SignUp(const rpc::Caller& caller, const graph::v1::Create
                               graph::v1::User& out) {
   if (caller.administrator && RequireMaker(caller).ok()) return Create(ActorOf(caller), request, false, "", out);
   PEPEUNIT_ASSIGN_OR_RETURN(const std::string hash, CheckInvitation(request.invitation(), caller.client_address));
+  // An invitation makes one user only.
+  if (hash.empty()) PEPEUNIT_RETURN_IF_ERROR(guesses_.SignUp(caller.client_address));
   return Create({.user = {}, .client_address = caller.client_address}, request, false, hash, out);
 }
 

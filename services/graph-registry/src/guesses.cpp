@@ -46,6 +46,13 @@ absl::StatusOr<Guesses::Attempt> Guesses::Begin(const std::string& login, const 
   return wait_ms.ok() ? Limit("Too many wrong passwords for this login; wait.", *wait_ms) : wait_ms.status();
 }
 
+absl::Status Guesses::SignUp(const std::string& address) {
+  const std::string key = KeyOf(address);
+  if (key.empty()) return absl::OkStatus();
+  PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t wait_ms, store_.CountFailure('+' + key, free_of_address_));
+  return wait_ms == 0 ? absl::OkStatus() : Limit("Many have signed up from your address; wait.", wait_ms);
+}
+
 absl::Status Guesses::Right(const Attempt& attempt) {
   if (!attempt.login.empty()) PEPEUNIT_RETURN_IF_ERROR(store_.ClearFailures(attempt.login));
   return attempt.address.empty() ? absl::OkStatus() : store_.ForgiveFailure(attempt.address);

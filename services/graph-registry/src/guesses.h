@@ -16,7 +16,7 @@ class Guesses {
     std::string login, address;  // keys in the storage; empty: not counted
   };
 
-  // `free_of_address` wrong ones from one address are answered without a wait.
+  // `free_of_address` wrong ones, and as many sign-ups, from one address are answered without a wait.
   Guesses(AccountStore& store, int free_of_address) : store_(store), free_of_address_(free_of_address) {}
 
   // Either may be empty: an address that is not known is not counted. LIMIT with a time to wait.
@@ -25,6 +25,9 @@ class Guesses {
   absl::Status Right(const Attempt& attempt);
   // The secret could not be looked at.
   absl::Status TakeBack(const Attempt& attempt);
+
+  // A sign-up, which counts whatever comes of it, apart from what was wrong: who makes many users waits between them.
+  absl::Status SignUp(const std::string& address);
 
   // `@` and an IPv4 address, or the first 64 bits of an IPv6 address, which is what one household or host gets: whoever
   // has that has all addresses in it. Empty for an empty address.

@@ -38,16 +38,18 @@ namespace pepeunit::graph_registry {
 
 using Empty = google::protobuf::Empty;
 
-#define PEPEUNIT_FORWARD(Method, Request, Response, expression)                                                      \
+#define PEPEUNIT_FORWARD(Method, Request, Response, expression) \
+  PEPEUNIT_FORWARD_IN(calls_, Method, Request, Response, expression)
+#define PEPEUNIT_FORWARD_IN(lane, Method, Request, Response, expression)                                             \
   grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context, const Request* request, Response* response) \
       override {                                                                                                     \
-    return calls_.Unary(context, request, response,                                                                  \
-                        [this](const rpc::Context& call, const Request& q, Response& r) -> absl::Status {            \
-                          PEPEUNIT_ASSIGN_OR_RETURN(const rpc::Caller x, AdmitCaller(call.caller));                  \
-                          Domain& domain = domain_;                                                                  \
-                          (void)x, (void)q, (void)r;                                                                 \
-                          return domain.expression;                                                                  \
-                        });                                                                                          \
+    return lane.Unary(context, request, response,                                                                    \
+                      [this](const rpc::Context& call, const Request& q, Response& r) -> absl::Status {              \
+                        PEPEUNIT_ASSIGN_OR_RETURN(const rpc::Caller x, AdmitCaller(call.caller));                    \
+                        Domain& domain = domain_;                                                                    \
+                        (void)x, (void)q, (void)r;                                                                   \
+                        return domain.expression;                                                                    \
+                      });                                                                                            \
   }
 
 // `Admit` says whom the service answers at all.
@@ -76,22 +78,30 @@ struct Users {
   People& all;
   Departures& departures;
   Exports& exports;
-  rpc::Calls& downloads;
+  rpc::Calls &passwords, &downloads;
+};
+
+struct Sessions {
+  Accounts& accounts;
+  rpc::Calls& passwords;
 };
 
 class UserHandler final : public Handler<graph::v1::UserService::CallbackService, Users, AdmitPeople> {
  public:
   using Handler::Handler;
-  PEPEUNIT_FORWARD(CreateUser, graph::v1::CreateUserRequest, graph::v1::User, own.SignUp(x, q, r))
+  PEPEUNIT_FORWARD_IN(domain_.passwords, CreateUser, graph::v1::CreateUserRequest, graph::v1::User,
+                      own.SignUp(x, q, r))
   PEPEUNIT_FORWARD(GetCurrentUser, graph::v1::GetCurrentUserRequest, graph::v1::User, own.Current(x, r))
-  PEPEUNIT_FORWARD(ChangePassword, graph::v1::ChangePasswordRequest, Empty, own.ChangePassword(x, q))
-  PEPEUNIT_FORWARD(RedeemReset, graph::v1::RedeemResetRequest, Empty, own.RedeemReset(q, x.client_address))
+  PEPEUNIT_FORWARD_IN(domain_.passwords, ChangePassword, graph::v1::ChangePasswordRequest, Empty,
+                      own.ChangePassword(x, q))
+  PEPEUNIT_FORWARD_IN(domain_.passwords, RedeemReset, graph::v1::RedeemResetRequest, Empty,
+                      own.RedeemReset(q, x.client_address))
   PEPEUNIT_FORWARD(ListUsers, graph::v1::ListUsersRequest, graph::v1::ListUsersResponse, all.List(x, q, r))
   PEPEUNIT_FORWARD(SetAdministrator, graph::v1::SetAdministratorRequest, graph::v1::User, all.SetAdministrator(x, q, r))
   PEPEUNIT_FORWARD(ResetPassword, graph::v1::ResetPasswordRequest, graph::v1::PasswordReset,
                    all.ResetPassword(x, q, r))
-  PEPEUNIT_FORWARD(DeleteCurrentUser, graph::v1::DeleteCurrentUserRequest, graph::v1::UserDeletion,
-                   departures.DeleteCurrent(x, q, r))
+  PEPEUNIT_FORWARD_IN(domain_.passwords, DeleteCurrentUser, graph::v1::DeleteCurrentUserRequest,
+                      graph::v1::UserDeletion, departures.DeleteCurrent(x, q, r))
   PEPEUNIT_FORWARD(DeleteUser, graph::v1::DeleteUserRequest, graph::v1::UserDeletion, departures.Delete(x, q, r))
   PEPEUNIT_FORWARD(GetUser, graph::v1::GetUserRequest, graph::v1::User, all.Get(x, q.id(), r))
   PEPEUNIT_FORWARD(BlockUser, graph::v1::BlockUserRequest, graph::v1::User, all.Block(x, q, r))
@@ -124,14 +134,16 @@ class InvitationHandler final
   PEPEUNIT_FORWARD(DeleteInvitation, graph::v1::DeleteInvitationRequest, Empty, Delete(x, q.id()))
 };
 
-class SessionHandler final : public Handler<graph::v1::SessionService::CallbackService, Accounts, AdmitPeople> {
+class SessionHandler final : public Handler<graph::v1::SessionService::CallbackService, Sessions, AdmitPeople> {
  public:
   using Handler::Handler;
-  PEPEUNIT_FORWARD(CreateSession, graph::v1::CreateSessionRequest, graph::v1::Session, SignIn(q, r, x.client_address))
-  PEPEUNIT_FORWARD(RefreshSession, graph::v1::RefreshSessionRequest, graph::v1::Session, Refresh(q, r))
-  PEPEUNIT_FORWARD(ListSessions, graph::v1::ListSessionsRequest, graph::v1::ListSessionsResponse, ListSessions(x, r))
-  PEPEUNIT_FORWARD(DeleteOtherSessions, graph::v1::DeleteOtherSessionsRequest, Empty, EndOtherSessions(x))
-  PEPEUNIT_FORWARD(DeleteSession, graph::v1::DeleteSessionRequest, Empty, SignOut(x, q))
+  PEPEUNIT_FORWARD_IN(domain_.passwords, CreateSession, graph::v1::CreateSessionRequest, graph::v1::Session,
+                      accounts.SignIn(q, r, x.client_address))
+  PEPEUNIT_FORWARD(RefreshSession, graph::v1::RefreshSessionRequest, graph::v1::Session, accounts.Refresh(q, r))
+  PEPEUNIT_FORWARD(ListSessions, graph::v1::ListSessionsRequest, graph::v1::ListSessionsResponse,
+                   accounts.ListSessions(x, r))
+  PEPEUNIT_FORWARD(DeleteOtherSessions, graph::v1::DeleteOtherSessionsRequest, Empty, accounts.EndOtherSessions(x))
+  PEPEUNIT_FORWARD(DeleteSession, graph::v1::DeleteSessionRequest, Empty, accounts.SignOut(x, q))
 };
 
 class TokenHandler final : public Handler<graph::v1::TokenService::CallbackService, PersonalTokens, AdmitPeople> {
@@ -263,25 +275,27 @@ class FeedHandler final : public Handler<graph::v1::GraphFeedService::CallbackSe
 };
 
 #undef PEPEUNIT_FORWARD
+#undef PEPEUNIT_FORWARD_IN
 
 // All of them, for the server.
 class Handlers {
  public:
-  // Where calls run: most; those that wait for programs on the web; those that wait for slow receivers.
+  // Where calls run: most; those that wait for a password to be hashed, for programs on the web, for slow receivers.
   struct Lanes {
-    rpc::Calls &calls, &web_calls, &downloads;
+    rpc::Calls &calls, &passwords, &web_calls, &downloads;
   };
 
   Handlers(Lanes lanes, const Callers& callers, Accounts& accounts, People& people, Departures& departures,
            Exports& exports, Invitations& invitations, PersonalTokens& tokens, Oidc& oidc, RepoUnits& repo_units,
            Units& units, Links& links, Nodes& nodes, Neighbourhoods& neighbourhoods, Internals& internals,
            ChangeFeed& feed)
-      : users_of_{accounts, people, departures, exports, lanes.downloads},
+      : users_of_{accounts, people, departures, exports, lanes.passwords, lanes.downloads},
+        sessions_of_{accounts, lanes.passwords},
         instance_of_(accounts, oidc),
         users_(lanes.calls, callers, users_of_),
         instance_(lanes.calls, callers, instance_of_),
         invitations_(lanes.calls, callers, invitations),
-        sessions_(lanes.calls, callers, accounts),
+        sessions_(lanes.calls, callers, sessions_of_),
         tokens_(lanes.calls, callers, tokens),
         oidc_(lanes.web_calls, callers, oidc),
         identities_(lanes.web_calls, callers, oidc),
@@ -303,6 +317,7 @@ class Handlers {
 
  private:
   Users users_of_;
+  Sessions sessions_of_;
   Instance instance_of_;
   UserHandler users_;
   InstanceHandler instance_;

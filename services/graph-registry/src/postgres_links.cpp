@@ -31,7 +31,8 @@ absl::Status LockEnds(pqxx::work& tx, const graph::v1::Link& link, const LinkBou
   if (tx.exec_params("SELECT 1 FROM account WHERE id = $1 FOR SHARE", link.creator_id()).empty())
     return NotFound("user");  // deleted at this moment
   const auto source = tx.exec_params(
-      "SELECT u.id FROM variable v JOIN unit u ON u.id = v.unit_id WHERE v.id = $1 FOR NO KEY UPDATE OF u",
+      "SELECT u.id, n.owner_id FROM variable v JOIN unit u ON u.id = v.unit_id JOIN node n ON n.id = u.id"
+      " WHERE v.id = $1 FOR NO KEY UPDATE OF u",
       link.output_id());
   const auto input = tx.exec_params("SELECT 1 FROM variable WHERE id = $1 FOR NO KEY UPDATE", link.input_id());
   if (source.empty() || input.empty()) return NotFound("variable");
@@ -40,6 +41,13 @@ absl::Status LockEnds(pqxx::work& tx, const graph::v1::Link& link, const LinkBou
   };
   if (count("JOIN variable o ON o.id = l.output_id WHERE o.unit_id = $1", source[0][0].c_str()) >= bounds.from_unit)
     return TooMany(bounds.from_unit, "leave one unit");
+  // Whoever may read an output may draw links from it: half of what a unit carries is kept for its owner.
+  const std::string owner = source[0][1].c_str();
+  if (link.creator_id() != owner &&
+      count("JOIN variable o ON o.id = l.output_id JOIN node n ON n.id = o.unit_id"
+            " WHERE o.unit_id = $1 AND l.creator_id <> n.owner_id",
+            source[0][0].c_str()) >= (bounds.from_unit + 1) / 2)
+    return TooMany((bounds.from_unit + 1) / 2, "be drawn from one unit by others than its owner");
   if (count("WHERE l.input_id = $1", link.input_id()) >= bounds.into_input)
     return TooMany(bounds.into_input, "meet in one input");
   return absl::OkStatus();

@@ -107,7 +107,7 @@ Settings Settings::From(Config& config) {
       "PEPEUNIT_REGISTRATION", "open", "open, invitation or closed: whether people may sign up themselves"));
   s.accounts.free_failures_of_address = static_cast<int>(
       config.Integer("PEPEUNIT_FAILURES_PER_ADDRESS", 50, 1, 1'000'000,
-                     "wrong passwords and secrets from one address that are answered without a wait"));
+                     "wrong passwords and secrets, and sign-ups, from one address that are answered without a wait"));
   s.accounts.access_lifetime_s = static_cast<std::int32_t>(
       config.Duration("PEPEUNIT_ACCESS_TOKEN_LIFETIME", std::chrono::minutes(15), "life of an access token, 1s to 1h")
           .count() /
@@ -139,6 +139,9 @@ Settings Settings::From(Config& config) {
   s.web_server = s.server;
   s.web_server.threads = 2;
   s.web_server.queue = 32;
+  s.password_server = s.server;
+  s.password_server.threads = 2;
+  s.password_server.queue = 64;
   s.problem = CheckValues(s);
   s.oidc = ReadOidc(config, &s.problem);
   s.standard = ReadStandard(

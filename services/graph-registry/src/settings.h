@@ -17,7 +17,8 @@ namespace pepeunit::graph_registry {
 struct Settings {
   runtime::RuntimeSettings runtime;
   rpc::ServerOptions server;
-  rpc::ServerOptions web_server;  // for calls that wait for programs on the web
+  rpc::ServerOptions web_server;       // for calls that wait for programs on the web
+  rpc::ServerOptions password_server;  // for calls that wait for a password to be hashed
   OidcSettings oidc;
   postgres::PoolOptions pool;
   bus::BusOptions bus;

@@ -132,6 +132,18 @@ TEST_CASE("a bound on the links that leave one unit", "[G5]") {
   CHECK(w.Count("link") == 3);
 }
 
+TEST_CASE("others leave the owner half of what may be drawn from a unit", "[G5]") {
+  Wiring w;  // three
+  const std::string output = w.Variable(w.annas, "measured");
+  REQUIRE(w.Join(w.berta, LINK_TYPE_READ, output, w.Variable(w.bertas, "wanted")) == absl::OkStatus());
+  REQUIRE(w.Join(w.berta, LINK_TYPE_READ, output, w.Variable(w.bertas, "by_links_only")) == absl::OkStatus());
+  CHECK(Reason(w.Join(w.berta, LINK_TYPE_READ, output, w.Variable(w.bertas, "by_people_only"))) == "LIMIT");
+  const graph::v1::Unit carlas = w.Unit(w.carla, w.repo, ACCESS_LEVEL_INSTANCE);
+  CHECK(Reason(w.Join(w.carla, LINK_TYPE_READ, output, w.Variable(carlas, "wanted"))) == "LIMIT");
+  CHECK(w.Join(w.anna, LINK_TYPE_READ, output, w.Variable(w.annas, "wanted")) == absl::OkStatus());
+  CHECK(Reason(w.Join(w.anna, LINK_TYPE_READ, output, w.Variable(w.annas, "by_links_only"))) == "LIMIT");
+}
+
 TEST_CASE("a bound on the links that meet in one input", "[G5]") {
   Wiring w;
   const std::string input = w.Variable(w.bertas, "wanted");

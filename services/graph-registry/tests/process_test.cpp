@@ -27,7 +27,7 @@ struct Served : World {
   Callers callers{people};
   PostgresFeed changes{pool};
   ChangeFeed feed{changes, callers, {}};
-  Handlers handlers{{calls, calls, calls}, callers, accounts,   users, departures, exports, invitations,
+  Handlers handlers{{calls, calls, calls, calls}, callers, accounts,   users, departures, exports, invitations,
                     tokens,                oidc,    repo_units, units, links,      nodes,   neighbourhoods,
                     internals,             feed};
   rpc::Server server{options, handlers.All()};

@@ -288,6 +288,32 @@ TEST_CASE("guessing from one address over many logins has to wait", "[A1][A5]") 
   CHECK(w.Count("login_failure WHERE failures > 0") == 0);
 }
 
+TEST_CASE("who makes many users from one address has to wait between them", "[A1][A5]") {
+  Office w;
+  Accounts accounts(w.people, w.secrets, {.registration = graph::v1::REGISTRATION_OPEN, .free_failures_of_address = 3});
+  int made = 0;
+  const auto sign_up = [&](const std::string& from) {
+    graph::v1::CreateUserRequest request;
+    request.set_login("many-" + std::to_string(++made));
+    request.set_password(kNew);
+    graph::v1::User user;
+    rpc::Caller caller;
+    caller.client_address = from;
+    return accounts.SignUp(caller, request, user);
+  };
+  for (int i = 0; i < 3; ++i) CHECK(sign_up("203.0.113.9") == absl::OkStatus());
+  const absl::Status wait = sign_up("203.0.113.9");
+  CHECK(Reason(wait) == "LIMIT");
+  CHECK(InfoOf(wait).retry_after_ms > 0);
+  CHECK(sign_up("203.0.113.10") == absl::OkStatus());
+  // Signing in from there is another matter.
+  graph::v1::CreateSessionRequest request;
+  request.set_login("many-1");
+  request.set_password(kNew);
+  graph::v1::Session session;
+  CHECK(accounts.SignIn(request, session, "203.0.113.9") == absl::OkStatus());
+}
+
 TEST_CASE("guesses at once from one address are all counted, and what is remembered is bounded", "[A1][A5]") {
   Office w;
   Guesses guesses(w.people, 5);
