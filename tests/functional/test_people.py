@@ -116,6 +116,9 @@ def test_export_and_deletion(instance, admin, sensor_repo):
         assert secret.encode() not in raw
 
     body = {"nodes": "NODES_CHOICE_TRANSFER", "transfer_to": heir["id"], "current_password": PASSWORD}
+    refused(409, "NOT_AGREED", anna.post, "/api/v1/users/me:delete", dict(body, preview=True))
+    refused(409, "NOT_AGREED", anna.post, "/api/v1/users/me:delete", body)
+    berta.put(f"/api/v1/nodes/{heir['id']}/grants/{user['id']}", {"role": "ROLE_READER"})
     assert anna.post("/api/v1/users/me:delete", dict(body, preview=True))["units"] == 1
     refused(401, "BAD_CREDENTIALS", anna.post, "/api/v1/users/me:delete", dict(body, current_password="wrong"))
     assert anna.post("/api/v1/users/me:delete", body)["units"] == 1

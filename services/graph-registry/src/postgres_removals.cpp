@@ -130,12 +130,27 @@ absl::Status Delete(pqxx::work& tx, const Actor& actor, const Removal& removal, 
   return absl::OkStatus();
 }
 
-absl::Status Transfer(pqxx::work& tx, const Actor& actor, const Removal& removal,
-                      const graph::v1::UserDeletion& what) {
+// Nodes are not pressed on anybody: whoever gives his own away needs a role on the heir's user, which the heir gave him.
+absl::Status CheckHeir(pqxx::work& tx, const Actor& actor, const Removal& removal) {
   const std::string user = removal.user.ToString(), heir = removal.transfer_to.ToString();
   // Held so that he is neither blocked nor deleted meanwhile.
   const auto account = tx.exec_params("SELECT blocked FROM account WHERE id = $1 FOR SHARE", heir);
   if (account.empty() || account[0][0].as<bool>()) return NoSuchHeir();
+  if (actor.user != removal.user) return absl::OkStatus();
+  const auto agreed =
+      tx.exec_params("SELECT 1 FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3", heir,
+                     static_cast<int>(graph::v1::SUBJECT_KIND_USER), user);
+  if (!agreed.empty()) return absl::OkStatus();
+  return WithViolations(Error(absl::StatusCode::kFailedPrecondition, "NOT_AGREED",
+                              "Who shall have your nodes has to agree first, by giving you the role READER on his"
+                              " user: PUT /api/v1/nodes/" +
+                                  heir + "/grants/" + user + "."),
+                        {{"transfer_to", "has not agreed"}});
+}
+
+absl::Status Transfer(pqxx::work& tx, const Actor& actor, const Removal& removal,
+                      const graph::v1::UserDeletion& what) {
+  const std::string user = removal.user.ToString(), heir = removal.transfer_to.ToString();
   Ids nodes = LockOwn(tx, user, graph::v1::NODE_TYPE_REPO_UNIT);
   const Ids units = LockOwn(tx, user, graph::v1::NODE_TYPE_UNIT);
   nodes.insert(nodes.end(), units.begin(), units.end());
@@ -163,6 +178,7 @@ absl::StatusOr<graph::v1::UserDeletion> PostgresRemovals::RemoveUser(const Actor
         "SELECT 1 FROM repo_unit r JOIN node n USING (id) WHERE n.owner_id = $1 ORDER BY r.id FOR UPDATE OF r", user);
     // Nobody gives him a role meanwhile.
     tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR UPDATE", user);
+    if (removal.nodes == graph::v1::NODES_CHOICE_TRANSFER) PEPEUNIT_RETURN_IF_ERROR(CheckHeir(tx, actor, removal));
     out = Summarize(tx, removal);
     if (removal.preview) return absl::OkStatus();
     return removal.nodes == graph::v1::NODES_CHOICE_DELETE ? Delete(tx, actor, removal, out)
