@@ -17,8 +17,6 @@ namespace {
 
 constexpr int kMostTries = 4;  // of a transaction that conflicts with others
 
-// libpqxx 6 makes a lost connection anew at the next use, without our settings and in the middle of what was assumed
-// to be one session. Inhibited, it throws instead, and the pool makes a fresh one.
 // A connection with what is prepared on it.
 struct Session {
   std::unique_ptr<pqxx::connection> connection;
@@ -38,6 +36,8 @@ struct Session {
   }
 };
 
+// libpqxx 6 makes a lost connection anew at the next use, without our settings and in the middle of what was assumed
+// to be one session. Inhibited, it throws instead, and the pool makes a fresh one.
 std::unique_ptr<pqxx::connection> Open(const PoolOptions& options) {
   auto connection = std::make_unique<pqxx::connection>(options.dsn);
 #pragma GCC diagnostic push

@@ -36,20 +36,18 @@ absl::Status LockEnds(pqxx::work& tx, const graph::v1::Link& link, const LinkBou
       link.output_id());
   const auto input = tx.exec_params("SELECT 1 FROM variable WHERE id = $1 FOR NO KEY UPDATE", link.input_id());
   if (source.empty() || input.empty()) return NotFound("variable");
-  const auto count = [&](const std::string& links, const std::string& id) {
-    return tx.exec_params1("SELECT count(*) FROM link l " + links, id)[0].as<std::int64_t>();
-  };
-  if (count("JOIN variable o ON o.id = l.output_id WHERE o.unit_id = $1", source[0][0].c_str()) >= bounds.from_unit)
-    return TooMany(bounds.from_unit, "leave one unit");
-  // Whoever may read an output may draw links from it: half of what a unit carries is kept for its owner.
   const std::string owner = source[0][1].c_str();
-  if (link.creator_id() != owner &&
-      count("JOIN variable o ON o.id = l.output_id JOIN node n ON n.id = o.unit_id"
-            " WHERE o.unit_id = $1 AND l.creator_id <> n.owner_id",
-            source[0][0].c_str()) >= (bounds.from_unit + 1) / 2)
-    return TooMany((bounds.from_unit + 1) / 2, "be drawn from one unit by others than its owner");
-  if (count("WHERE l.input_id = $1", link.input_id()) >= bounds.into_input)
-    return TooMany(bounds.into_input, "meet in one input");
+  const auto leaving = tx.exec_params1(
+      "SELECT count(*), count(*) FILTER (WHERE l.creator_id <> $2) FROM link l JOIN variable o ON o.id = l.output_id"
+      " WHERE o.unit_id = $1",
+      source[0][0].c_str(), owner);
+  if (leaving[0].as<std::int64_t>() >= bounds.from_unit) return TooMany(bounds.from_unit, "leave one unit");
+  // Whoever may read an output may draw links from it: half of what a unit carries is kept for its owner.
+  const std::int64_t most_of_others = (bounds.from_unit + 1) / 2;
+  if (link.creator_id() != owner && leaving[1].as<std::int64_t>() >= most_of_others)
+    return TooMany(most_of_others, "be drawn from one unit by others than its owner");
+  const auto meeting = tx.exec_params1("SELECT count(*) FROM link WHERE input_id = $1", link.input_id());
+  if (meeting[0].as<std::int64_t>() >= bounds.into_input) return TooMany(bounds.into_input, "meet in one input");
   return absl::OkStatus();
 }
 

@@ -45,28 +45,19 @@ class Pool {
   template <typename T>
   absl::StatusOr<T> Query(const char* name, const std::function<absl::StatusOr<T>(pqxx::work&)>& body) {
     std::optional<T> result;
-    absl::Status status = Transact(name, [&](pqxx::work& tx) -> absl::Status {
-      absl::StatusOr<T> r = body(tx);
-      if (!r.ok()) return r.status();
-      result = *std::move(r);
-      return absl::OkStatus();
-    });
+    absl::Status status = Transact(name, [&](pqxx::work& tx) { return Keep(body(tx), &result); });
     if (!status.ok()) return status;
     return *std::move(result);
   }
 
-  // One query outside a transaction, in one round trip; PostgreSQL plans the text once in a session, and keeps the plans
-  // of the kPlans texts used last. `read` makes the result of the rows.
+  // One query outside a transaction, in one round trip; PostgreSQL plans the text once in a session, which
+  // keeps at most kPlans plans. `read` makes the result of the rows.
   template <typename T>
   absl::StatusOr<T> Read(const char* name, const std::string& text, const Params& params,
                          const std::function<absl::StatusOr<T>(const pqxx::result&)>& read) {
     std::optional<T> result;
-    absl::Status status = Select(name, text, params, [&](const pqxx::result& rows) -> absl::Status {
-      absl::StatusOr<T> r = read(rows);
-      if (!r.ok()) return r.status();
-      result = *std::move(r);
-      return absl::OkStatus();
-    });
+    absl::Status status =
+        Select(name, text, params, [&](const pqxx::result& rows) { return Keep(read(rows), &result); });
     if (!status.ok()) return status;
     return *std::move(result);
   }
@@ -81,6 +72,13 @@ class Pool {
   std::unique_ptr<pqxx::connection> Connect(absl::Status* status);
 
  private:
+  template <typename T>
+  static absl::Status Keep(absl::StatusOr<T> made, std::optional<T>* result) {
+    if (!made.ok()) return made.status();
+    *result = *std::move(made);
+    return absl::OkStatus();
+  }
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
