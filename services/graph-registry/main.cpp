@@ -1,8 +1,8 @@
 #include "composition.h"
+#include "followed_events.h"
 #include "handlers.h"
 #include "housekeeping.h"
 #include "migrations.h"
-#include "repo_events.h"
 
 using namespace pepeunit;
 using namespace pepeunit::graph_registry;
@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
   Neighbours others(settings, bus);
   Storage kept(settings, pool, relay, others);
   Domain d(settings, kept, others);
-  RepoEvents repo_events(bus, kept.graph, d.units);
+  FollowedEvents events(bus, kept.graph, d.units);
   Housekeeping housekeeping({{"audit", [&] { return kept.graph.ForgetAudit(settings.audit_days); }},
                              {"idempotency keys", [&] { return kept.graph.ForgetIdempotencyKeys(); }},
                              {"invitations", [&] { return kept.invitations.ForgetInvitations(); }},
@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
   service.OnDrain("calls", [&](auto) { calls.Drain(), passwords.Drain(), web_calls.Drain(), downloads.Drain(); });
   service.OnDrain("housekeeping", [&](auto) { housekeeping.Stop(); });
-  service.OnDrain("events", [&](auto) { repo_events.Stop(); });
+  service.OnDrain("events", [&](auto) { events.Stop(); });
   service.OnDrain("outbox", [&](auto) { relay.Stop(); });
   constexpr std::chrono::seconds kTry(3);  // then the step is tried again, so that a stop is not held up
   return service.Run({
@@ -57,6 +57,6 @@ int main(int argc, char** argv) {
        [&] { return bus.EnsureStream(bus::ValuesStream(settings.values_max_bytes, settings.stream_replicas), kTry); }},
       {"administrator", [&] { return d.accounts.EnsureAdministrator(settings.admin_login, settings.admin_password); }},
       {"gRPC", [&] { return feed.Start(), server.Start(); }},
-      {"outbox", [&] { return relay.Start(), repo_events.Start(), housekeeping.Start(), absl::OkStatus(); }},
+      {"outbox", [&] { return relay.Start(), events.Start(), housekeeping.Start(), absl::OkStatus(); }},
   });
 }

@@ -21,9 +21,10 @@ int main(int argc, char** argv) {
   const rpc::Channel graph(settings.graph_target, settings.server.instance_key);
   PostgresStore store(pool, settings.links);
   PostgresLocks locks(pool);
-  Partitions partitions(store, locks, bus, WriterMetrics::In(service.metrics()), settings.partitions);
   Forgetting forgetting(bus, store);
-  HeldValues held_values(bus, store);
+  const AfterSleep after_sleep = [&] { return forgetting.CatchUp(); };
+  Partitions partitions(store, locks, bus, WriterMetrics::In(service.metrics()), settings.partitions, after_sleep);
+  HeldValues held_values(bus, store, after_sleep);
   GraphRights rights(graph);
   Values values(store, rights);
   Snapshots snapshots(store, bus, settings.partitions.count);

@@ -1,8 +1,10 @@
 """Every field of every operation against what it does not take, from the OpenAPI document, and names against what people write."""
 import http.client
 import json
+import re
 import threading
 import urllib.parse
+import urllib.request
 import uuid
 
 import pytest
@@ -17,7 +19,7 @@ NAMES = {
     "HTML": "<script>alert(1)</script>&amp;<img src=x onerror=alert(1)>",
     "a template": "{{7*7}} ${7*7} %s %n",
     "a path": "../../etc/passwd",
-    "right to left": "מד חום \u202eegdirf\u202c \u200f",
+    "right to left": "מד חום (חדר 2) \u200f",
     "look-alikes of `admin`": "аdmin",  # the first letter is Cyrillic
     "combining marks": "e\u0301 not é",
     "width": "ａｄｍｉｎ\u200d",
@@ -29,16 +31,17 @@ NAMES = {
 NO_NAMES = {
     "nothing": "", "white space": " \t\r\n ", "129 characters": "x" * 129, "129 characters of 4 bytes": "🌡" * 129, "a NUL": "a\u0000b", "a new line": "a\nb",
     "an escape": "a\u001b[31mb", "DEL": "a\u007fb", "C1": "a\u0085b", "100 kB": "x" * 100_000,
+    "an override of direction": "photo\u202egnp.exe", "an isolate": "a\u2067b", "a line separator": "a\u2028b", "nothing to see": "\u200b\u3164", "spaces": "\u00a0",
 }
 
 
-def send(instance, token, path, body, key=None):
-    """(status, answer) of a POST with this body as it is."""
+def send(instance, token, path, body, key=None, verb="POST"):
+    """(status, answer) of a request with this body as it is."""
     parts = urllib.parse.urlsplit(instance.url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
     headers = {"Authorization": "Bearer " + token, "Content-Type": "application/json"}
     try:
-        connection.request("POST", path, body, dict(headers, **{"Idempotency-Key": key}) if key else headers)
+        connection.request(verb, path, body, dict(headers, **{"Idempotency-Key": key}) if key else headers)
         response = connection.getresponse()
         return response.status, json.loads(response.read())
     finally:
@@ -206,6 +209,28 @@ def test_one_idempotency_key_makes_one_node(instance, admin, sensor_repo):
         for thread in threads:
             thread.join()
         assert [status for status, _ in answers] == [201] * 6 and len({node["id"] for _, node in answers}) == 1
+
+
+def test_operations_that_honour_no_idempotency_key_refuse_it(instance, admin):
+    paths = document(instance)["paths"]
+    refusing, honouring = 0, set()
+    for path, operations in paths.items():
+        for verb, operation in operations.items():
+            if verb not in ("post", "patch"):
+                continue
+            if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", ())):
+                honouring.add(operation["operationId"])
+                continue
+            where = re.sub(r"{[a-z_]+}", str(uuid.uuid4()), path)
+            status, problem = send(instance, admin.token, where, "{}", "key", verb.upper())
+            assert status == 400 and problem["errors"][0]["field"] == "Idempotency-Key", (verb, path, problem)
+            refusing += 1
+    assert honouring == {"CreateRepoUnit", "CreateUnit", "CreateLink"}
+    assert refusing > 10
+    # What may be done twice without a key may be done with one.
+    request = urllib.request.Request(instance.url + "/api/v1/users/me",
+                                     headers={"Authorization": "Bearer " + admin.token, "Idempotency-Key": "key"})
+    assert urllib.request.urlopen(request).status == 200
 
 
 @requirement("A3", "U2")

@@ -250,7 +250,10 @@ def test_a_link_that_is_flooded_ends_with_the_newest_value_and_tells_of_it(insta
     def statistics(one):
         return pair.berta.get(f"/api/v1/links/{one['id']}/statistics")
 
-    assert int(statistics(link)["carried"]) == 0
+    def marks(link):
+        return [hit["bound"] for hit in link.get("bounds_hit", ())]
+
+    assert int(statistics(link)["carried"]) == 0 and not marks(link)
     with Flood(pair.device) as flood:
         eventually(lambda: int(statistics(link)["limited"]) > 3 or flood.problem)
     assert not flood.problem, flood.problem
@@ -259,10 +262,14 @@ def test_a_link_that_is_flooded_ends_with_the_newest_value_and_tells_of_it(insta
     seen = statistics(link)
     assert not seen["holding"] and seen["last_carried"] and seen["last_limited"]
     assert int(seen["carried"]) <= flood.n
+    # The link is marked, wherever it is shown; the one whose values did not fit is not.
+    eventually(lambda: marks(pair.berta.get("/api/v1/links/" + link["id"])) == ["LINK_BOUND_RATE"])
+    around = pair.berta.get(f"/api/v1/nodes/{pair.input}/neighbourhood")
+    assert marks(next(edge for edge in around["edges"] if edge.get("link_id") == link["id"])) == ["LINK_BOUND_RATE"]
     # What the input cannot take is counted, and stays away from it.
     eventually(lambda: pair.device.send({"n": 0.5}).status == 200)  # once its own rate allows it
     eventually(lambda: int(statistics(whole)["unfit"]) == 1)
-    assert statistics(whole)["last_refused"]
+    assert statistics(whole)["last_refused"] and "LINK_BOUND_FAN_OUT" not in marks(pair.berta.get("/api/v1/links/" + whole["id"]))
     eventually(lambda: pair.shown() == 0.5)
     assert pair.shown(pair.inputs["whole"]["id"]) == flood.n
     pair.level("ACCESS_LEVEL_PRIVATE")

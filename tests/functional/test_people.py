@@ -2,6 +2,7 @@
 import glob
 import json
 import os
+import urllib.request
 import uuid
 
 import pytest
@@ -83,6 +84,10 @@ def test_a_lost_password_and_a_new_administrator(instance, admin):
     user = anna.sign_up(name, PASSWORD)["user"]
     token = anna.make_token(["READ"])["secret"]
     reset = admin.post(f"/api/v1/users/{user['id']}:reset-password", {"lifetime": "600s"})
+    page, secret = reset["path"].split("#")
+    assert secret == reset["secret"]
+    with urllib.request.urlopen(instance.url + page) as answer:
+        assert "script-src 'self'" in answer.headers["Content-Security-Policy"] and b"reset.js" in answer.read()
     stranger = instance.api()
     assert stranger.post("/api/v1/users:redeem-reset", {"secret": reset["secret"], "new_password": OTHER}) is None
     refused(403, "BAD_RESET", stranger.post, "/api/v1/users:redeem-reset", {"secret": reset["secret"], "new_password": OTHER})

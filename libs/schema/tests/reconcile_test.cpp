@@ -51,15 +51,19 @@ TEST_CASE("each variable of two versions has one fate", "[U8]") {
        })},
        {Change::kChanged}},
       {"default", {plain}, {with([](Variable& v) { v.default_value = 1; })}, {Change::kChanged}},
-      {"people", {plain}, {with([](Variable& v) { v.people_may_write = false; })}, {Change::kChanged}},
-      {"links", {plain}, {with([](Variable& v) { v.links_may_write = false; })}, {Change::kChanged}},
+      {"writable_by", {plain}, {with([](Variable& v) { v.people_may_write = false; })}, {Change::kChanged}},
+      {"writable_by", {plain}, {with([](Variable& v) { v.links_may_write = false; })}, {Change::kChanged}},
       {"logging", {plain}, {with([](Variable& v) { v.logging = Logging::kOff; })}, {Change::kChanged}},
       {"order", {plain, Of(kOut, "b")}, {Of(kOut, "b"), plain}, {Change::kKept, Change::kKept}},
   };
   for (const Row& row : rows) {
     INFO(row.what);
     std::vector<Change> changes;
-    for (const Step& step : Reconcile(row.before, row.after)) changes.push_back(step.change);
+    for (const Step& step : Reconcile(row.before, row.after)) {
+      changes.push_back(step.change);
+      const bool changed = step.change == Change::kChanged;
+      CHECK(step.keys == (changed ? std::vector<std::string>{row.what} : std::vector<std::string>{}));
+    }
     CHECK(changes == row.changes);
   }
 }

@@ -208,6 +208,14 @@ class Document {
                             {"description", "The id of the last event that was received, as browsers send it."},
                             {"schema", {{"type", "string"}}}});
     }
+    if (binding.idempotency_key) {
+      parameters.push_back({{"name", "Idempotency-Key"},
+                            {"in", "header"},
+                            {"description",
+                             "1 to 128 visible ASCII characters: the same request with the same key, within a day, gets "
+                             "what the first one made. Other operations refuse the header."},
+                            {"schema", {{"type", "string"}, {"maxLength", 128}}}});
+    }
     if (HasEtag(*binding.method) && (binding.verb == "PATCH" || binding.verb == "PUT")) {
       parameters.push_back({{"name", "If-Match"},
                             {"in", "header"},

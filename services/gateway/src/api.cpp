@@ -122,6 +122,9 @@ void Api::Operate(std::shared_ptr<Reply> reply, const Binding& binding, const Ca
 
   auto key = IdempotencyKey(request.Header("Idempotency-Key"));
   if (!key.ok()) return reply->Refuse(key.status());
+  // Whoever sends one counts on it. What a GET, PUT or DELETE does twice it does once.
+  if (!key->empty() && !binding.idempotency_key && (binding.verb == "POST" || binding.verb == "PATCH"))
+    return reply->Refuse(InvalidField("Idempotency-Key", "is not honoured by this operation; leave it away"));
 
   // Who calls is told before what is wrong with the request.
   const std::string_view authorization = request.Header("Authorization");

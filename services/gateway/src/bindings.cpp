@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "google/api/annotations.pb.h"
+#include "pepeunit/common/v1/options.pb.h"
 
 namespace pepeunit::gateway {
 namespace {
@@ -69,6 +70,7 @@ absl::StatusOr<Binding> BindingOf(const MethodDescriptor& method, const HttpRule
     }
   }
   if (!rule.response_body().empty()) return Wrong(method, "response_body is not supported");
+  binding.idempotency_key = method.options().GetExtension(common::v1::idempotency_key);
   if (method.client_streaming()) return Wrong(method, "a stream of requests has no form in HTTP");
   const bool chunks = method.output_type()->full_name() == kFileChunk;
   binding.file = method.server_streaming() && chunks;

@@ -19,6 +19,7 @@ struct Binding {
   std::string body;   // "*": the whole request; a field's name: that field; empty: none
   bool file = false;    // a stream of pepeunit.common.v1.FileChunk: the answer's body is the file
   bool events = false;  // a stream of any other message: server-sent events
+  bool idempotency_key = false;  // it honours one
 };
 
 // The bindings of a file's services, in the order they are written. An error names the rpc whose binding the gateway

@@ -26,6 +26,8 @@ constexpr Place kPlaces[] = {
     {"/api/docs/icon.svg", "icon.svg", "image/svg+xml"},
     {"/api/oidc/callback", "oidc.html", "text/html; charset=utf-8"},
     {"/api/oidc/oidc.js", "oidc.js", "text/javascript; charset=utf-8"},
+    {"/reset-password", "reset.html", "text/html; charset=utf-8"},
+    {"/reset-password/reset.js", "reset.js", "text/javascript; charset=utf-8"},
     {"/api/v1/openapi.json", "openapi.json", "application/json"},
 };
 

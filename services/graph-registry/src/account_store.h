@@ -33,6 +33,11 @@ struct SessionRow {
   std::string client_address{};
 };
 
+struct FailureBound {
+  int free = 0;  // failures that are answered without a wait
+  int longest_wait_s = 900;
+};
+
 class AccountStore {
  public:
   virtual ~AccountStore() = default;
@@ -64,6 +69,8 @@ class AccountStore {
   virtual absl::Status DeleteSession(const Actor& actor, const Uuid& id) = 0;
 
   virtual absl::StatusOr<std::vector<graph::v1::SessionInfo>> ListSessions(const Uuid& user) = 0;
+  // From where the login's living sessions were opened; empty when there is no such login.
+  virtual absl::StatusOr<std::vector<std::string>> AddressesOf(const std::string& login) = 0;
   virtual absl::Status DeleteOtherSessions(const Actor& actor, const Uuid& kept) = 0;
   // Ends all sessions of the user but `kept`.
   virtual absl::Status SetPassword(const Actor& actor, const Uuid& user, const std::string& hash, const Uuid& kept) = 0;
@@ -71,8 +78,8 @@ class AccountStore {
   virtual absl::Status CreateReset(const Actor& actor, const Uuid& user, const std::string& secret_hash,
                                    std::int64_t expires_at_ms) = 0;
   virtual absl::StatusOr<bool> HasReset(const std::string& secret_hash) = 0;  // one that lives
-  // Uses it up: the user's password is another one, his sessions and tokens end, and wrong passwords for his login are
-  // forgotten. NOT_FOUND when it does not live.
+  // Uses it up: the user's password is another one, his sessions and tokens end, and wrong passwords for his login,
+  // from wherever, are forgotten. NOT_FOUND when it does not live.
   virtual absl::Status RedeemReset(const std::string& secret_hash, const std::string& password_hash,
                                    const std::string& client_address) = 0;
   // FAILED_PRECONDITION for the last administrator who is not blocked.
@@ -81,10 +88,9 @@ class AccountStore {
   // blocked.
   virtual absl::Status SetBlocked(const Actor& actor, const Uuid& user, bool blocked, bool devices_stopped) = 0;
 
-  // Counts one more failure for a login, or for what Guesses calls an address, and returns 0; or, without counting, how
-  // many ms it has to wait: after `free` ones each doubles the wait from 2 s to 15 minutes. A day after the last one
-  // all are forgotten.
-  virtual absl::StatusOr<std::int64_t> CountFailure(const std::string& key, int free) = 0;
+  // Counts one more failure for what Guesses calls a key, and returns 0; or, without counting, how many ms it has to
+  // wait: after the free ones each doubles the wait, from 2 s to the longest. A day after the last one all are forgotten.
+  virtual absl::StatusOr<std::int64_t> CountFailure(const std::string& key, const FailureBound& bound) = 0;
   // Takes one back.
   virtual absl::Status ForgiveFailure(const std::string& key) = 0;
   virtual absl::Status ClearFailures(const std::string& key) = 0;

@@ -103,10 +103,10 @@ absl::StatusOr<repo::v1::ResolveVersionResponse> RepoSyncVersions::Resolve(
       channel_, Self(), kTimeout, [&](auto* c, auto* r) { return stub_->ResolveVersion(c, request, r); });
 }
 
-StateLoggerGate::StateLoggerGate(const rpc::Channel& channel)
+StateLogger::StateLogger(const rpc::Channel& channel)
     : channel_(channel), stub_(log::v1::ValueInternalService::NewStub(channel.grpc())) {}
 
-absl::Status StateLoggerGate::Apply(const std::vector<bus::v1::UnitChanged>& changes) {
+absl::Status StateLogger::Apply(const std::vector<bus::v1::UnitChanged>& changes) {
   log::v1::ApplyUnitChangesRequest request;
   for (const auto& changed : changes) *request.add_changes() = changed;
   const auto told = rpc::Call<google::protobuf::Empty>(channel_, Self(), kGateTimeout, [&](auto* c, auto* r) {
@@ -114,6 +114,19 @@ absl::Status StateLoggerGate::Apply(const std::vector<bus::v1::UnitChanged>& cha
     return stub_->ApplyUnitChanges(c, request, r);
   });
   return told.status();
+}
+
+absl::StatusOr<std::map<Uuid, bus::v1::Scalar>> StateLogger::Of(const Uuid& unit) {
+  log::v1::GetUnitSnapshotRequest request;
+  request.set_unit_id(unit.ToString());
+  const auto answer = rpc::Call<log::v1::UnitSnapshot>(
+      channel_, Self(), kTimeout, [&](auto* c, auto* r) { return stub_->GetUnitSnapshot(c, request, r); });
+  if (!answer.ok()) return answer.status();
+  std::map<Uuid, bus::v1::Scalar> inputs;
+  for (const auto& input : answer->inputs()) {
+    if (const auto id = Uuid::FromBytes(input.input_id())) inputs.emplace(*id, input.value());
+  }
+  return inputs;
 }
 
 absl::Status BusValueStream::Write(const bus::v1::InputWrite& write) {

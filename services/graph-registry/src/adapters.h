@@ -40,10 +40,11 @@ class RepoSyncVersions final : public Versions {
   std::unique_ptr<repo::v1::RepositoryInternalService::Stub> stub_;
 };
 
-class StateLoggerGate final : public ValueGate {
+class StateLogger final : public ValueGate, public InputValues {
  public:
-  explicit StateLoggerGate(const rpc::Channel& channel);
+  explicit StateLogger(const rpc::Channel& channel);
   absl::Status Apply(const std::vector<bus::v1::UnitChanged>& changes) override;
+  absl::StatusOr<std::map<Uuid, bus::v1::Scalar>> Of(const Uuid& unit) override;
 
  private:
   const rpc::Channel& channel_;

@@ -41,20 +41,20 @@ struct Neighbours {
   const rpc::Channel crypto, state_logger, repo_sync;
   CryptoSecretBox secrets{crypto};
   RepoSyncVersions versions{repo_sync};
-  StateLoggerGate gate{state_logger};
+  StateLogger logger{state_logger};
   BusValueStream values;
   CurlWeb web;
 };
 
 struct Storage {
   Storage(const Settings& settings, postgres::Pool& pool, outbox::Relay& relay, Neighbours& others)
-      : people(pool, &relay, &others.gate),
-        removals(pool, &relay, &others.gate),
+      : people(pool, &relay, &others.logger),
+        removals(pool, &relay, &others.logger),
         exports(pool),
         invitations(pool),
         tokens(pool),
         identities(pool),
-        graph(pool, &relay, &others.gate, settings.quotas),
+        graph(pool, &relay, &others.logger, settings.quotas),
         view(pool),
         feed(pool) {}
 
@@ -79,7 +79,7 @@ struct Domain {
         tokens(kept.tokens),
         oidc(kept.identities, accounts, OpenIdProviders(settings.oidc, others.web)),
         repo_units(kept.graph, others.secrets, others.versions, settings.standard),
-        units(kept.graph, others.secrets, others.versions, others.values, settings.device_url),
+        units(kept.graph, others.secrets, others.versions, others.values, others.logger, settings.device_url),
         links(kept.graph, settings.link_bounds),
         nodes(kept.graph),
         neighbourhoods(kept.view),

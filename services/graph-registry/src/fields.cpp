@@ -1,31 +1,39 @@
 #include "fields.h"
 
+#include <utf8proc.h>
+
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
 #include "pepeunit/base/bytes.h"
 
 namespace pepeunit::graph_registry {
 namespace {
 
-// The length of the UTF-8 sequence at the front, 0 when there is none (RFC 3629: no overlong forms, no surrogates).
-std::size_t SequenceLength(std::string_view text) {
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = at(0);
-  const std::size_t length = lead < 0x80                    ? 1
-                             : lead >= 0xC2 && lead <= 0xDF ? 2
-                             : (lead & 0xF0) == 0xE0        ? 3
-                             : lead >= 0xF0 && lead <= 0xF4 ? 4
-                                                            : 0;
-  if (length == 0 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((at(i) & 0xC0) != 0x80) return 0;
-  }
-  if (lead == 0xE0 && at(1) < 0xA0) return 0;
-  if (lead == 0xED && at(1) > 0x9F) return 0;
-  if (lead == 0xF0 && at(1) < 0x90) return 0;
-  if (lead == 0xF4 && at(1) > 0x8F) return 0;
-  return length;
+// The code point at the front of valid UTF-8, which is taken off it; nullopt when it is not valid.
+std::optional<utf8proc_int32_t> TakeCodePoint(std::string_view* text) {
+  utf8proc_int32_t code = -1;
+  const auto length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text->data()),
+                                       static_cast<utf8proc_ssize_t>(text->size()), &code);
+  if (length <= 0) return std::nullopt;
+  text->remove_prefix(static_cast<std::size_t>(length));
+  return code;
+}
+
+// Controls, line breaks, and what turns the order of the text around it (https://www.unicode.org/reports/tr36/): names
+// stand in lists, logs and sentences.
+bool BreaksText(utf8proc_int32_t code) {
+  const utf8proc_category_t category = utf8proc_category(code);
+  const bool turns = (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+  return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP ||
+         turns;
+}
+
+bool IsVisible(utf8proc_int32_t code) {
+  const utf8proc_category_t category = utf8proc_category(code);
+  return category != UTF8PROC_CATEGORY_ZS && category != UTF8PROC_CATEGORY_CF &&
+         utf8proc_get_property(code)->ignorable == 0;
 }
 
 }  // namespace
@@ -38,11 +46,8 @@ std::string Fold(std::string login) {
 
 std::size_t CountCharacters(std::string_view text) {
   std::size_t count = 0;
-  while (!text.empty()) {
-    const std::size_t length = SequenceLength(text);
-    if (length == 0) return SIZE_MAX;
-    text.remove_prefix(length);
-    ++count;
+  for (; !text.empty(); ++count) {
+    if (!TakeCodePoint(&text)) return SIZE_MAX;
   }
   return count;
 }
@@ -56,16 +61,17 @@ Uuid Fields::Id(const std::string& field, const std::string& text) {
 std::string Fields::Name(const std::string& field, const std::string& text) {
   const auto first = text.find_first_not_of(" \t\r\n"), last = text.find_last_not_of(" \t\r\n");
   const std::string name = first == std::string::npos ? "" : text.substr(first, last - first + 1);
-  const std::size_t count = CountCharacters(name);
-  bool control = false;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    const auto c = static_cast<unsigned char>(name[i]);
-    // C0, DEL, and C1 (U+0080 to U+009F), whose second byte is below 0xA0.
-    const bool c1 = c == 0xC2 && i + 1 < name.size() && static_cast<unsigned char>(name[i + 1]) < 0xA0;
-    control = control || c < 0x20 || c == 0x7F || c1;
+  std::size_t count = 0;
+  bool good = true, visible = false;
+  for (std::string_view left = name; good && !left.empty(); ++count) {
+    const auto code = TakeCodePoint(&left);
+    good = code && !BreaksText(*code);
+    visible = visible || (good && IsVisible(*code));
   }
-  if (count == 0 || count > 128 || control)
-    Fail(field, "must have 1 to 128 characters of UTF-8 and no control characters");
+  if (!good || !visible || count > 128) {
+    Fail(field, "must have 1 to 128 characters of UTF-8, one of them visible, and none that controls the text around "
+                "it (line breaks, directional overrides)");
+  }
   return name;
 }
 

@@ -1,13 +1,15 @@
 #include "internals.h"
 
 #include "fields.h"
-#include "pepeunit/base/log.h"
 #include "rights.h"
 
 namespace pepeunit::graph_registry {
 namespace {
 
-constexpr std::size_t kMostProfileBytes = 2u << 20;  // half of what one message may hold
+// What a link may take in a profile: the choices of its input, and ids, names and bounds. With the unit's own variables,
+// which schema.json bounds, all links fit into what other services take in one message.
+constexpr std::size_t kMostProfileLink = kMostLinkedChoices + 512, kMostProfile = 16u << 20, kOwnVariables = 2u << 20;
+static_assert(kMostProfileLink * kMostLinksFromUnit + kOwnVariables <= kMostProfile);
 
 static_assert(static_cast<int>(access::Role::kReader) == graph::v1::PERMISSION_READ &&
               static_cast<int>(access::Role::kWriter) == graph::v1::PERMISSION_WRITE &&
@@ -23,6 +25,7 @@ void AddLink(const LinkRow& row, graph::v1::UnitProfile* out) {
   link->mutable_input()->clear_etag();
   link->mutable_input()->clear_description();
   link->mutable_input()->clear_unit_of_measure();
+  link->mutable_input()->clear_default_value();
 }
 
 }  // namespace
@@ -70,12 +73,7 @@ absl::Status Internals::UnitProfile(const rpc::Caller& caller, const std::string
   out.set_target_commit(node.version().commit());
   for (auto& row : variables) *out.add_variables() = std::move(row.variable);
   for (const LinkRow& row : links) {
-    if (!CheckLink(row).ok()) continue;  // it lives as long as its creator's rights do
-    if (out.ByteSizeLong() > kMostProfileBytes) {
-      log::Warning("a unit's profile is full; the links that do not fit carry nothing", {{"unit", unit}});
-      break;
-    }
-    AddLink(row, &out);
+    if (CheckLink(row).ok()) AddLink(row, &out);  // it lives as long as its creator's rights do
   }
   return absl::OkStatus();
 }

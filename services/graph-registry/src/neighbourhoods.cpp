@@ -75,6 +75,7 @@ graph::v1::GraphEdge EdgeOf(const SeenLink& seen) {
   edge.set_link_id(link.id());
   edge.set_link_type(link.type());
   edge.set_link_state(link.state());
+  *edge.mutable_bounds_hit() = link.bounds_hit();
   edge.set_concealed(link.concealed());
   return edge;
 }

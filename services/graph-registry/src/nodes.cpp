@@ -31,20 +31,13 @@ void Apply(const LevelWrite& write, NodeFacts* facts) {
   facts->access.level = write.with_variables ? write.level : std::min(facts->access.level, write.level);
 }
 
-// The links that stop or begin to carry. Who maintains one end is told of all of them; of the other end nothing is said.
-void CompareLinks(std::vector<LinkRow> links, const LevelWrite& write, graph::v1::LevelChange* out) {
-  for (LinkRow& link : links) {
-    const bool before = CheckLink(link).ok();
-    Apply(write, &link.output.facts);
-    Apply(write, &link.input.facts);
-    const bool after = CheckLink(link).ok();
-    if (before == after) continue;
-    (before ? out->add_suspended_link_ids() : out->add_resumed_link_ids())->assign(link.link.id());
-  }
-}
-
 graph::v1::SubjectKind KindOr(graph::v1::SubjectKind kind) {
   return kind == graph::v1::SUBJECT_KIND_UNSPECIFIED ? graph::v1::SUBJECT_KIND_USER : kind;
+}
+
+// A role away from somebody, who may have none.
+bool MayTake(access::Role own, access::Role before) {
+  return before == access::Role::kNone || access::MayGrant(own, before);
 }
 
 void CheckKind(graph::v1::SubjectKind kind, Fields* fields) {
@@ -113,7 +106,13 @@ absl::Status Nodes::SetLevelOnce(const rpc::Caller& caller, const graph::v1::Set
   }
   if (facts.type == graph::v1::NODE_TYPE_UNIT || IsVariable(facts)) {
     PEPEUNIT_ASSIGN_OR_RETURN(auto links, store_.LinksAt(facts.id));
-    CompareLinks(std::move(links), write, &out);
+    const auto difference = CompareLinks(std::move(links), [&](VariableRow* end) { Apply(write, &end->facts); });
+    out.mutable_suspended_link_ids()->Assign(difference.suspended.begin(), difference.suspended.end());
+    out.mutable_resumed_link_ids()->Assign(difference.resumed.begin(), difference.resumed.end());
+  } else if (facts.type == graph::v1::NODE_TYPE_REPO_UNIT) {
+    PEPEUNIT_ASSIGN_OR_RETURN(const auto difference, store_.CompareFollowers(facts.id, write.level));
+    out.set_units_that_stop_following(difference.stop);
+    out.set_units_that_follow_again(difference.resume);
   }
   return request.preview() ? absl::OkStatus() : store_.SetLevel(ActorOf(caller), write);
 }
@@ -135,7 +134,8 @@ absl::Status Nodes::ListGrants(const rpc::Caller& caller, const graph::v1::ListG
 
 // Whom a role is given to has to be there, and the giver has to know of him.
 absl::Status Nodes::CheckSubject(const rpc::Caller& caller, const Uuid& subject, graph::v1::SubjectKind kind) {
-  if (kind == graph::v1::SUBJECT_KIND_REMOTE_USER) return absl::OkStatus();
+  if (kind == graph::v1::SUBJECT_KIND_REMOTE_USER)
+    return subject.IsNil() ? InvalidField("subject_id", "is nobody's") : absl::OkStatus();
   const bool user = kind == graph::v1::SUBJECT_KIND_USER;
   const auto facts = store_.GetFacts(subject, SubjectOf(caller));
   if (!facts.ok() && !absl::IsNotFound(facts.status())) return facts.status();
@@ -161,21 +161,19 @@ absl::Status Nodes::PutGrant(const rpc::Caller& caller, const graph::v1::PutGran
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
   PEPEUNIT_RETURN_IF_ERROR(CheckSubject(caller, subject, kind));
 
-  const access::Role own = access::RoleOf(SubjectOf(caller), facts.access);
-  const auto before = store_.GetGrant(facts.id, kind, subject);
-  if (!before.ok() && !absl::IsNotFound(before.status())) return before.status();
-  if (!access::MayGrant(own, static_cast<access::Role>(request.role())) ||
-      (before.ok() && !access::MayGrant(own, static_cast<access::Role>(before->role())))) {
-    return Forbidden("Only an owner may give or change the roles MAINTAINER and OWNER.");
-  }
   graph::v1::Grant grant;
   grant.set_node_id(facts.id.ToString());
   grant.set_subject_kind(kind);
   grant.set_subject_id(subject.ToString());
   grant.set_role(request.role());
   grant.set_granted_by(caller.user_id.ToString());
-  PEPEUNIT_RETURN_IF_ERROR(store_.PutGrant(ActorOf(caller), grant, kMostGrants));
-  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetGrant(facts.id, kind, subject));
+  const auto may = [&](const NodeFacts& now, access::Role before) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(Check(caller, now, access::Role::kMaintainer, kNode));
+    const access::Role own = access::RoleOf(SubjectOf(caller), now.access);
+    const bool both = access::MayGrant(own, static_cast<access::Role>(request.role())) && MayTake(own, before);
+    return both ? absl::OkStatus() : Forbidden("Only an owner may give or change the roles MAINTAINER and OWNER.");
+  };
+  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.PutGrant(ActorOf(caller), SubjectOf(caller), grant, kMostGrants, may));
   return absl::OkStatus();
 }
 
@@ -189,13 +187,19 @@ absl::Status Nodes::DeleteGrant(const rpc::Caller& caller, const graph::v1::Dele
   CheckKind(kind, &fields);
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
   const bool own = kind == graph::v1::SUBJECT_KIND_USER && subject == caller.user_id;
-  // Who has which role is told to maintainers only.
-  if (!own) PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kMaintainer, kNode));
-  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Grant grant, store_.GetGrant(facts.id, kind, subject));
-  const access::Role role = access::RoleOf(SubjectOf(caller), facts.access);
-  if (!own && !access::MayGrant(role, static_cast<access::Role>(grant.role())))
-    return Forbidden("Only an owner may take away the roles MAINTAINER and OWNER.");
-  return store_.DeleteGrant(ActorOf(caller), grant);
+  graph::v1::Grant grant;
+  grant.set_node_id(facts.id.ToString());
+  grant.set_subject_kind(kind);
+  grant.set_subject_id(subject.ToString());
+  return store_.DeleteGrant(
+      ActorOf(caller), SubjectOf(caller), grant, [&](const NodeFacts& now, access::Role before) -> absl::Status {
+        if (own) return absl::OkStatus();
+        // Who has which role is told to maintainers only.
+        PEPEUNIT_RETURN_IF_ERROR(Check(caller, now, access::Role::kMaintainer, kNode));
+        return MayTake(access::RoleOf(SubjectOf(caller), now.access), before)
+                   ? absl::OkStatus()
+                   : Forbidden("Only an owner may take away the roles MAINTAINER and OWNER.");
+      });
 }
 
 absl::Status Nodes::ListAudit(const rpc::Caller& caller, const graph::v1::ListAuditRecordsRequest& request,

@@ -95,6 +95,7 @@ absl::Status People::ResetPassword(const rpc::Caller& caller, const graph::v1::R
       accounts_.CreateReset(ActorOf(caller), user, Sha256(AsBytes(secret)), expires_at_ms));
   out.set_user_id(user.ToString());
   out.set_secret(secret);
+  out.set_path("/reset-password#" + secret);
   *out.mutable_expires_at() = TimeUtil::MillisecondsToTimestamp(expires_at_ms);
   return absl::OkStatus();
 }

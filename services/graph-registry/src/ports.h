@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,6 +53,14 @@ class ValueGate {
   virtual ~ValueGate() = default;
   // When this returns OK, nothing passes any more that these changes forbid, also nothing that was on its way.
   virtual absl::Status Apply(const std::vector<bus::v1::UnitChanged>& changes) = 0;
+};
+
+// The newest values of inputs: state-logger.
+class InputValues {
+ public:
+  virtual ~InputValues() = default;
+  // Of those inputs of the unit that were ever written, by their ids. UNAVAILABLE while it cannot be said.
+  virtual absl::StatusOr<std::map<Uuid, bus::v1::Scalar>> Of(const Uuid& unit) = 0;
 };
 
 // The stream VALUES.

@@ -5,6 +5,7 @@
 #include "pepeunit/base/errors.h"
 #include "postgres_invitations.h"
 #include "rows.h"
+#include "writes.h"
 
 namespace pepeunit::graph_registry {
 
@@ -107,7 +108,7 @@ absl::StatusOr<std::map<Uuid, bool>> PostgresAccounts::FindCallers(const std::ve
          tx.exec_params("SELECT DISTINCT c.session, a.administrator FROM unnest($1::uuid[], $2::uuid[]) c (id, session)"
                         " JOIN account a USING (id) WHERE " +
                             MayCall("c.session"),
-                        ArrayOf(ids), ArrayOf(sessions))) {
+                        postgres::ArrayOf(ids), postgres::ArrayOf(sessions))) {
       found[ReadUuid(row[0])] = row[1].as<bool>();
     }
     return found;
@@ -199,6 +200,19 @@ absl::StatusOr<std::vector<graph::v1::SessionInfo>> PostgresAccounts::ListSessio
   });
 }
 
+absl::StatusOr<std::vector<std::string>> PostgresAccounts::AddressesOf(const std::string& login) {
+  using Rows = std::vector<std::string>;
+  return pool_.Query<Rows>("addresses of login", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
+    Rows rows;
+    for (const auto& row : tx.exec_params("SELECT DISTINCT s.client_address FROM session s JOIN account a"
+                                          " ON a.id = s.user_id WHERE a.login = $1 AND s.expires_at > now()",
+                                          login)) {
+      rows.emplace_back(row[0].c_str());
+    }
+    return rows;
+  });
+}
+
 absl::Status PostgresAccounts::DeleteOtherSessions(const Actor& actor, const Uuid& kept) {
   return pool_.Transact("delete other sessions", [&](pqxx::work& tx) {
     EndSessions(tx, actor.user.ToString(), kept);
@@ -219,21 +233,21 @@ absl::Status PostgresAccounts::SetPassword(const Actor& actor, const Uuid& user,
   });
 }
 
-absl::StatusOr<std::int64_t> PostgresAccounts::CountFailure(const std::string& key, int free) {
+absl::StatusOr<std::int64_t> PostgresAccounts::CountFailure(const std::string& key, const FailureBound& bound) {
   return pool_.Query<std::int64_t>("count failure", [&](pqxx::work& tx) -> absl::StatusOr<std::int64_t> {
     tx.exec("DELETE FROM login_failure WHERE last_at < now() - interval '1 day'");
     const std::string end =
-        "f.last_at + make_interval(secs => least(2 * power(2, greatest(0, least(f.failures - $2, 20))), 900)::float8)";
+        "f.last_at + make_interval(secs => least(2 * power(2, greatest(0, least(f.failures - $2, 20))), $3)::float8)";
     // One statement, so that guesses that come at once are counted one by one.
     const auto counted = tx.exec_params(
         "INSERT INTO login_failure AS f (login, failures) VALUES ($1, 1) ON CONFLICT (login)"
         " DO UPDATE SET failures = f.failures + 1, last_at = now() WHERE f.failures < $2::int OR " +
             end + " <= now()",
-        key, free);
+        key, bound.free, bound.longest_wait_s);
     if (counted.affected_rows() == 1) return 0;
     const auto wait = tx.exec_params("SELECT " + MsOf("(" + end + " - now())") +
                                          " FROM login_failure f WHERE f.login = $1 AND $2::int >= 0",
-                                     key, free);
+                                     key, bound.free, bound.longest_wait_s);
     return wait.empty() ? 1 : std::max<std::int64_t>(1, wait[0][0].as<std::int64_t>());
   });
 }

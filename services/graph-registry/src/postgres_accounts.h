@@ -48,6 +48,7 @@ class PostgresAccounts final : public AccountStore {
                                            std::int64_t new_expires_at_ms) override;
   absl::Status DeleteSession(const Actor& actor, const Uuid& id) override;
   absl::StatusOr<std::vector<graph::v1::SessionInfo>> ListSessions(const Uuid& user) override;
+  absl::StatusOr<std::vector<std::string>> AddressesOf(const std::string& login) override;
   absl::Status DeleteOtherSessions(const Actor& actor, const Uuid& kept) override;
   absl::Status SetPassword(const Actor& actor, const Uuid& user, const std::string& hash, const Uuid& kept) override;
   absl::Status CreateReset(const Actor& actor, const Uuid& user, const std::string& secret_hash,
@@ -57,7 +58,7 @@ class PostgresAccounts final : public AccountStore {
                            const std::string& client_address) override;
   absl::Status SetAdministrator(const Actor& actor, const Uuid& user, bool administrator) override;
   absl::Status SetBlocked(const Actor& actor, const Uuid& user, bool blocked, bool devices_stopped) override;
-  absl::StatusOr<std::int64_t> CountFailure(const std::string& key, int free) override;
+  absl::StatusOr<std::int64_t> CountFailure(const std::string& key, const FailureBound& bound) override;
   absl::Status ForgiveFailure(const std::string& key) override;
   absl::Status ClearFailures(const std::string& key) override;
   absl::StatusOr<std::int64_t> ForgetFailures(std::int64_t most) override;

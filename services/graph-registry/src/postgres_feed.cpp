@@ -44,7 +44,7 @@ void ReadLinks(pqxx::work& tx, const std::vector<Uuid>& ids, FeedBatch* batch) {
   if (ids.empty()) return;
   tx.exec(kJoinAsWritten);
   const auto rows =
-      tx.exec_params(LinkRowQuery("(SELECT * FROM link WHERE id = ANY ($1::uuid[])) l"), ArrayOf(ids));
+      tx.exec_params(LinkRowQuery("(SELECT * FROM link WHERE id = ANY ($1::uuid[])) l"), postgres::ArrayOf(ids));
   for (LinkRow& row : ReadLinkRows(rows)) {
     const Uuid id = *Uuid::Parse(row.link.id());
     batch->links.emplace(id, std::move(row));
@@ -52,20 +52,22 @@ void ReadLinks(pqxx::work& tx, const std::vector<Uuid>& ids, FeedBatch* batch) {
 }
 
 void ReadNodes(pqxx::work& tx, const std::vector<Uuid>& ids, const std::vector<Uuid>& watching, FeedBatch* batch) {
-  constexpr int kVersion = kNodeColumns + kFacts;
   for (const auto& row : tx.exec_params("SELECT " + NodeColumns("n") + ", " + FactColumns("n", "p", "0") + ", " +
                                             VersionColumns("u") +
                                             " FROM node n LEFT JOIN node p ON p.id = n.parent_id LEFT JOIN unit u"
                                             " ON u.id = n.id WHERE n.id = ANY ($1::uuid[])",
-                                        ArrayOf(ids))) {
-    FeedNode node{ReadNode(row, 0), ReadFacts(row, kNodeColumns), {}, {}};
-    if (!row[kVersion].is_null()) ReadVersion(row, kVersion, &node.version.emplace());
+                                        postgres::ArrayOf(ids))) {
+    Columns columns(row);
+    FeedNode node;
+    node.node = ReadNode(columns);
+    node.facts = ReadFacts(columns);
+    node.version = ReadVersion(columns);
     batch->nodes.emplace(node.facts.id, std::move(node));
   }
   for (const auto& row : tx.exec_params(
            "SELECT n.id, g.subject_id, max(g.role) FROM node n JOIN node_grant g ON g.node_id IN (n.id, n.parent_id)"
            " WHERE n.id = ANY ($1::uuid[]) AND g.subject_kind = 1 AND g.subject_id = ANY ($2::uuid[]) GROUP BY 1, 2",
-           ArrayOf(ids), ArrayOf(watching))) {
+           postgres::ArrayOf(ids), postgres::ArrayOf(watching))) {
     const auto node = batch->nodes.find(ReadUuid(row[0]));
     if (node != batch->nodes.end())
       node->second.granted[ReadUuid(row[1])] = static_cast<access::Role>(row[2].as<int>());

@@ -8,6 +8,7 @@
 #include "link_rows.h"
 #include "pepeunit/base/errors.h"
 #include "rows.h"
+#include "visibility.h"
 
 namespace pepeunit::graph_registry {
 namespace {
@@ -36,18 +37,16 @@ std::string Named(const std::string& n, const std::string& pattern) {
 // `named`. More conditions may follow.
 std::string RowQuery(Params& params, const access::Subject& viewer, const std::string& named, const std::string& from) {
   return "SELECT " + FactColumns("n", "p", GrantTo(params, "n", viewer)) +
-         ", n.repo_unit_id, u.commit_id, u.tag, u.branch, u.follow, v.kind, v.definition, " + named + " FROM " + from +
+         ", " + VersionColumns("u") + ", v.kind, v.definition, " + named + " FROM " + from +
          " JOIN node n USING (id) LEFT JOIN node p ON p.id = n.parent_id LEFT JOIN unit u ON u.id = n.id"
          " LEFT JOIN variable v ON v.id = n.id WHERE " +
          VisibleTo(params, viewer, "n", "p");
 }
 
 GraphRow ReadGraphRow(const pqxx::row& row) {
-  const auto at = [&](int i) { return row[static_cast<pqxx::row::size_type>(kFacts + i)]; };
+  Columns columns(row);
   GraphRow read;
-  const NodeFacts& facts = read.facts = ReadFacts(row, 0);
-  read.repo_unit = ReadUuid(at(0));
-  read.named = at(7).as<bool>();
+  const NodeFacts& facts = read.facts = ReadFacts(columns);
   graph::v1::GraphNode& node = read.node;
   node.set_id(facts.id.ToString());
   node.set_type(facts.type);
@@ -55,20 +54,18 @@ GraphRow ReadGraphRow(const pqxx::row& row) {
   node.set_owner_id(facts.access.owner_id.ToString());
   node.set_level(static_cast<common::v1::AccessLevel>(facts.access.level));
   if (!facts.parent_id.IsNil()) node.set_parent_id(facts.parent_id.ToString());
-  if (!at(1).is_null()) {
-    auto* version = node.mutable_version();
-    version->set_repo_unit_id(read.repo_unit.ToString());
-    version->set_commit(at(1).c_str());
-    version->set_tag(at(2).c_str());
-    version->set_branch(at(3).c_str());
-    version->set_follow(at(4).as<bool>());
+  if (auto version = ReadVersion(columns)) {
+    read.repo_unit = Uuid::Parse(version->repo_unit_id()).value_or(Uuid{});
+    *node.mutable_version() = *std::move(version);
   }
-  if (!at(5).is_null()) {
-    graph::v1::Variable definition;
-    definition.ParseFromString(ReadBytes(at(6)));
-    node.set_variable_kind(static_cast<graph::v1::VariableKind>(at(5).as<int>()));
-    node.set_value_type(definition.type());
+  const auto kind = columns.Next(), definition = columns.Next();
+  if (!kind.is_null()) {
+    graph::v1::Variable variable;
+    variable.ParseFromString(ReadBytes(definition));
+    node.set_variable_kind(static_cast<graph::v1::VariableKind>(kind.as<int>()));
+    node.set_value_type(variable.type());
   }
+  read.named = columns.Next().as<bool>();
   return read;
 }
 

@@ -3,6 +3,7 @@
 #include "pepeunit/base/errors.h"
 #include "postgres_accounts.h"
 #include "rows.h"
+#include "writes.h"
 
 namespace pepeunit::graph_registry {
 namespace {

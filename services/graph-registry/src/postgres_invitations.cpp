@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "rows.h"
+#include "writes.h"
 
 namespace pepeunit::graph_registry {
 namespace {

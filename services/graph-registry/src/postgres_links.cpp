@@ -5,6 +5,8 @@
 #include "postgres_store.h"
 #include "rows.h"
 #include "unit_events.h"
+#include "visibility.h"
+#include "writes.h"
 
 namespace pepeunit::graph_registry {
 namespace {
@@ -131,11 +133,22 @@ absl::StatusOr<LinkPage> PostgresStore::ListLinks(const access::Subject& viewer,
   });
 }
 
+absl::Status PostgresStore::MarkLink(const Uuid& id, common::v1::LinkBound bound, std::int64_t time_ms) {
+  const std::string column = bound == common::v1::LINK_BOUND_RATE ? "rate_hit_at" : "fan_out_hit_at";
+  return pool_.Transact("mark link", [&](pqxx::work& tx) {
+    tx.exec_params("UPDATE link SET " + column + " = to_timestamp($2 / 1000.0) WHERE id = $1 AND (" + column +
+                       " IS NULL OR " + column + " < to_timestamp($2 / 1000.0))",
+                   id.ToString(), time_ms);
+    return absl::OkStatus();
+  });
+}
+
 absl::Status PostgresStore::DeleteLink(const Actor& actor, const Uuid& id) {
   return Change("delete link", [&](pqxx::work& tx) -> absl::Status {
     const auto rows = tx.exec_params("DELETE FROM link l WHERE l.id = $1 RETURNING " + LinkColumns(), id.ToString());
     if (rows.empty()) return NotFound("link");
-    const graph::v1::Link link = ReadLink(rows[0]);
+    Columns columns(rows[0]);
+    const graph::v1::Link link = ReadLink(columns);
     AuditEnds(tx, actor, "link.delete", link);
     AppendLinkRemoved(tx, SourceOf(tx, link), link.id());
     return absl::OkStatus();
@@ -159,10 +172,12 @@ absl::StatusOr<LinkRow> PostgresStore::ImagineLink(const graph::v1::Link& link) 
   return pool_.Query<LinkRow>("imagine link", [&](pqxx::work& tx) -> absl::StatusOr<LinkRow> {
     const auto rows = tx.exec_params(
         LinkRowQuery("(SELECT $1::uuid AS id, $2::smallint AS type, $3::uuid AS output_id, $4::uuid AS input_id,"
-                     " $5::uuid AS creator_id, now() AS created_at) l"),
+                     " $5::uuid AS creator_id, now() AS created_at, NULL::timestamptz AS rate_hit_at,"
+                     " NULL::timestamptz AS fan_out_hit_at) l"),
         link.id(), static_cast<int>(link.type()), link.output_id(), link.input_id(), link.creator_id());
     if (rows.empty()) return NotFound("variable");
-    return ReadLinkRow(rows[0]);
+    Columns columns(rows[0]);
+    return ReadLinkRow(columns);
   });
 }
 

@@ -4,6 +4,8 @@
 #include "postgres_store.h"
 #include "rows.h"
 #include "unit_events.h"
+#include "visibility.h"
+#include "writes.h"
 
 namespace pepeunit::graph_registry {
 namespace {
@@ -30,6 +32,31 @@ nlohmann::json DetailsOf(const graph::v1::Grant& grant) {
           {"role", graph::v1::Role_Name(grant.role())}};
 }
 
+std::string FactsQuery(postgres::Params& params, const access::Subject& viewer, const Uuid& id) {
+  return "SELECT " + FactColumns("n", "p", GrantTo(params, "n", viewer)) +
+         " FROM node n LEFT JOIN node p ON p.id = n.parent_id WHERE n.id = " + params.Id(id);
+}
+
+// Keeps others from changing a role on the node or its parent, and from drawing a link by one, and asks then. The role
+// that the grant's subject has.
+absl::StatusOr<access::Role> LockAndAsk(pqxx::work& tx, const access::Subject& actor, const graph::v1::Grant& grant,
+                                        const MayChangeGrant& may) {
+  const std::string& node = grant.node_id();
+  tx.exec_params("SELECT 1 FROM node WHERE id = (SELECT parent_id FROM node WHERE id = $1) FOR NO KEY UPDATE", node);
+  tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR NO KEY UPDATE", node);
+  postgres::Params params;
+  const std::string query = FactsQuery(params, actor, *Uuid::Parse(node));
+  const auto facts = postgres::Exec(tx, query, params);
+  if (facts.empty()) return NotFound("node");
+  const auto granted =
+      tx.exec_params("SELECT role FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3", node,
+                     static_cast<int>(grant.subject_kind()), grant.subject_id());
+  const auto before = granted.empty() ? access::Role::kNone : static_cast<access::Role>(granted[0][0].as<int>());
+  Columns columns(facts[0]);
+  PEPEUNIT_RETURN_IF_ERROR(may(ReadFacts(columns), before));
+  return before;
+}
+
 }  // namespace
 
 absl::Status PostgresStore::Change(const char* name, const std::function<absl::Status(pqxx::work&)>& body) {
@@ -50,11 +77,11 @@ absl::StatusOr<Uuid> PostgresStore::Make(const char* name, const Actor& actor, c
 
 absl::StatusOr<NodeFacts> PostgresStore::GetFacts(const Uuid& id, const access::Subject& viewer) {
   postgres::Params params;
-  const std::string query = "SELECT " + FactColumns("n", "p", GrantTo(params, "n", viewer)) +
-                            " FROM node n LEFT JOIN node p ON p.id = n.parent_id WHERE n.id = " + params.Id(id);
+  const std::string query = FactsQuery(params, viewer, id);
   return pool_.Read<NodeFacts>("get facts", query, params, [](const pqxx::result& rows) -> absl::StatusOr<NodeFacts> {
     if (rows.empty()) return NotFound("node");
-    return ReadFacts(rows[0], 0);
+    Columns columns(rows[0]);
+    return ReadFacts(columns);
   });
 }
 
@@ -64,7 +91,8 @@ absl::StatusOr<graph::v1::Node> PostgresStore::GetNode(const Uuid& id) {
   const std::string query = "SELECT " + NodeColumns("n") + " FROM node n WHERE n.id = " + params.Id(id);
   return pool_.Read<Node>("get node", query, params, [](const pqxx::result& rows) -> absl::StatusOr<Node> {
     if (rows.empty()) return NotFound("node");
-    return ReadNode(rows[0], 0);
+    Columns columns(rows[0]);
+    return ReadNode(columns);
   });
 }
 
@@ -98,38 +126,32 @@ absl::StatusOr<std::vector<graph::v1::Grant>> PostgresStore::ListGrants(const Uu
   });
 }
 
-absl::StatusOr<graph::v1::Grant> PostgresStore::GetGrant(const Uuid& node, graph::v1::SubjectKind kind,
-                                                         const Uuid& subject) {
-  return pool_.Query<graph::v1::Grant>("get grant", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::Grant> {
-    const auto rows = tx.exec_params(
-        "SELECT " + GrantColumns() + " FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3",
-        node.ToString(), static_cast<int>(kind), subject.ToString());
-    if (rows.empty()) return NotFound("grant");
-    return ReadGrant(rows[0]);
-  });
-}
-
-absl::Status PostgresStore::PutGrant(const Actor& actor, const graph::v1::Grant& grant, std::int64_t most) {
-  return Change("put grant", [&](pqxx::work& tx) -> absl::Status {
-    // Whoever is deleted at this moment gets no role that nobody would take away.
+absl::StatusOr<graph::v1::Grant> PostgresStore::PutGrant(const Actor& actor, const access::Subject& giver,
+                                                         const graph::v1::Grant& grant, std::int64_t most,
+                                                         const MayChangeGrant& may) {
+  graph::v1::Grant put;
+  PEPEUNIT_RETURN_IF_ERROR(Change("put grant", [&](pqxx::work& tx) -> absl::Status {
+    // Whoever is deleted at this moment gets no role that nobody would take away, and a unit takes its roles with it.
     if (grant.subject_kind() != graph::v1::SUBJECT_KIND_REMOTE_USER &&
-        tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR KEY SHARE", grant.subject_id()).empty())
-      return NotFound("subject");
-    // The lock makes the count exact.
-    if (tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR NO KEY UPDATE", grant.node_id()).empty())
-      return NotFound("node");
-    // A unit that is deleted takes its roles with it, also one that it gets at this moment.
-    if (grant.subject_kind() == graph::v1::SUBJECT_KIND_UNIT &&
         tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR KEY SHARE", grant.subject_id()).empty()) {
-      return NotFound("unit");
+      return NotFound("subject");
     }
-    tx.exec_params(
+    if (const auto before = LockAndAsk(tx, giver, grant, may); !before.ok()) return before.status();
+    // Lists of roles go on after a subject's id.
+    if (!tx.exec_params("SELECT 1 FROM node_grant WHERE node_id = $1 AND subject_id = $2 AND subject_kind <> $3",
+                        grant.node_id(), grant.subject_id(), static_cast<int>(grant.subject_kind()))
+             .empty()) {
+      return InvalidField("subject_kind", "is another one than that as which the subject has a role here");
+    }
+    const auto rows = tx.exec_params(
         "INSERT INTO node_grant (node_id, subject_kind, subject_id, role, node_type, granted_by)"
         " SELECT $1, $2, $3, $4, n.type, $5 FROM node n WHERE n.id = $1"
         " ON CONFLICT (node_id, subject_kind, subject_id)"
-        " DO UPDATE SET role = $4, granted_by = $5, created_at = now()",
+        " DO UPDATE SET role = $4, granted_by = $5, created_at = now() RETURNING " +
+            GrantColumns(),
         grant.node_id(), static_cast<int>(grant.subject_kind()), grant.subject_id(), static_cast<int>(grant.role()),
         grant.granted_by());
+    put = ReadGrant(rows[0]);
     const auto count = tx.exec_params1("SELECT count(*) FROM node_grant WHERE node_id = $1", grant.node_id());
     if (count[0].as<std::int64_t>() > most) {
       return Error(absl::StatusCode::kResourceExhausted, "LIMIT",
@@ -138,19 +160,20 @@ absl::Status PostgresStore::PutGrant(const Actor& actor, const graph::v1::Grant&
     Audit(tx, actor, "grant.put", grant.node_id(), DetailsOf(grant));
     AppendRightsChanged(tx, grant.node_id());
     return absl::OkStatus();
-  });
+  }));
+  return put;
 }
 
-absl::Status PostgresStore::DeleteGrant(const Actor& actor, const graph::v1::Grant& grant) {
+absl::Status PostgresStore::DeleteGrant(const Actor& actor, const access::Subject& taker,
+                                        const graph::v1::Grant& grant, const MayChangeGrant& may) {
   return Change("delete grant", [&](pqxx::work& tx) -> absl::Status {
-    // No link is drawn by it from here on.
-    if (tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR NO KEY UPDATE", grant.node_id()).empty())
-      return NotFound("node");
-    const auto deleted =
-        tx.exec_params("DELETE FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3",
-                       grant.node_id(), static_cast<int>(grant.subject_kind()), grant.subject_id());
-    if (deleted.affected_rows() == 0) return NotFound("grant");
-    Audit(tx, actor, "grant.delete", grant.node_id(), DetailsOf(grant));
+    PEPEUNIT_ASSIGN_OR_RETURN(const access::Role before, LockAndAsk(tx, taker, grant, may));
+    if (before == access::Role::kNone) return NotFound("grant");
+    tx.exec_params("DELETE FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3",
+                   grant.node_id(), static_cast<int>(grant.subject_kind()), grant.subject_id());
+    graph::v1::Grant taken = grant;
+    taken.set_role(static_cast<graph::v1::Role>(before));
+    Audit(tx, actor, "grant.delete", grant.node_id(), DetailsOf(taken));
     AppendRightsChanged(tx, grant.node_id());
     return absl::OkStatus();
   });

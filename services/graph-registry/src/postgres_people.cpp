@@ -2,6 +2,8 @@
 #include "postgres_accounts.h"
 #include "rows.h"
 #include "unit_events.h"
+#include "visibility.h"
+#include "writes.h"
 
 // Users as administrators govern them.
 namespace pepeunit::graph_registry {
@@ -125,7 +127,7 @@ absl::Status PostgresAccounts::RedeemReset(const std::string& secret_hash, const
         tx.exec_params1("UPDATE account SET password_hash = $2 WHERE id = $1 RETURNING login", id, password_hash);
     EndSessions(tx, id, {});
     tx.exec_params("DELETE FROM personal_token WHERE user_id = $1", id);
-    tx.exec_params("DELETE FROM login_failure WHERE login = $1", login[0].c_str());
+    tx.exec_params("DELETE FROM login_failure WHERE login = $1 OR starts_with(login, $1 || ' ')", login[0].c_str());
     Audit(tx, {.user = ReadUuid(redeemed[0][0]), .client_address = client_address}, "user.redeem-reset", id);
     return absl::OkStatus();
   });

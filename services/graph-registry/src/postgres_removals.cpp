@@ -5,6 +5,7 @@
 #include "postgres_accounts.h"
 #include "rows.h"
 #include "unit_events.h"
+#include "writes.h"
 
 namespace pepeunit::graph_registry {
 namespace {
@@ -80,7 +81,7 @@ void DeleteGrants(pqxx::work& tx, const Actor& actor, const std::string& user, c
   tx.exec_params("DELETE FROM node_grant WHERE subject_kind = $1 AND subject_id = $2",
                  static_cast<int>(graph::v1::SUBJECT_KIND_USER), user);
   tx.exec_params("DELETE FROM node_grant WHERE subject_kind = $1 AND subject_id = ANY ($2::uuid[])",
-                 static_cast<int>(graph::v1::SUBJECT_KIND_UNIT), ArrayOf(units));
+                 static_cast<int>(graph::v1::SUBJECT_KIND_UNIT), postgres::ArrayOf(units));
 }
 
 void DeleteUnits(pqxx::work& tx, const Actor& actor, const Ids& units) {
@@ -89,14 +90,14 @@ void DeleteUnits(pqxx::work& tx, const Actor& actor, const Ids& units) {
                     units.begin() + static_cast<std::ptrdiff_t>(std::min(units.size(), at + kBatch)));
     AuditAll(tx, actor, "unit.delete", batch);
     const auto deleted = AppendSourcesOfDeleted(tx, batch);
-    tx.exec_params("DELETE FROM node WHERE id = ANY ($1::uuid[])", ArrayOf(batch));
+    tx.exec_params("DELETE FROM node WHERE id = ANY ($1::uuid[])", postgres::ArrayOf(batch));
     AppendDeleted(tx, deleted);
   }
 }
 
 void DeleteRepoUnits(pqxx::work& tx, const Actor& actor, const Ids& repos) {
   AuditAll(tx, actor, "repo_unit.delete", repos);
-  tx.exec_params("DELETE FROM node WHERE id = ANY ($1::uuid[])", ArrayOf(repos));
+  tx.exec_params("DELETE FROM node WHERE id = ANY ($1::uuid[])", postgres::ArrayOf(repos));
   for (const std::string& id : repos) AppendRepoUnitDeleted(tx, id);
 }
 

@@ -4,6 +4,8 @@
 #include "postgres_store.h"
 #include "rows.h"
 #include "unit_events.h"
+#include "visibility.h"
+#include "writes.h"
 
 namespace pepeunit::graph_registry {
 namespace {

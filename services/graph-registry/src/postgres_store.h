@@ -18,10 +18,11 @@ class PostgresStore final : public GraphStore {
   absl::StatusOr<graph::v1::Node> GetNode(const Uuid& id) override;
   absl::Status SetLevel(const Actor& actor, const LevelWrite& write) override;
   absl::StatusOr<std::vector<graph::v1::Grant>> ListGrants(const Uuid& node, const Page& page) override;
-  absl::StatusOr<graph::v1::Grant> GetGrant(const Uuid& node, graph::v1::SubjectKind kind,
-                                            const Uuid& subject) override;
-  absl::Status PutGrant(const Actor& actor, const graph::v1::Grant& grant, std::int64_t most) override;
-  absl::Status DeleteGrant(const Actor& actor, const graph::v1::Grant& grant) override;
+  absl::StatusOr<graph::v1::Grant> PutGrant(const Actor& actor, const access::Subject& giver,
+                                            const graph::v1::Grant& grant, std::int64_t most,
+                                            const MayChangeGrant& may) override;
+  absl::Status DeleteGrant(const Actor& actor, const access::Subject& taker, const graph::v1::Grant& grant,
+                           const MayChangeGrant& may) override;
   absl::StatusOr<std::vector<graph::v1::AuditRecord>> ListAudit(const AuditFilter& filter, const Page& page) override;
   absl::StatusOr<std::int64_t> ForgetAudit(int days) override;
   absl::StatusOr<std::int64_t> ForgetIdempotencyKeys() override;
@@ -54,6 +55,8 @@ class PostgresStore final : public GraphStore {
                                    const std::string& commit) override;
   absl::Status ResetEnv(const Actor& actor, const Uuid& unit, const SealedEnv& env,
                         std::int64_t expected_version) override;
+  absl::StatusOr<std::map<std::string, std::int32_t>> CountVariableGrants(const Uuid& unit) override;
+  absl::StatusOr<FollowersDifference> CompareFollowers(const Uuid& repo_unit, access::Level level) override;
   absl::StatusOr<bool> OwnerSeesRepository(const Uuid& unit) override;
   absl::Status DeleteUnit(const Actor& actor, const Uuid& id) override;
   absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) override;
@@ -64,6 +67,7 @@ class PostgresStore final : public GraphStore {
   absl::StatusOr<Uuid> CreateLink(const Actor& actor, const graph::v1::Link& link, const LinkBounds& bounds) override;
   absl::StatusOr<SeenLink> GetLink(const Uuid& id, const access::Subject& viewer) override;
   absl::StatusOr<LinkPage> ListLinks(const access::Subject& viewer, const Uuid& node, const Page& page) override;
+  absl::Status MarkLink(const Uuid& id, common::v1::LinkBound bound, std::int64_t time_ms) override;
   absl::Status DeleteLink(const Actor& actor, const Uuid& id) override;
   absl::StatusOr<std::vector<LinkRow>> LinksFrom(const Uuid& unit) override;
   absl::StatusOr<std::vector<LinkRow>> LinksAt(const Uuid& node) override;

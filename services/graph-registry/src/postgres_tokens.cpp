@@ -4,6 +4,7 @@
 
 #include "pepeunit/base/errors.h"
 #include "rows.h"
+#include "writes.h"
 
 namespace pepeunit::graph_registry {
 namespace {

@@ -3,6 +3,8 @@
 #include "postgres_store.h"
 #include "rows.h"
 #include "unit_events.h"
+#include "visibility.h"
+#include "writes.h"
 
 namespace pepeunit::graph_registry {
 namespace {
@@ -15,21 +17,22 @@ std::string UnitColumns() {
 }
 
 graph::v1::Unit ReadUnit(const pqxx::row& row) {
+  Columns columns(row);
   graph::v1::Unit unit;
-  unit.set_id(row[0].c_str());
-  unit.set_name(row[1].c_str());
-  unit.set_owner_id(row[2].c_str());
-  unit.set_level(static_cast<common::v1::AccessLevel>(row[3].as<int>()));
-  ReadVersion(row, 4, unit.mutable_version());
-  ReadTime(row[9], unit.mutable_created_at());
-  ReadTime(row[10], unit.mutable_updated_at());
-  unit.set_etag(row[11].c_str());
-  if (row[12].is_null()) return unit;
-  auto* problem = unit.mutable_follow_problem();
-  problem->ParseFromString(ReadBytes(row[12]));
-  ReadTime(row[13], problem->mutable_since());
+  unit.set_id(columns.Next().c_str());
+  unit.set_name(columns.Next().c_str());
+  unit.set_owner_id(columns.Next().c_str());
+  unit.set_level(static_cast<common::v1::AccessLevel>(columns.Next().as<int>()));
+  *unit.mutable_version() = ReadVersion(columns).value_or(graph::v1::UnitVersion());
+  ReadTime(columns.Next(), unit.mutable_created_at());
+  ReadTime(columns.Next(), unit.mutable_updated_at());
+  unit.set_etag(columns.Next().c_str());
+  const auto problem = columns.Next(), problem_at = columns.Next();
+  if (problem.is_null()) return unit;
+  unit.mutable_follow_problem()->ParseFromString(ReadBytes(problem));
+  ReadTime(problem_at, unit.mutable_follow_problem()->mutable_since());
   // As that of a repository: the second part tells caches, If-Match minds the first.
-  unit.set_etag(unit.etag() + '-' + row[13].c_str());
+  unit.set_etag(unit.etag() + '-' + problem_at.c_str());
   return unit;
 }
 
@@ -82,9 +85,38 @@ std::string VariableQuery(postgres::Params& params, const access::Subject& viewe
 }
 
 VariableRow ReadVariableRow(const pqxx::row& row) {
-  VariableRow variable{ReadFacts(row, 0), {}};
-  ReadVariable(row, kFacts, &variable);
+  Columns columns(row);
+  VariableRow variable{ReadFacts(columns), {}};
+  ReadVariable(columns, &variable);
   return variable;
+}
+
+// Who owns units, how many, and what their repository is to him.
+struct RepositoryOwner {
+  access::Subject owner;
+  std::int32_t units = 0;
+  NodeFacts repository;
+  bool Sees() const { return access::RoleOf(owner, repository.access) >= access::Role::kReader; }
+};
+
+// Of the units `u` under the condition, which are all of one repository.
+std::string OwnersQuery(const std::string& condition) {
+  const std::string user = std::to_string(graph::v1::SUBJECT_KIND_USER);
+  return "SELECT a.id, a.administrator, w.units, " + FactColumns("r", "p", GrantTo("r", user, "a.id")) +
+         " FROM (SELECT n.owner_id, u.repo_unit_id, count(*) AS units FROM unit u JOIN node n USING (id) WHERE " +
+         condition + " GROUP BY 1, 2) w JOIN account a ON a.id = w.owner_id JOIN node r ON r.id = w.repo_unit_id"
+                     " LEFT JOIN node p ON p.id = r.parent_id";
+}
+
+RepositoryOwner ReadOwner(const pqxx::row& row) {
+  Columns columns(row);
+  RepositoryOwner read;
+  read.owner.kind = access::Subject::Kind::kUser;
+  read.owner.id = ReadUuid(columns.Next());
+  read.owner.administrator = columns.Next().as<bool>();
+  read.units = columns.Next().as<std::int32_t>();
+  read.repository = ReadFacts(columns);
+  return read;
 }
 
 }  // namespace
@@ -264,18 +296,37 @@ absl::Status PostgresStore::ResetEnv(const Actor& actor, const Uuid& unit, const
 
 absl::StatusOr<bool> PostgresStore::OwnerSeesRepository(const Uuid& unit) {
   return pool_.Query<bool>("owner sees repository", [&](pqxx::work& tx) -> absl::StatusOr<bool> {
-    const std::string user = std::to_string(graph::v1::SUBJECT_KIND_USER);
-    const auto rows = tx.exec_params(
-        "SELECT a.id, a.administrator, " + FactColumns("r", "p", GrantTo("r", user, "a.id")) +
-            " FROM unit u JOIN node n ON n.id = u.id JOIN account a ON a.id = n.owner_id"
-            " JOIN node r ON r.id = u.repo_unit_id LEFT JOIN node p ON p.id = r.parent_id WHERE u.id = $1",
-        unit.ToString());
+    const auto rows = tx.exec_params(OwnersQuery("u.id = $1"), unit.ToString());
     if (rows.empty()) return NotFound("unit");
-    const access::Subject owner{.kind = access::Subject::Kind::kUser,
-                                .id = ReadUuid(rows[0][0]),
-                                .owner_id = {},
-                                .administrator = rows[0][1].as<bool>()};
-    return access::RoleOf(owner, ReadFacts(rows[0], 2).access) >= access::Role::kReader;
+    return ReadOwner(rows[0]).Sees();
+  });
+}
+
+absl::StatusOr<std::map<std::string, std::int32_t>> PostgresStore::CountVariableGrants(const Uuid& unit) {
+  using Counts = std::map<std::string, std::int32_t>;
+  return pool_.Query<Counts>("count variable grants", [&](pqxx::work& tx) -> absl::StatusOr<Counts> {
+    Counts counts;
+    for (const auto& row : tx.exec_params("SELECT g.node_id, count(*) FROM node_grant g JOIN variable v"
+                                          " ON v.id = g.node_id WHERE v.unit_id = $1 GROUP BY 1",
+                                          unit.ToString())) {
+      counts[row[0].c_str()] = row[1].as<std::int32_t>();
+    }
+    return counts;
+  });
+}
+
+absl::StatusOr<GraphStore::FollowersDifference> PostgresStore::CompareFollowers(const Uuid& repo_unit,
+                                                                                access::Level level) {
+  using Difference = FollowersDifference;
+  return pool_.Query<Difference>("compare followers", [&](pqxx::work& tx) -> absl::StatusOr<Difference> {
+    Difference difference;
+    for (const auto& row : tx.exec_params(OwnersQuery("u.repo_unit_id = $1 AND u.follow"), repo_unit.ToString())) {
+      RepositoryOwner owner = ReadOwner(row);
+      const bool before = owner.Sees();
+      owner.repository.access.level = level;
+      if (before != owner.Sees()) (before ? difference.stop : difference.resume) += owner.units;
+    }
+    return difference;
   });
 }
 

@@ -35,18 +35,33 @@ std::int64_t VersionIn(const std::string& etag) {
   return error == std::errc() && (at == end || *at == '-') ? version : 0;
 }
 
-// Whether the second can ever take a value of the first.
-absl::Status CheckEnds(const graph::v1::Variable& output, const graph::v1::Variable& input) {
+// Bytes of the values that an input allows.
+std::size_t ChoicesBytes(const graph::v1::Variable& input) {
+  std::size_t bytes = 0;
+  for (const auto& choice : input.choices()) bytes += choice.ByteSizeLong();
+  return bytes;
+}
+
+// Whether the second can ever take a value of the first, and is small enough to stand in the profile of many a unit.
+LinkVerdict CheckEnds(const graph::v1::Variable& output, const graph::v1::Variable& input) {
   const auto wrong = [](const std::string& field, const std::string& what) {
-    return WithViolations(Error(absl::StatusCode::kInvalidArgument, "INCOMPATIBLE_ENDS", field + ": " + what),
-                          {{field, what}});
+    return LinkVerdict{graph::v1::SUSPENDED_REASON_TYPES_DISAGREE,
+                       WithViolations(Error(absl::StatusCode::kInvalidArgument, "INCOMPATIBLE_ENDS",
+                                            field + ": " + what),
+                                      {{field, what}})};
   };
   if (output.kind() != graph::v1::VARIABLE_KIND_OUTPUT) return wrong("output_id", "is not an output variable");
   if (input.kind() != graph::v1::VARIABLE_KIND_INPUT) return wrong("input_id", "is not an input variable");
   const auto from = values::ToDefinition(output), to = values::ToDefinition(input);
-  if (schema::Compatible(from.type, to.type)) return absl::OkStatus();
-  return wrong("input_id", std::string("takes ") + schema::TypeName(to.type) + ", which the output's " +
-                               schema::TypeName(from.type) + " can never be");
+  if (!schema::Compatible(from.type, to.type)) {
+    return wrong("input_id", std::string("takes ") + schema::TypeName(to.type) + ", which the output's " +
+                                 schema::TypeName(from.type) + " can never be");
+  }
+  if (ChoicesBytes(input) <= kMostLinkedChoices) return {};
+  LinkVerdict verdict = wrong("input_id", "allows values (choices) of more than " +
+                                              std::to_string(kMostLinkedChoices) + " bytes; links cannot lead there");
+  verdict.reason = graph::v1::SUSPENDED_REASON_TOO_MANY_CHOICES;
+  return verdict;
 }
 
 const char* TextOf(graph::v1::SuspendedReason reason) {
@@ -61,6 +76,8 @@ const char* TextOf(graph::v1::SuspendedReason reason) {
       return "The input does not let links write it.";
     case graph::v1::SUSPENDED_REASON_TYPES_DISAGREE:
       return "A value of the output can never be one of the input.";
+    case graph::v1::SUSPENDED_REASON_TOO_MANY_CHOICES:
+      return "The values that the input allows take more than 2,048 bytes.";
     case graph::v1::SUSPENDED_REASON_CREATOR_GONE:
       return "Who drew it has no account any more.";
     case graph::v1::SUSPENDED_REASON_CREATOR_BLOCKED:
@@ -191,8 +208,7 @@ LinkVerdict CheckLink(const access::Subject& creator, const LinkRow& row) {
     const absl::Status may = may_on(input, access::Role::kReader);
     if (!may.ok()) return {lost, may};
   }
-  if (const absl::Status agree = CheckEnds(output.variable, input.variable); !agree.ok())
-    return {graph::v1::SUSPENDED_REASON_TYPES_DISAGREE, agree};
+  if (LinkVerdict agree = CheckEnds(output.variable, input.variable); !agree.ok()) return agree;
   if (!peer_writes) {
     const absl::Status may = may_on(input, write ? access::Role::kWriter : access::Role::kMaintainer);
     if (!may.ok()) return {lost, may};
@@ -213,6 +229,18 @@ LinkVerdict CheckLink(const LinkRow& row) {
                     .owner_id = {},
                     .administrator = row.creator_administrator},
                    row);
+}
+
+LinkDifference CompareLinks(std::vector<LinkRow> links, const std::function<void(VariableRow*)>& change) {
+  LinkDifference difference;
+  for (LinkRow& link : links) {
+    const bool before = CheckLink(link).ok();
+    change(&link.output);
+    change(&link.input);
+    const bool after = CheckLink(link).ok();
+    if (before != after) (before ? difference.suspended : difference.resumed).push_back(link.link.id());
+  }
+  return difference;
 }
 
 graph::v1::Link Describe(const LinkRow& row) {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -49,6 +50,9 @@ absl::Status VersionMismatch();
 // If-Match does not mind what others changed: his change is made again on what they left.
 absl::Status ReadAndUpdate(const rpc::Caller& caller, const std::function<absl::Status()>& update);
 
+// Bytes of the values that an input with links may allow, which stand in the profile of each unit that has one.
+inline constexpr std::size_t kMostLinkedChoices = 2'048;
+
 // Whether a link may carry. When not, `reason` says why it is suspended, and `status` why it cannot be drawn.
 struct LinkVerdict {
   graph::v1::SuspendedReason reason = graph::v1::SUSPENDED_REASON_UNSPECIFIED;
@@ -61,6 +65,12 @@ LinkVerdict CheckLink(const access::Subject& creator, const LinkRow& row);
 // The same for who drew it, by what he may now. The one decision on what a unit's profile carries, which links lose
 // their right by a change, and what people are told.
 LinkVerdict CheckLink(const LinkRow& row);
+// The links that stop or begin to carry when their ends are changed like this. Who maintains one end is told of all of
+// them; of the other end nothing is said.
+struct LinkDifference {
+  std::vector<std::string> suspended, resumed;
+};
+LinkDifference CompareLinks(std::vector<LinkRow> links, const std::function<void(VariableRow*)>& change);
 // The link with its state.
 graph::v1::Link Describe(const LinkRow& row);
 

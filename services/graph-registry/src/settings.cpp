@@ -117,7 +117,7 @@ Settings Settings::From(Config& config) {
                                                  "life of a session without a refresh")
                                        .count();
   s.link_bounds.from_unit =
-      config.Integer("PEPEUNIT_LINKS_PER_UNIT", 1000, 1, 10'000,
+      config.Integer("PEPEUNIT_LINKS_PER_UNIT", 1000, 1, kMostLinksFromUnit,
                      "links that may leave the outputs of one unit; one more is RESOURCE_EXHAUSTED");
   s.link_bounds.into_input = config.Integer("PEPEUNIT_LINKS_PER_INPUT", 100, 1, 10'000,
                                             "links that may meet in one input; one more is RESOURCE_EXHAUSTED");

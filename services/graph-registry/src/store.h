@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,6 +48,9 @@ struct VariableRow {
   access::Role granted_to_peer = access::Role::kNone;
   // Of an input: what schema.json allows, whatever a maintainer closed.
   bool schema_lets_people = false, schema_lets_links = false;
+
+  // Takes what schema.json declares, as far as the maintainers let it; the facts are there already.
+  void Declare(graph::v1::Variable definition, bool accepts_people, bool accepts_links);
 };
 
 // A change of a node's level, worked out beforehand.
@@ -56,6 +60,9 @@ struct LevelWrite {
   access::Level level = access::Level::kPrivate;
   bool with_variables = false;  // they take the level too; else those that are more open take it
 };
+
+// Whether somebody may change a role: by the node's facts for him, and the role that the subject has so far.
+using MayChangeGrant = std::function<absl::Status(const NodeFacts& facts, access::Role before)>;
 
 // Which records of the audit are asked for; nil ids ask for all.
 struct AuditFilter {
@@ -116,6 +123,7 @@ struct SeenLink {
 };
 
 // How many links may leave the outputs of one unit, and meet in one input (G5).
+inline constexpr std::int64_t kMostLinksFromUnit = 5'000;
 struct LinkBounds {
   std::int64_t from_unit = 1000, into_input = 100;
 };
@@ -144,12 +152,14 @@ class GraphStore {
   virtual absl::Status SetLevel(const Actor& actor, const LevelWrite& write) = 0;
 
   virtual absl::StatusOr<std::vector<graph::v1::Grant>> ListGrants(const Uuid& node, const Page& page) = 0;
-  // NOT_FOUND when there is none for this subject.
-  virtual absl::StatusOr<graph::v1::Grant> GetGrant(const Uuid& node, graph::v1::SubjectKind kind,
-                                                    const Uuid& subject) = 0;
+  // `may` decides while nobody else can change a role on the node or its parent. The grant as it is then;
   // RESOURCE_EXHAUSTED when `most` subjects have a role on the node already.
-  virtual absl::Status PutGrant(const Actor& actor, const graph::v1::Grant& grant, std::int64_t most) = 0;
-  virtual absl::Status DeleteGrant(const Actor& actor, const graph::v1::Grant& grant) = 0;
+  virtual absl::StatusOr<graph::v1::Grant> PutGrant(const Actor& actor, const access::Subject& giver,
+                                                    const graph::v1::Grant& grant, std::int64_t most,
+                                                    const MayChangeGrant& may) = 0;
+  // Of the grant's subject. NOT_FOUND when it has none, after `may`.
+  virtual absl::Status DeleteGrant(const Actor& actor, const access::Subject& taker, const graph::v1::Grant& grant,
+                                   const MayChangeGrant& may) = 0;
 
   // Newest first.
   virtual absl::StatusOr<std::vector<graph::v1::AuditRecord>> ListAudit(const AuditFilter& filter,
@@ -192,6 +202,13 @@ class GraphStore {
   // Units that follow the repository and do not stand at this commit of this branch, by id.
   virtual absl::StatusOr<std::vector<Uuid>> ListBehind(const Uuid& repo_unit, const std::string& branch,
                                                        const std::string& commit, const Page& page) = 0;
+  // How many roles are given on each of the unit's variables that has any, by id.
+  virtual absl::StatusOr<std::map<std::string, std::int32_t>> CountVariableGrants(const Uuid& unit) = 0;
+  // How many of these units follow on and do not when the repository gets that level, by what their owners may see.
+  struct FollowersDifference {
+    std::int32_t stop = 0, resume = 0;
+  };
+  virtual absl::StatusOr<FollowersDifference> CompareFollowers(const Uuid& repo_unit, access::Level level) = 0;
   // Of one unit, or with a nil `unit` of all that follow the repository. Its time is that of its first telling.
   virtual absl::Status SetFollowProblem(const Uuid& repo_unit, const Uuid& unit,
                                         const graph::v1::FollowProblem& problem) = 0;
@@ -202,9 +219,9 @@ class GraphStore {
   // expected.
   virtual absl::Status ResetEnv(const Actor& actor, const Uuid& unit, const SealedEnv& env,
                                 std::int64_t expected_version) = 0;
-  // With its variables, their links, and the roles that were given to it.
   // Whether the unit's owner may see the repository that it is made from.
   virtual absl::StatusOr<bool> OwnerSeesRepository(const Uuid& unit) = 0;
+  // With its variables, their links, and the roles that were given to it.
   virtual absl::Status DeleteUnit(const Actor& actor, const Uuid& id) = 0;
 
   virtual absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) = 0;
@@ -223,6 +240,8 @@ class GraphStore {
   // Of a unit or variable, by an end of its own that the viewer may see; `node` nil: all of which he may see an end.
   // Reads at most kMostLinksRead for a page.
   virtual absl::StatusOr<LinkPage> ListLinks(const access::Subject& viewer, const Uuid& node, const Page& page) = 0;
+  // That a bound held back values of it at this time, Unix time in ms. Unknown links are ignored.
+  virtual absl::Status MarkLink(const Uuid& id, common::v1::LinkBound bound, std::int64_t time_ms) = 0;
   virtual absl::Status DeleteLink(const Actor& actor, const Uuid& id) = 0;
   // From the outputs of a unit, by id.
   virtual absl::StatusOr<std::vector<LinkRow>> LinksFrom(const Uuid& unit) = 0;

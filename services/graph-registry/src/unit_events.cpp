@@ -26,7 +26,7 @@ void AppendChanges(pqxx::work& tx, std::vector<bus::v1::UnitChanged> changes) {
   std::map<std::string, std::uint64_t> versions;
   for (const auto& row : tx.exec_params("UPDATE unit SET profile_version = profile_version + 1"
                                         " WHERE id = ANY ($1::uuid[]) RETURNING id, profile_version",
-                                        ArrayOf(ids))) {
+                                        postgres::ArrayOf(ids))) {
     versions[row[0].c_str()] = row[1].as<std::uint64_t>();
   }
   std::vector<outbox::Entry> entries;
@@ -141,17 +141,17 @@ void AppendRightsChanged(pqxx::work& tx, const std::string& node) {
 }
 
 void AppendOwnerChanged(pqxx::work& tx, const std::vector<std::string>& units) {
-  const std::string theirs = "(SELECT id FROM variable WHERE unit_id = ANY (" + tx.quote(ArrayOf(units)) + "::uuid[]))";
+  const std::string theirs = "(SELECT id FROM variable WHERE unit_id = ANY (" + tx.quote(postgres::ArrayOf(units)) + "::uuid[]))";
   const std::string touching = "(SELECT * FROM link WHERE output_id IN " + theirs +
                                " UNION SELECT * FROM link WHERE input_id IN " + theirs + ") l";
-  const auto concerned = Lock(tx, "SELECT unnest(" + tx.quote(ArrayOf(units)) +
+  const auto concerned = Lock(tx, "SELECT unnest(" + tx.quote(postgres::ArrayOf(units)) +
                                       "::uuid[]) UNION SELECT o.unit_id FROM " + touching +
                                       " JOIN variable o ON o.id = l.output_id");
   AppendAll(tx, concerned, touching, {});
 }
 
 std::vector<bus::v1::UnitChanged> AppendSourcesOfDeleted(pqxx::work& tx, const std::vector<std::string>& units) {
-  const std::string ids = tx.quote(ArrayOf(units)) + "::uuid[]";
+  const std::string ids = tx.quote(postgres::ArrayOf(units)) + "::uuid[]";
   std::vector<bus::v1::UnitChanged> sources;
   for (const std::string& source :
        Lock(tx, "SELECT o.unit_id FROM link l JOIN variable i ON i.id = l.input_id"

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <map>
+#include <set>
 
 #include "fields.h"
 #include "follow_problem.h"
@@ -42,8 +44,12 @@ std::vector<schema::Declared> DeclaredBy(const std::vector<VariableRow>& rows) {
   std::vector<schema::Declared> declared;
   for (const auto& row : rows) {
     const bool input = row.variable.kind() == graph::v1::VARIABLE_KIND_INPUT;
-    declared.push_back(
-        {input ? schema::Direction::kInput : schema::Direction::kOutput, values::ToDefinition(row.variable)});
+    auto& one = declared.emplace_back(schema::Declared{input ? schema::Direction::kInput : schema::Direction::kOutput,
+                                                       values::ToDefinition(row.variable)});
+    if (!input) continue;
+    // As declared, whatever a maintainer closed.
+    one.variable.people_may_write = row.schema_lets_people;
+    one.variable.links_may_write = row.schema_lets_links;
   }
   return declared;
 }
@@ -57,6 +63,7 @@ void Plan(const std::vector<VariableRow>& rows, const schema::Schema& schema, Mo
     auto* change = told->add_variables();
     change->set_change(static_cast<graph::v1::VariableChangeKind>(static_cast<int>(step.change) + 1));
     change->set_name(step.name);
+    change->mutable_keys()->Assign(step.keys.begin(), step.keys.end());
     if (step.before) change->set_variable_id(rows[*step.before].variable.id());
     if (step.before && !stays) write->removed.push_back(rows[*step.before].variable.id());
     if (!step.after) continue;
@@ -119,18 +126,74 @@ absl::Status Units::MoveOnce(const rpc::Caller& caller, const graph::v1::MoveUni
   PEPEUNIT_ASSIGN_OR_RETURN(const EnvChange env, PlanEnv(files, request.preview(), &write));
   *out.mutable_env_added() = {env.added.begin(), env.added.end()};
   *out.mutable_env_removed() = {env.removed.begin(), env.removed.end()};
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto links, store_.LinksAt(facts.id));
+  PEPEUNIT_RETURN_IF_ERROR(TellLosses(rows, write, &out));
+  if (request.preview()) PEPEUNIT_RETURN_IF_ERROR(TellUnfit(write, &out));
+  if (request.preview() || SameVersion(unit.version(), write.version)) return absl::OkStatus();
+  return store_.MoveUnit(ActorOf(caller), write);
+}
+
+// What the variables that go take with them, and what becomes of the links of those that stay.
+absl::Status Units::TellLosses(const std::vector<VariableRow>& rows, const MoveWrite& write,
+                               graph::v1::UnitMove* told) {
+  PEPEUNIT_ASSIGN_OR_RETURN(auto links, store_.LinksAt(write.unit));
   std::map<std::string, int> ends;
   for (const LinkRow& row : links) {
     for (const std::string& end : {row.link.output_id(), row.link.input_id()}) ++ends[end];
   }
-  for (auto& change : *out.mutable_variables()) {
+  std::set<std::string> gone;
+  for (auto& change : *told->mutable_variables()) {
     const bool goes = change.change() == graph::v1::VARIABLE_CHANGE_KIND_REMOVED ||
                       change.change() == graph::v1::VARIABLE_CHANGE_KIND_REPLACED;
-    if (goes) change.set_links(ends[change.variable_id()]);
+    if (!goes) continue;
+    gone.insert(change.variable_id());
+    change.set_links(ends[change.variable_id()]);
   }
-  if (request.preview() || SameVersion(unit.version(), write.version)) return absl::OkStatus();
-  return store_.MoveUnit(ActorOf(caller), write);
+  if (!gone.empty()) {
+    PEPEUNIT_ASSIGN_OR_RETURN(auto grants, store_.CountVariableGrants(write.unit));
+    for (auto& change : *told->mutable_variables()) {
+      if (gone.contains(change.variable_id())) change.set_grants(grants[change.variable_id()]);
+    }
+  }
+  std::map<std::string, VariableRow> after;
+  for (const VariableRow& row : rows) after.emplace(row.variable.id(), row);
+  for (const graph::v1::Variable& variable : write.variables) {
+    const auto row = after.find(variable.id());
+    if (row == after.end()) continue;
+    const bool people = row->second.variable.accepts_people(), by_links = row->second.variable.accepts_links();
+    row->second.Declare(variable, people, by_links);
+  }
+  std::erase_if(links, [&](const LinkRow& row) {
+    return gone.contains(row.link.output_id()) || gone.contains(row.link.input_id());
+  });
+  const LinkDifference difference = CompareLinks(std::move(links), [&](VariableRow* end) {
+    const auto row = after.find(end->variable.id());
+    if (row != after.end()) end->variable = row->second.variable;
+  });
+  told->mutable_suspended_link_ids()->Assign(difference.suspended.begin(), difference.suspended.end());
+  told->mutable_resumed_link_ids()->Assign(difference.resumed.begin(), difference.resumed.end());
+  return absl::OkStatus();
+}
+
+// The inputs that hold what the new version would let nobody write.
+absl::Status Units::TellUnfit(const MoveWrite& write, graph::v1::UnitMove* told) {
+  std::map<std::string, const graph::v1::Variable*> inputs;
+  for (const graph::v1::Variable& variable : write.variables) {
+    if (variable.kind() == graph::v1::VARIABLE_KIND_INPUT) inputs[variable.id()] = &variable;
+  }
+  std::vector<graph::v1::VariableChange*> changed;
+  for (auto& change : *told->mutable_variables()) {
+    if (change.change() == graph::v1::VARIABLE_CHANGE_KIND_CHANGED && inputs.contains(change.variable_id()))
+      changed.push_back(&change);
+  }
+  if (changed.empty()) return absl::OkStatus();
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto held, inputs_.Of(write.unit));
+  for (graph::v1::VariableChange* change : changed) {
+    const auto value = held.find(*Uuid::Parse(change->variable_id()));
+    if (value == held.end()) continue;
+    const auto definition = values::ToDefinition(*inputs[change->variable_id()]);
+    change->set_held_value_unfit(!schema::CheckValue(definition, values::ToJson(value->second), "value").ok());
+  }
+  return absl::OkStatus();
 }
 
 // Of the version that the unit had when `write` was begun: another one since then is a VERSION_MISMATCH at its end.

@@ -15,8 +15,9 @@ namespace pepeunit::graph_registry {
 class Units {
  public:
   // `device_url` is what env.json calls PEPEUNIT_URL.
-  Units(GraphStore& store, SecretBox& secrets, Versions& versions, ValueStream& values, std::string device_url)
-      : store_(store), envs_(secrets, std::move(device_url)), versions_(versions), values_(values) {}
+  Units(GraphStore& store, SecretBox& secrets, Versions& versions, ValueStream& values, InputValues& inputs,
+        std::string device_url)
+      : store_(store), envs_(secrets, std::move(device_url)), versions_(versions), values_(values), inputs_(inputs) {}
 
   absl::Status Create(const rpc::Caller& caller, const graph::v1::CreateUnitRequest& request, graph::v1::Unit& out);
   absl::Status Get(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out);
@@ -47,6 +48,8 @@ class Units {
   absl::Status MoveOnce(const rpc::Caller& caller, const graph::v1::MoveUnitRequest& request, graph::v1::UnitMove& out);
   absl::Status FollowAll(const Uuid& repo_unit, const graph::v1::UnitVersion& to, const VersionFiles& files);
   absl::Status FollowOnce(const Uuid& unit, const graph::v1::UnitVersion& to, const VersionFiles& files);
+  absl::Status TellLosses(const std::vector<VariableRow>& rows, const MoveWrite& write, graph::v1::UnitMove* told);
+  absl::Status TellUnfit(const MoveWrite& write, graph::v1::UnitMove* told);
   absl::StatusOr<EnvChange> PlanEnv(const VersionFiles& files, bool preview, MoveWrite* write);
   absl::StatusOr<graph::v1::Unit> Read(const rpc::Caller& caller, const Uuid& id);
   absl::Status Show(const rpc::Caller& caller, std::map<std::string, bool>* repositories, graph::v1::Unit* unit);
@@ -55,6 +58,7 @@ class Units {
   UnitEnvs envs_;
   Versions& versions_;
   ValueStream& values_;
+  InputValues& inputs_;
 };
 
 }  // namespace pepeunit::graph_registry

@@ -21,14 +21,15 @@ Problems Read(const repo::v1::ResolveVersionResponse& version, VersionFiles* fil
       if (!problem.warning) problems.push_back(problem);
     }
   };
-  const auto missing = [](const char* file) {
-    return Problems{{file, 0, "", "is missing at the root of the repository", false}};
+  const auto missing = [](const char* file, bool too_large) {
+    const char* why = too_large ? "is larger than 256 KiB" : "is missing at the root of the repository";
+    return Problems{{file, 0, "", why, false}};
   };
   auto schema = schema::ParseSchema(version.schema_json());
-  add(version.has_schema_json() ? schema.problems : missing("schema.json"));
+  add(version.has_schema_json() ? schema.problems : missing("schema.json", version.schema_json_too_large()));
   files->schema = std::move(schema.schema);
   auto env = schema::ParseEnvExample(version.env_example_json());
-  add(version.has_env_example_json() ? env.problems : missing("env_example.json"));
+  add(version.has_env_example_json() ? env.problems : missing("env_example.json", version.env_example_json_too_large()));
   files->env = std::move(env.env);
   return problems;
 }

@@ -114,7 +114,7 @@ TEST_CASE("after five wrong passwords a login waits, longer each time, and guess
   const auto set = [&](int failures, const char* ago) {
     REQUIRE(w.pool.Transact("set", [&](pqxx::work& tx) {
       tx.exec_params(
-          "INSERT INTO login_failure VALUES ('anna', $1, now() - $2::interval)"
+          "INSERT INTO login_failure VALUES ('anna ', $1, now() - $2::interval)"
           " ON CONFLICT (login) DO UPDATE SET failures = excluded.failures, last_at = excluded.last_at",
           failures, ago);
       return absl::OkStatus();
@@ -132,6 +132,55 @@ TEST_CASE("after five wrong passwords a login waits, longer each time, and guess
   graph::v1::Session session;
   REQUIRE(w.accounts.SignIn(SignIn("anna", "a long password"), session) == absl::OkStatus());
   CHECK(w.Count("login_failure") == 0);
+}
+
+TEST_CASE("who guesses at a password makes himself wait, not its user", "[A1][A5]") {
+  World w;
+  graph::v1::User user;
+  REQUIRE(w.accounts.SignUp({}, SignUp("anna", "a long password"), user).ok());
+  const auto sign_in = [&](const char* password, const std::string& from) {
+    graph::v1::Session session;
+    return Reason(w.accounts.SignIn(SignIn("anna", password), session, from));
+  };
+  const std::string guesser = "198.51.100.7", away = "203.0.113.9", home = "2001:db8:1:2::7";
+  for (int i = 0; i < 5; ++i) CHECK(sign_in("wrong password", guesser) == "BAD_CREDENTIALS");
+  CHECK(sign_in("wrong password", guesser) == "LIMIT");
+  CHECK(sign_in("a long password", guesser) == "LIMIT");
+  CHECK(sign_in("a long password", away).empty());
+  CHECK(sign_in("a long password", home).empty());
+  // Her sign-ins do not end his wait.
+  CHECK(sign_in("wrong password", guesser) == "LIMIT");
+
+  // Many addresses together: the login has a bound too, short of the one for an address ...
+  const auto many = [&](int failures) {
+    REQUIRE(w.pool.Transact("many", [&](pqxx::work& tx) {
+      tx.exec_params("INSERT INTO login_failure VALUES ('anna', $1) ON CONFLICT (login) DO UPDATE SET failures = $1,"
+                     " last_at = now()", failures);
+      return absl::OkStatus();
+    }) == absl::OkStatus());
+  };
+  many(99);
+  CHECK(sign_in("wrong password", "192.0.2.1") == "BAD_CREDENTIALS");
+  graph::v1::Session session;
+  const absl::Status wait = w.accounts.SignIn(SignIn("anna", "a long password"), session, "192.0.2.2");
+  CHECK(Reason(wait) == "LIMIT");
+  CHECK(InfoOf(wait).retry_after_ms <= 2'000);
+  many(100'000);
+  const absl::Status longest = w.accounts.SignIn(SignIn("anna", "a long password"), session, "192.0.2.2");
+  CHECK(InfoOf(longest).retry_after_ms > 28'000);
+  CHECK(InfoOf(longest).retry_after_ms <= 30'000);
+  // ... which does not bind her where she is signed in: there she has a bound of her own, as everywhere.
+  for (int i = 0; i < 5; ++i) CHECK(sign_in("wrong password", "2001:db8:1:2::8") == "BAD_CREDENTIALS");
+  CHECK(sign_in("wrong password", home) == "LIMIT");
+  CHECK(sign_in("a long password", away).empty());
+  // A login that is nobody's waits alike.
+  many(0);
+  REQUIRE(w.pool.Transact("rename", [&](pqxx::work& tx) {
+    tx.exec("UPDATE login_failure SET login = 'nobody', failures = 100000 WHERE login = 'anna'");
+    return absl::OkStatus();
+  }) == absl::OkStatus());
+  const absl::Status nobody = w.accounts.SignIn(SignIn("nobody", "a long password"), session, away);
+  CHECK(nobody.message() == longest.message());
 }
 
 TEST_CASE("a password that could not be checked is no failure", "[A1]") {

@@ -53,7 +53,7 @@ struct Archive : World {
 TEST_CASE("an export is one JSON document with everything that is one's own, and no secret", "[A5]") {
   Archive w;
   graph::v1::CreateRepoUnitRequest request;
-  request.set_name("private \"firmware\" \xE2\x80\xAE");
+  request.set_name("private \"firmware\" \xE2\x80\x8F");
   request.set_url("https://example.org/private.git");
   request.set_private_(true);
   request.mutable_credentials()->set_username("anna");

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 #include <functional>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -120,6 +121,76 @@ TEST_CASE("links join an output to an input that can take its values", "[G2]") {
   CHECK(w.Join(w.anna, LINK_TYPE_WRITE, v("text"), v("label")).ok());
   CHECK(Violations(w.Join(w.anna, graph::v1::LINK_TYPE_UNSPECIFIED, "", "y")) == "output_id input_id type");
   CHECK(absl::IsNotFound(w.Join(w.anna, LINK_TYPE_WRITE, w.annas.id(), v("wanted"))));
+}
+
+TEST_CASE("no links lead to an input with long choices, so that all links of a unit fit into its profile", "[G2][G5]") {
+  Wiring w;
+  const auto schema = [](std::size_t bytes) {
+    // As google.protobuf.Value: "off" takes 5 bytes, the long one its text and 3.
+    return R"({"input_variables": {"mode": {"type": "string", "choices": ["off", ")" + std::string(bytes - 8, 'x') +
+           R"("]}}, "output_variables": {"mode_now": {"type": "string"}}})";
+  };
+  w.versions.Add("fitting", 'b', schema(2'048), "{}");
+  w.versions.Add("long", 'c', schema(2'049), "{}");
+  const auto move = [&](const std::string& branch) {
+    graph::v1::MoveUnitRequest request;
+    request.set_id(w.bertas.id());
+    request.mutable_pin()->set_branch(branch);
+    graph::v1::UnitMove move;
+    REQUIRE(w.units.Move(w.berta, request, move) == absl::OkStatus());
+    return move;
+  };
+  move("long");
+  const std::string output = w.Variable(w.annas, "text"), input = w.Variable(w.bertas, "mode");
+  const absl::Status refused = w.Join(w.berta, LINK_TYPE_READ, output, input);
+  CHECK(Reason(refused) == "INCOMPATIBLE_ENDS");
+  CHECK(Violations(refused) == "input_id");
+  // One that was short when it was drawn is suspended, and carries again.
+  move("fitting");
+  REQUIRE(w.Join(w.berta, LINK_TYPE_READ, output, input) == absl::OkStatus());
+  const std::string id = w.link.id();
+  CHECK(w.Suspended(w.annas, id) == graph::v1::SUSPENDED_REASON_UNSPECIFIED);
+  CHECK(w.Profile(w.annas).links(0).input().choices_size() == 2);
+  const auto longer = move("long");
+  REQUIRE(longer.suspended_link_ids_size() == 1);
+  CHECK(longer.suspended_link_ids(0) == id);
+  CHECK(w.Suspended(w.annas, id) == graph::v1::SUSPENDED_REASON_TOO_MANY_CHOICES);
+  const auto shorter = move("fitting");
+  REQUIRE(shorter.resumed_link_ids_size() == 1);
+  CHECK(shorter.resumed_link_ids(0) == id);
+  CHECK(w.Suspended(w.annas, id) == graph::v1::SUSPENDED_REASON_UNSPECIFIED);
+}
+
+TEST_CASE("a link shows which bounds it hit and when, to who sees both ends", "[G5]") {
+  Wiring w;
+  REQUIRE(w.Join(w.berta, LINK_TYPE_READ, w.Variable(w.annas, "measured"), w.Variable(w.bertas, "wanted")).ok());
+  const std::string id = w.link.id();
+  CHECK(w.link.bounds_hit().empty());
+  const auto hits = [&](const rpc::Caller& who) {
+    std::map<common::v1::LinkBound, std::int64_t> hits;
+    const graph::v1::Link read = w.Read(who, id);
+    for (const auto& hit : read.bounds_hit()) hits[hit.bound()] = hit.time().seconds();
+    return hits;
+  };
+  using Hits = std::map<common::v1::LinkBound, std::int64_t>;
+  REQUIRE(w.store.MarkLink(*Uuid::Parse(id), common::v1::LINK_BOUND_RATE, 1'800'000'000'000) == absl::OkStatus());
+  REQUIRE(w.store.MarkLink(*Uuid::Parse(id), common::v1::LINK_BOUND_RATE, 1'700'000'000'000) == absl::OkStatus());
+  CHECK(hits(w.berta) == Hits{{common::v1::LINK_BOUND_RATE, 1'800'000'000}});
+  REQUIRE(w.store.MarkLink(*Uuid::Parse(id), common::v1::LINK_BOUND_FAN_OUT, 1'800'000'300'000) == absl::OkStatus());
+  CHECK(hits(w.anna).size() == 2);
+  // It carries all the same; who sees one end only is told nothing of its traffic.
+  CHECK(w.Suspended(w.annas, id) == graph::v1::SUSPENDED_REASON_UNSPECIFIED);
+  w.SetLevel(w.anna, w.annas, ACCESS_LEVEL_PRIVATE);
+  CHECK(hits(w.berta).empty());
+  graph::v1::GetNeighbourhoodRequest request;
+  request.set_id(w.annas.id());
+  request.set_depth(2);
+  graph::v1::Neighbourhood around;
+  REQUIRE(w.neighbourhoods.Get(w.root, request, around) == absl::OkStatus());
+  int marked = 0;
+  for (const auto& edge : around.edges()) marked += edge.link_id() == id ? edge.bounds_hit_size() : 0;
+  CHECK(marked == 2);
+  CHECK(w.store.MarkLink(Uuid::New(), common::v1::LINK_BOUND_RATE, 1) == absl::OkStatus());
 }
 
 TEST_CASE("a bound on the links that leave one unit", "[G5]") {

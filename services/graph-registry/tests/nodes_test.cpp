@@ -321,3 +321,41 @@ TEST_CASE("a request that comes again with its key makes one node", "[A5]") {
   CHECK(w.units.Create(berta, request, third).ok());
   CHECK(w.Count("unit") == 4);
 }
+
+TEST_CASE("closing a repository says how many units stop following it, and opening it how many follow again",
+          "[A3][U9][R1]") {
+  Neighbours w;  // Anna's repository is public; one unit of hers and one of Berta's follow
+  w.Unit(w.berta, w.repo);
+  const auto carlas = w.Unit(w.carla, w.repo);
+  w.Unit(w.root, w.repo);
+  REQUIRE(w.Grant(w.anna, w.repo.id(), IdOf(w.carla), graph::v1::ROLE_READER).ok());
+  graph::v1::MoveUnitRequest pin;
+  pin.set_id(w.bertas.id());
+  pin.mutable_pin()->set_branch("main");
+  graph::v1::UnitMove move;
+  REQUIRE(w.units.Move(w.berta, pin, move) == absl::OkStatus());
+  for (const bool preview : {true, false}) {
+    // Not Anna's, who owns it; not Carla's, who has a role; not the administrator's; not Berta's pinned one.
+    const auto change = w.Level(w.anna, w.repo.id(), ACCESS_LEVEL_PRIVATE, preview);
+    CHECK(change.units_that_stop_following() == 1);
+    CHECK(change.units_that_follow_again() == 0);
+  }
+  CHECK(w.Level(w.anna, w.repo.id(), ACCESS_LEVEL_PRIVATE, true).units_that_stop_following() == 0);
+  const auto change = w.Level(w.anna, w.repo.id(), ACCESS_LEVEL_INSTANCE, true);
+  CHECK(change.units_that_stop_following() == 0);
+  CHECK(change.units_that_follow_again() == 1);
+}
+
+TEST_CASE("a subject has a role on a node as one kind, and nobody's id gets none", "[A3]") {
+  Neighbours w;
+  const std::string node = w.annas.id(), berta = IdOf(w.berta);
+  CHECK(Violations(w.Grant(w.anna, node, Uuid().ToString(), graph::v1::ROLE_READER,
+                           graph::v1::SUBJECT_KIND_REMOTE_USER)) == "subject_id");
+  REQUIRE(w.Grant(w.anna, node, berta, graph::v1::ROLE_READER).ok());
+  CHECK(Violations(w.Grant(w.anna, node, berta, graph::v1::ROLE_READER, graph::v1::SUBJECT_KIND_REMOTE_USER)) ==
+        "subject_kind");
+  const std::string remote = Uuid::New().ToString();
+  REQUIRE(w.Grant(w.anna, node, remote, graph::v1::ROLE_READER, graph::v1::SUBJECT_KIND_REMOTE_USER).ok());
+  REQUIRE(w.Grant(w.anna, node, remote, graph::v1::ROLE_WRITER, graph::v1::SUBJECT_KIND_REMOTE_USER).ok());
+  CHECK(w.Count("node_grant") == 2);
+}

@@ -5,11 +5,11 @@
 #include <thread>
 
 #include "adapters.h"
+#include "followed_events.h"
 #include "handlers.h"
 #include "pepeunit/rpc/client.h"
 #include "postgres_feed.h"
 #include "private_nats.h"
-#include "repo_events.h"
 #include "settings.h"
 #include "world.h"
 
@@ -164,7 +164,7 @@ TEST_CASE("events leave with their change, repo-sync's are followed, and values 
   outbox::Relay relay(w.pool, bus, w.schema);
   relay.Start();
   PostgresStore store(w.pool, &relay);
-  RepoEvents events(bus, store, w.units);
+  FollowedEvents events(bus, store, w.units);
   events.Start();
   const rpc::Caller anna = w.User("anna");
   auto repo = w.Repo(anna);

@@ -13,7 +13,7 @@ struct Narrow {
   World w;
   PostgresStore store{w.pool, nullptr, nullptr, {.repo_units = 2, .units = 3}};
   RepoUnits repo_units{store, w.secrets, w.versions, {}};
-  Units units{store, w.secrets, w.versions, w.values, "http://device:8081"};
+  Units units{store, w.secrets, w.versions, w.values, w.inputs, "http://device:8081"};
 
   absl::Status AddRepo(const rpc::Caller& caller, const std::string& url = "https://example.org/a.git") {
     graph::v1::CreateRepoUnitRequest request;

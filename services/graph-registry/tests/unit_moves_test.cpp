@@ -227,6 +227,71 @@ TEST_CASE("another default branch asks for the sync that moves who follows", "[U
   CHECK(w.Now(w.unit).version().branch() == "next");
 }
 
+TEST_CASE("a preview says what changes of each variable, which roles go, and which values would not be taken", "[U8]") {
+  Moving w;
+  const auto before = w.Ids(w.unit), others = w.Ids(w.other);
+  w.versions.Add("closed", 'c', R"({"input_variables": {
+      "wanted": {"type": "number", "minimum": 10, "writable_by": ["people"], "description": "now in Kelvin"},
+      "by_links_only": {"type": "number", "writable_by": ["links"], "maximum": 5}}})", "{}");
+  w.Join(others.at("measured"), before.at("wanted"));
+  graph::v1::PutGrantRequest role;
+  role.set_node_id(before.at("measured"));
+  role.set_subject_id(w.berta.user_id.ToString());
+  role.set_role(graph::v1::ROLE_READER);
+  graph::v1::Grant grant;
+  REQUIRE(w.nodes.PutGrant(w.anna, role, grant) == absl::OkStatus());
+  w.inputs.held[*Uuid::Parse(before.at("wanted"))].set_number(9.5);
+  w.inputs.held[*Uuid::Parse(before.at("by_links_only"))].set_number(5);
+  w.inputs.held[*Uuid::Parse(before.at("label"))].set_text("goes");
+  // What a maintainer closed is no change of the schema.
+  graph::v1::UpdateVariableRequest close;
+  close.set_id(before.at("by_people_only"));
+  close.set_accepts_people(false);
+  graph::v1::Variable closed;
+  REQUIRE(w.units.UpdateVariable(w.anna, close, closed) == absl::OkStatus());
+
+  const auto preview = w.Move(w.unit, "closed", true);
+  using Keys = std::vector<std::string>;
+  for (const auto& change : preview.variables()) {
+    INFO(change.name());
+    const Keys keys(change.keys().begin(), change.keys().end());
+    if (change.name() == "wanted") {
+      CHECK(keys == Keys{"description", "minimum", "maximum", "default", "writable_by"});
+    } else {
+      CHECK(keys == (change.name() == "by_links_only" ? Keys{"maximum"} : Keys{}));
+    }
+    CHECK(change.held_value_unfit() == (change.name() == "wanted"));
+    CHECK(change.grants() == (change.name() == "measured" ? 1 : 0));
+  }
+  CHECK(preview.suspended_link_ids_size() == 1);
+  CHECK(preview.resumed_link_ids_size() == 0);
+  // It says all or nothing.
+  w.inputs.status = Unavailable("down");
+  graph::v1::UnitMove move;
+  CHECK(absl::IsUnavailable(w.units.Move(w.anna, Moving::To(w.unit, "closed", true), move)));
+  // The move itself needs no values.
+  const int asked = w.inputs.asked;
+  CHECK(w.Move(w.unit, "closed").suspended_link_ids_size() == 1);
+  CHECK(w.inputs.asked == asked);
+  CHECK(w.Move(w.unit, "main").resumed_link_ids_size() == 1);
+}
+
+TEST_CASE("what a maintainer closed is no change of a version", "[U8]") {
+  Moving w;
+  graph::v1::UpdateVariableRequest close;
+  close.set_id(w.Ids(w.unit).at("wanted"));
+  close.set_accepts_people(false);
+  close.set_accepts_links(false);
+  graph::v1::Variable closed;
+  REQUIRE(w.units.UpdateVariable(w.anna, close, closed) == absl::OkStatus());
+  w.versions.Add("same", 'd', kSchema, "{}");
+  for (const auto& [name, change] : Changes(w.Move(w.unit, "same", true))) {
+    INFO(name);
+    CHECK(change == graph::v1::VARIABLE_CHANGE_KIND_KEPT);
+  }
+  CHECK(w.inputs.asked == 0);
+}
+
 TEST_CASE("a move that closes an input to links suspends them, and the gate knows before the answer", "[U8][G5]") {
   Moving w;
   w.versions.Add("closed", 'c',

@@ -101,6 +101,19 @@ class MemoryValues final : public ValueStream {
   }
 };
 
+class MemoryInputs final : public InputValues {
+ public:
+  absl::Status status;
+  std::map<Uuid, bus::v1::Scalar> held;  // of all units
+  std::atomic<int> asked = 0;
+
+  absl::StatusOr<std::map<Uuid, bus::v1::Scalar>> Of(const Uuid&) override {
+    ++asked;
+    if (!status.ok()) return status;
+    return held;
+  }
+};
+
 class MemoryGate final : public ValueGate {
  public:
   absl::Status status;
@@ -130,6 +143,7 @@ struct World {
   MemorySecrets secrets;
   MemoryVersions versions;
   MemoryValues values;
+  MemoryInputs inputs;
   Accounts accounts{people, secrets, {}};
   Invitations invitations{invitation_store};
   People users{people, store};
@@ -138,7 +152,7 @@ struct World {
   PersonalTokens tokens{token_store};
   Oidc oidc{identities, accounts, {}};
   RepoUnits repo_units{store, secrets, versions, {}};
-  Units units{store, secrets, versions, values, "http://device:8081"};
+  Units units{store, secrets, versions, values, inputs, "http://device:8081"};
   Links links{store, {.from_unit = 3, .into_input = 2}};
   Nodes nodes{store};
   PostgresExports own{pool};

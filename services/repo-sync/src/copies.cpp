@@ -246,8 +246,8 @@ absl::StatusOr<ResolvedVersion> Copies::Resolve(const Uuid& id, const Version& v
     PEPEUNIT_ASSIGN_OR_RETURN(auto branches, List(repository.get(), kHeads));
     found.branch = BranchWith(repository.get(), std::move(branches), git_commit_id(commit.get()));
   }
-  found.schema_json = ReadVersionFile(repository.get(), commit.get(), kSchemaFile).text;
-  found.env_example_json = ReadVersionFile(repository.get(), commit.get(), kEnvExampleFile).text;
+  found.schema_json = ReadVersionFile(repository.get(), commit.get(), kSchemaFile);
+  found.env_example_json = ReadVersionFile(repository.get(), commit.get(), kEnvExampleFile);
   return found;
 }
 

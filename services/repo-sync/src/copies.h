@@ -11,6 +11,7 @@
 #include "git.h"
 #include "pepeunit/base/uuid.h"
 #include "sync_job.h"
+#include "version_files.h"
 
 namespace pepeunit::repo_sync {
 
@@ -29,7 +30,7 @@ struct Version {
 
 struct ResolvedVersion {
   std::string commit, tag, branch;
-  std::optional<std::string> schema_json, env_example_json;
+  VersionFile schema_json, env_example_json;
 };
 
 struct FilePiece {

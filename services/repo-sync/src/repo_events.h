@@ -1,11 +1,8 @@
 #pragma once
 
-#include <atomic>
-#include <functional>
-#include <thread>
 #include <vector>
 
-#include "pepeunit/bus/bus.h"
+#include "pepeunit/outbox/follower.h"
 #include "store.h"
 #include "syncs.h"
 
@@ -22,23 +19,18 @@ class GraphRepositories {
 // days only.
 class RepoEvents {
  public:
-  RepoEvents(bus::Bus& bus, GraphRepositories& graph, RepositoryStore& store, Syncs& syncs)
-      : bus_(bus), graph_(graph), store_(store), syncs_(syncs) {}
-  ~RepoEvents() { Stop(); }
-  void Start();
-  void Stop();
+  RepoEvents(bus::Bus& bus, GraphRepositories& graph, RepositoryStore& store, Syncs& syncs);
+  void Start() { follower_.Start(); }
+  void Stop() { follower_.Stop(); }
 
  private:
-  void Loop();
   absl::Status CatchUp();
-  absl::Status Apply(const bus::Message& message);
+  absl::Status Apply(const bus::v1::Event& event);
 
-  bus::Bus& bus_;
   GraphRepositories& graph_;
   RepositoryStore& store_;
   Syncs& syncs_;
-  std::atomic<bool> stop_ = false;
-  std::thread thread_;
+  outbox::Follower follower_;
 };
 
 }  // namespace pepeunit::repo_sync

@@ -163,8 +163,10 @@ absl::Status Repositories::Resolve(const rpc::Context& call, const repo::v1::Res
   out.set_commit(found->commit);
   out.set_tag(found->tag);
   out.set_branch(found->branch);
-  if (found->schema_json) out.set_schema_json(*std::move(found->schema_json));
-  if (found->env_example_json) out.set_env_example_json(*std::move(found->env_example_json));
+  if (found->schema_json.text) out.set_schema_json(*std::move(found->schema_json.text));
+  if (found->env_example_json.text) out.set_env_example_json(*std::move(found->env_example_json.text));
+  out.set_schema_json_too_large(found->schema_json.too_large);
+  out.set_env_example_json_too_large(found->env_example_json.too_large);
   return absl::OkStatus();
 }
 

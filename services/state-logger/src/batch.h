@@ -12,6 +12,7 @@
 #include "pepeunit/base/uuid.h"
 #include "pepeunit/bus/bus.h"
 #include "pepeunit/bus/v1/values.pb.h"
+#include "pepeunit/common/v1/types.pb.h"
 
 namespace pepeunit::state_logger {
 
@@ -62,6 +63,13 @@ struct RefusalRow {
   std::int64_t received_ms;
 };
 
+// A bound that held back values of a link, to be told.
+struct HeldBackRow {
+  Uuid link;
+  common::v1::LinkBound bound;
+  std::int64_t time_ms;
+};
+
 // What a run of messages of one partition changes, merged: all readings, and the newest of everything else. For inputs
 // the later message is the newer; for outputs the time of measuring decides, because a device may send what it measured
 // while it was offline after what it measures now. What links carry is kept apart until it is known what may pass (see
@@ -94,6 +102,8 @@ class Batch {
   Batch Without(const std::set<Uuid>& gone) const;
   // Keeps the row if it is newer than what is there.
   void AddCurrent(const CurrentRow& row);
+  void AddHeldBack(const HeldBackRow& row) { held_back_.push_back(row); }
+  const std::vector<HeldBackRow>& held_back() const { return held_back_; }
   // A copy that lives as long as the batch.
   const bus::v1::Scalar* Own(const bus::v1::Scalar& value);
 
@@ -107,6 +117,7 @@ class Batch {
   std::map<Uuid, UnitRow> units_;
   std::vector<DeliveryRow> deliveries_;
   std::vector<RefusalRow> refusals_;
+  std::vector<HeldBackRow> held_back_;
   std::uint64_t last_sequence_ = 0;
   std::size_t unreadable_ = 0;
 };

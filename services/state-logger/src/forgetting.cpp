@@ -1,18 +1,12 @@
 #include "forgetting.h"
 
-#include <algorithm>
-#include <chrono>
-
-#include "pepeunit/base/backoff.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
-#include "pepeunit/bus/v1/events.pb.h"
 
 namespace pepeunit::state_logger {
 
 namespace {
 
-constexpr char kConsumer[] = "state-logger-graph-unit", kEvents[] = "events.graph.unit.>";
 constexpr int kReadingsAtOnce = 10'000;
 // Few, for their histories have to be deleted before the bus delivers them again (30 s).
 constexpr std::size_t kEventsAtOnce = 20;
@@ -36,57 +30,23 @@ void AddEnded(const bus::v1::UnitChanged& changed, Ended* ended) {
 
 }  // namespace
 
-void Forgetting::Start() {
-  thread_ = std::thread([this] { Loop(); });
-}
-
-void Forgetting::Stop() {
-  stop_ = true;
-  if (thread_.joinable()) thread_.join();
-}
-
-absl::StatusOr<std::size_t> Forgetting::ApplyNext(bus::DurableConsumer& consumer, std::chrono::milliseconds wait) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto messages, consumer.Fetch(kEventsAtOnce, wait));
-  if (messages.empty()) return 0;
-  PEPEUNIT_RETURN_IF_ERROR(Apply(messages));
-  PEPEUNIT_RETURN_IF_ERROR(consumer.AckFetched());
-  return messages.size();
-}
-
-absl::Status Forgetting::CatchUp() {
-  const auto consumer = bus_.Consume(bus::kEventsStream, kConsumer, kEvents);
-  for (;;) {
-    PEPEUNIT_ASSIGN_OR_RETURN(const std::size_t applied, ApplyNext(*consumer, std::chrono::milliseconds(200)));
-    if (applied == 0) return absl::OkStatus();
-  }
-}
-
-void Forgetting::Loop() {
-  const auto consumer = bus_.Consume(bus::kEventsStream, kConsumer, kEvents);
-  Backoff backoff(std::chrono::milliseconds(200), std::chrono::milliseconds(3'000));
-  while (!stop_) {
-    const auto applied = ApplyNext(*consumer, std::chrono::milliseconds(500));
-    if (applied.ok()) {
-      backoff.Reset();
-      continue;
-    }
-    if (!stop_) log::Warning("what was removed or stopped waits to be", {{"status", applied.status()}});
-    for (auto left = backoff.Next(); left.count() > 0 && !stop_; left -= std::chrono::milliseconds(100)) {
-      std::this_thread::sleep_for(std::min(left, std::chrono::milliseconds(100)));
-    }
-  }
-}
+Forgetting::Forgetting(bus::Bus& bus, ValueStore& store)
+    : store_(store),
+      follower_(bus,
+                {.durable = "state-logger-graph-unit",
+                 .filter = "events.graph.unit.>",
+                 .what_waits = "what was removed or stopped waits to be",
+                 .at_once = kEventsAtOnce},
+                [this](const std::vector<outbox::Received>& events) { return Apply(events); }) {}
 
 // First what must not pass any more, the histories then: they take long.
-absl::Status Forgetting::Apply(const std::vector<bus::Message>& messages) {
+absl::Status Forgetting::Apply(const std::vector<outbox::Received>& events) {
   Ended ended;
-  for (const bus::Message& message : messages) {
-    bus::v1::Event event;
-    if (event.ParseFromString(message.payload) && event.has_unit_changed()) {
-      AddEnded(event.unit_changed(), &ended);
-    } else {
-      log::Error("an event cannot be read; it is passed over", {{"subject", message.subject}});
-    }
+  for (const outbox::Received& received : events) {
+    if (received.event.has_unit_changed())
+      AddEnded(received.event.unit_changed(), &ended);
+    else
+      (void)outbox::PassOver(received.subject);
   }
   if (ended.empty()) return absl::OkStatus();
   PEPEUNIT_RETURN_IF_ERROR(store_.End(ended));
@@ -105,7 +65,7 @@ absl::Status Forgetting::ApplyNow(const rpc::Caller& caller, const log::v1::Appl
 // In pieces: years of readings in one transaction would pass the statement's time limit, and could not be stopped.
 absl::Status Forgetting::DeleteHistory(const Uuid& variable) {
   for (bool more = true; more;) {
-    if (stop_) return absl::CancelledError("stopping; the event will come again");
+    if (follower_.stopping()) return absl::CancelledError("stopping; the event will come again");
     PEPEUNIT_ASSIGN_OR_RETURN(more, store_.DeleteReadings(variable, kReadingsAtOnce));
   }
   return absl::OkStatus();

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "input_news.h"
+#include "news.h"
 #include "pepeunit/base/backoff.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/log.h"
@@ -24,9 +24,13 @@ void HeldValues::Stop() {
 
 void HeldValues::Loop() {
   Backoff backoff(std::chrono::milliseconds(500), std::chrono::milliseconds(5'000));
+  Sleep sleep(after_sleep_);
   for (;;) {
-    const auto waiting =
-        store_.ReleaseHeld(NowMs(), [this](const Batch& released) { return TellInputs(bus_, released); });
+    const auto release = [&]() -> absl::StatusOr<bool> {
+      PEPEUNIT_RETURN_IF_ERROR(sleep.Check());
+      return store_.ReleaseHeld(NowMs(), [this](const Batch& released) { return TellNews(bus_, released); });
+    };
+    const auto waiting = release();
     std::chrono::milliseconds pause(500);
     if (!waiting.ok()) {
       log::Warning("values wait although their time has come", {{"status", waiting.status()}});

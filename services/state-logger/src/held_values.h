@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "pepeunit/bus/bus.h"
+#include "sleep.h"
 #include "store.h"
 
 namespace pepeunit::state_logger {
@@ -13,7 +14,8 @@ namespace pepeunit::state_logger {
 // Replicas share the work. Looks ten times a second while any wait, and twice else, on a thread of its own.
 class HeldValues {
  public:
-  HeldValues(bus::Bus& bus, ValueStore& store) : bus_(bus), store_(store) {}
+  HeldValues(bus::Bus& bus, ValueStore& store, AfterSleep after_sleep = {})
+      : bus_(bus), store_(store), after_sleep_(std::move(after_sleep)) {}
   ~HeldValues() { Stop(); }
   void Start();
   void Stop();
@@ -23,6 +25,7 @@ class HeldValues {
 
   bus::Bus& bus_;
   ValueStore& store_;
+  const AfterSleep after_sleep_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;

@@ -31,9 +31,14 @@ void Pass(const CurrentRow& row, std::int64_t now_ms, LinkState* state, Batch* b
   batch->AddCurrent(row);
 }
 
+// A bound hit: remembered, and told if that was not done in this stretch of time.
+void Hit(const Way& way, common::v1::LinkBound bound, std::int64_t now_ms, std::int64_t* last_ms, Batch* batch) {
+  if (now_ms / kTellBoundMs != *last_ms / kTellBoundMs) batch->AddHeldBack({way.link, bound, now_ms});
+  *last_ms = now_ms;
+}
+
 void Hold(const LinkLimits& limits, const DeliveryRow& delivery, LinkState* state) {
   ++state->limited;
-  state->limited_ms = delivery.received_ms;
   const double wait_ms = (1 - state->tokens) * 1000.0 / limits.per_second;
   state->held = HeldValue{.value = *delivery.value,
                           .time_ms = delivery.time_ms,
@@ -59,6 +64,7 @@ void Carry(const LinkLimits& limits, LinkStates* states, Batch* batch) {
     if (delivery.version < state.void_before) continue;
     Fill(limits, delivery.received_ms, &state);
     if (!Take(&state)) {
+      Hit(delivery.way, common::v1::LINK_BOUND_RATE, delivery.received_ms, &state.limited_ms, batch);
       Hold(limits, delivery, &state);
       continue;
     }
@@ -70,6 +76,8 @@ void Carry(const LinkLimits& limits, LinkStates* states, Batch* batch) {
     state.unfit += refusal.unfit;
     state.beyond_fan_out += refusal.beyond_fan_out;
     state.refused_ms = refusal.received_ms;
+    if (refusal.beyond_fan_out > 0)
+      Hit(refusal.way, common::v1::LINK_BOUND_FAN_OUT, refusal.received_ms, &state.fan_out_ms, batch);
   }
 }
 

@@ -25,13 +25,16 @@ struct HeldValue {
 struct LinkState {
   Uuid unit, output, input, target;
   std::int64_t carried = 0, limited = 0, unfit = 0, beyond_fan_out = 0;
-  std::int64_t carried_ms = 0, limited_ms = 0, refused_ms = 0;  // when it last happened; 0: never
+  std::int64_t carried_ms = 0, limited_ms = 0, refused_ms = 0, fan_out_ms = 0;  // when it last happened; 0: never
   double tokens = 0;
   std::int64_t filled_ms = 0;     // 0: the bucket is full
   std::uint64_t void_before = 0;  // values from an older profile do not pass
   std::optional<HeldValue> held;  // the newest of those that came too fast
 };
 using LinkStates = std::map<Uuid, LinkState>;
+
+// While a bound holds back values of a link, that is told so often.
+inline constexpr std::int64_t kTellBoundMs = 300'000;
 
 // Lets the batch's deliveries through, in their order: void ones go, those that come too fast wait, each instead of the
 // one before it, and the others become values of their inputs. `states` holds those of the batch's links that have any.

@@ -66,7 +66,7 @@ absl::Status Partitions::Balance() {
     PEPEUNIT_ASSIGN_OR_RETURN(const bool taken, locks_.TryLock(p));
     if (!taken) continue;
     log::Info("partition taken", {{"partition", p}});
-    auto writer = std::make_unique<Writer>(p, store_, bus_, metrics_);
+    auto writer = std::make_unique<Writer>(p, store_, bus_, metrics_, after_sleep_);
     writer->Start();
     std::lock_guard lock(mutex_);
     writers_.emplace(p, std::move(writer));

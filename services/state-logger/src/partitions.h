@@ -21,8 +21,14 @@ struct PartitionSettings {
 // share when another joins. A lost session gives all of them up. Looks once a second, on a thread of its own.
 class Partitions {
  public:
-  Partitions(ValueStore& store, PartitionLocks& locks, bus::Bus& bus, WriterMetrics metrics, PartitionSettings settings)
-      : store_(store), locks_(locks), bus_(bus), metrics_(metrics), settings_(settings) {}
+  Partitions(ValueStore& store, PartitionLocks& locks, bus::Bus& bus, WriterMetrics metrics, PartitionSettings settings,
+             AfterSleep after_sleep = {})
+      : store_(store),
+        locks_(locks),
+        bus_(bus),
+        metrics_(metrics),
+        settings_(settings),
+        after_sleep_(std::move(after_sleep)) {}
   ~Partitions() { Stop(); }
   void Start();
   // Finishes the batches in flight.
@@ -43,6 +49,7 @@ class Partitions {
   bus::Bus& bus_;
   WriterMetrics metrics_;
   PartitionSettings settings_;
+  const AfterSleep after_sleep_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;

@@ -5,6 +5,7 @@
 
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
+#include "pepeunit/postgres/params.h"
 #include "rows.h"
 #include "stage.h"
 
@@ -43,7 +44,7 @@ std::set<Uuid> Gone(pqxx::work& tx, const Batch& batch) {
   for (const DeliveryRow& row : batch.deliveries()) add(row.way);
   for (const RefusalRow& row : batch.refusals()) add(row.way);
   std::set<Uuid> gone;
-  for (const auto& row : tx.exec_params("SELECT id FROM removed WHERE id = ANY($1::uuid[])", UuidArray(ids))) {
+  for (const auto& row : tx.exec_params("SELECT id FROM removed WHERE id = ANY($1::uuid[])", postgres::ArrayOf(ids))) {
     gone.insert(ReadUuid(row[0]));
   }
   return gone;
@@ -61,7 +62,7 @@ LinkStates LockLinks(pqxx::work& tx, const Batch& batch) {
   std::set<Uuid> ids;
   for (const DeliveryRow& row : batch.deliveries()) ids.insert(row.way.link);
   for (const RefusalRow& row : batch.refusals()) ids.insert(row.way.link);
-  return ReadLinks(tx, "link_id = ANY(" + tx.quote(UuidArray({ids.begin(), ids.end()})) +
+  return ReadLinks(tx, "link_id = ANY(" + tx.quote(postgres::ArrayOf(std::vector<Uuid>(ids.begin(), ids.end()))) +
                            "::uuid[]) ORDER BY link_id FOR NO KEY UPDATE");
 }
 
@@ -177,8 +178,8 @@ absl::Status PostgresStore::End(const Ended& ended) {
   return pool_.Transact("end", [&](pqxx::work& tx) {
     // Whoever stores a batch meanwhile is waited for, and who begins one later finds what is written here.
     tx.exec("SELECT pg_advisory_xact_lock(" + kForgetLock + ")");
-    const std::string variables = UuidArray(ended.variables), units = UuidArray(ended.units),
-                      links = UuidArray(ended.links);
+    const std::string variables = postgres::ArrayOf(ended.variables), units = postgres::ArrayOf(ended.units),
+                      links = postgres::ArrayOf(ended.links);
     tx.exec_params(
         "INSERT INTO removed (id) SELECT unnest($1::uuid[] || $2::uuid[] || $3::uuid[]) ON CONFLICT DO NOTHING",
         variables, units, links);

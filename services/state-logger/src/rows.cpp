@@ -31,7 +31,7 @@ LinkStates ReadLinks(pqxx::work& tx, const std::string& condition) {
   LinkStates links;
   for (const auto& row : tx.exec("SELECT link_id, unit_id, output_id, input_id, target_id, carried, limited, unfit,"
                                  " beyond_fan_out, carried_ms, limited_ms, refused_ms, tokens, filled_ms, void_before,"
-                                 " held_kind, held_number, held_text, held_time_ms, held_seq, held_version, due_ms"
+                                 " held_kind, held_number, held_text, held_time_ms, held_seq, held_version, due_ms, fan_out_ms"
                                  " FROM link_state WHERE " +
                                  condition)) {
     LinkState& state = links[ReadUuid(row[0])];
@@ -49,6 +49,7 @@ LinkStates ReadLinks(pqxx::work& tx, const std::string& condition) {
     state.tokens = row[12].as<double>();
     state.filled_ms = row[13].as<std::int64_t>();
     state.void_before = row[14].as<std::uint64_t>();
+    state.fan_out_ms = row[22].as<std::int64_t>();
     if (row[21].is_null()) continue;
     state.held = HeldValue{.value = ReadScalar(row[15], row[16], row[17]),
                            .time_ms = row[18].as<std::int64_t>(),

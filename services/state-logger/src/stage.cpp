@@ -68,11 +68,6 @@ class Array {
 
 }  // namespace
 
-std::string UuidArray(const std::vector<Uuid>& ids) {
-  Array array;
-  for (const Uuid& id : ids) array.Add(id.ToString());
-  return array.Finish();
-}
 
 void CopyReadings(pqxx::work& tx, const std::vector<ReadingRow>& readings) {
   if (readings.empty()) return;
@@ -136,7 +131,7 @@ void UpsertUnits(pqxx::work& tx, const std::map<Uuid, UnitRow>& units) {
 void UpsertLinks(pqxx::work& tx, const LinkStates& links) {
   if (links.empty()) return;
   Array link, unit, output, input, target, carried, limited, unfit, beyond, carried_ms, limited_ms, refused_ms, tokens,
-      filled, kind, number, text, time, seq, version, due;
+      filled, kind, number, text, time, seq, version, due, fan_out;
   for (const auto& [id, state] : links) {
     link.Add(id.ToString());
     unit.Add(state.unit.ToString());
@@ -147,7 +142,7 @@ void UpsertLinks(pqxx::work& tx, const LinkStates& links) {
          {std::pair(&carried, state.carried), std::pair(&limited, state.limited), std::pair(&unfit, state.unfit),
           std::pair(&beyond, state.beyond_fan_out), std::pair(&carried_ms, state.carried_ms),
           std::pair(&limited_ms, state.limited_ms), std::pair(&refused_ms, state.refused_ms),
-          std::pair(&filled, state.filled_ms)}) {
+          std::pair(&filled, state.filled_ms), std::pair(&fan_out, state.fan_out_ms)}) {
       array->Add(std::to_string(value));
     }
     tokens.Add(NumberText(state.tokens));
@@ -167,21 +162,23 @@ void UpsertLinks(pqxx::work& tx, const LinkStates& links) {
   tx.exec_params(
       "INSERT INTO link_state (link_id, unit_id, output_id, input_id, target_id, carried, limited, unfit,"
       " beyond_fan_out, carried_ms, limited_ms, refused_ms, tokens, filled_ms, held_kind, held_number, held_text,"
-      " held_time_ms, held_seq, held_version, due_ms)"
+      " held_time_ms, held_seq, held_version, due_ms, fan_out_ms)"
       " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bigint[], $7::bigint[],"
       " $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::float8[], $14::bigint[],"
-      " $15::smallint[], $16::float8[], $17::text[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[])"
+      " $15::smallint[], $16::float8[], $17::text[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[],"
+      " $22::bigint[])"
       " ON CONFLICT (link_id) DO UPDATE SET unit_id = excluded.unit_id, output_id = excluded.output_id,"
       " input_id = excluded.input_id, target_id = excluded.target_id, carried = excluded.carried,"
       " limited = excluded.limited, unfit = excluded.unfit, beyond_fan_out = excluded.beyond_fan_out,"
       " carried_ms = excluded.carried_ms, limited_ms = excluded.limited_ms, refused_ms = excluded.refused_ms,"
       " tokens = excluded.tokens, filled_ms = excluded.filled_ms, held_kind = excluded.held_kind,"
       " held_number = excluded.held_number, held_text = excluded.held_text, held_time_ms = excluded.held_time_ms,"
-      " held_seq = excluded.held_seq, held_version = excluded.held_version, due_ms = excluded.due_ms",
+      " held_seq = excluded.held_seq, held_version = excluded.held_version, due_ms = excluded.due_ms,"
+      " fan_out_ms = excluded.fan_out_ms",
       link.Finish(), unit.Finish(), output.Finish(), input.Finish(), target.Finish(), carried.Finish(),
       limited.Finish(), unfit.Finish(), beyond.Finish(), carried_ms.Finish(), limited_ms.Finish(), refused_ms.Finish(),
       tokens.Finish(), filled.Finish(), kind.Finish(), number.Finish(), text.Finish(), time.Finish(), seq.Finish(),
-      version.Finish(), due.Finish());
+      version.Finish(), due.Finish(), fan_out.Finish());
 }
 
 }  // namespace pepeunit::state_logger

@@ -12,9 +12,6 @@
 // each kind of newest row.
 namespace pepeunit::state_logger {
 
-// For a parameter of the type uuid[].
-std::string UuidArray(const std::vector<Uuid>& ids);
-
 void CopyReadings(pqxx::work& tx, const std::vector<ReadingRow>& readings);
 void UpsertCurrent(pqxx::work& tx, const std::map<Uuid, CurrentRow>& current);
 void UpsertUnits(pqxx::work& tx, const std::map<Uuid, UnitRow>& units);

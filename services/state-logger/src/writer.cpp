@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "input_news.h"
+#include "news.h"
 #include "pepeunit/base/backoff.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
@@ -74,7 +74,7 @@ bool Writer::stopping() const {
   return stop_;
 }
 
-void Writer::Sleep(std::chrono::milliseconds time) {
+void Writer::Pause(std::chrono::milliseconds time) {
   std::unique_lock lock(mutex_);
   wake_.wait_for(lock, time, [this] { return stop_; });
 }
@@ -87,7 +87,7 @@ void Writer::Loop() {
     if (stopping()) return;
     if (MonotonicMs() - begin > 10'000) backoff.Reset();  // it went well for a while
     log::Warning("values wait in the stream", {{"partition", partition_}, {"status", status}});
-    Sleep(backoff.Next());
+    Pause(backoff.Next());
   }
 }
 
@@ -95,6 +95,7 @@ absl::Status Writer::Follow() {
   PEPEUNIT_ASSIGN_OR_RETURN(const bus::StreamState stream, bus_.GetStreamState(bus::kValuesStream));
   PEPEUNIT_ASSIGN_OR_RETURN(applied_, store_.Resume(partition_, stream));
   const auto reader = bus_.ReadStream(bus::kValuesStream, "values." + std::to_string(partition_) + ".>", applied_ + 1);
+  Sleep sleep(after_sleep_);
   while (!stopping()) {
     const std::int64_t begin = MonotonicMs();
     PEPEUNIT_ASSIGN_OR_RETURN(const auto messages, reader->Fetch(kMostMessages, std::chrono::milliseconds(500)));
@@ -104,10 +105,11 @@ absl::Status Writer::Follow() {
       if (now.created_ns != stream.created_ns || now.last_sequence < applied_)
         return Unavailable("the stream was replaced or lost its end");
     }
+    PEPEUNIT_RETURN_IF_ERROR(sleep.Check());
     // On any error the whole way begins again at the stored position, so a batch is never passed over.
     PEPEUNIT_RETURN_IF_ERROR(StoreAll(messages));
     const std::int64_t early_ms = kPaceMs - (MonotonicMs() - begin);
-    if (early_ms > 0 && messages.size() < kMostMessages) Sleep(std::chrono::milliseconds(early_ms));
+    if (early_ms > 0 && messages.size() < kMostMessages) Pause(std::chrono::milliseconds(early_ms));
   }
   return absl::OkStatus();
 }
@@ -140,7 +142,7 @@ absl::Status Writer::StoreAll(const std::vector<bus::Message>& messages) {
 absl::Status Writer::Store(const Batch& batch) {
   const std::int64_t begin = MonotonicMs();
   PEPEUNIT_RETURN_IF_ERROR(
-      store_.Apply(partition_, applied_, batch, [this](const Batch& kept) { return TellInputs(bus_, kept); }));
+      store_.Apply(partition_, applied_, batch, [this](const Batch& kept) { return TellNews(bus_, kept); }));
   applied_ = batch.last_sequence();
   metrics_.seconds->Observe(static_cast<double>(MonotonicMs() - begin) / 1000.0);
   metrics_.batches->Increment();

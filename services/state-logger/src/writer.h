@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "pepeunit/bus/bus.h"
+#include "sleep.h"
 #include "store.h"
 
 namespace pepeunit::state_logger {
@@ -33,8 +34,8 @@ struct WriterMetrics {
 // tried again with backoff, and nothing behind it is touched before it is stored.
 class Writer {
  public:
-  Writer(std::uint32_t partition, ValueStore& store, bus::Bus& bus, WriterMetrics metrics)
-      : partition_(partition), store_(store), bus_(bus), metrics_(metrics) {}
+  Writer(std::uint32_t partition, ValueStore& store, bus::Bus& bus, WriterMetrics metrics, AfterSleep after_sleep = {})
+      : partition_(partition), store_(store), bus_(bus), metrics_(metrics), after_sleep_(std::move(after_sleep)) {}
   ~Writer() { Stop(); }
   void Start();
   // Does not wait.
@@ -53,12 +54,13 @@ class Writer {
   absl::Status Follow();
   absl::Status Store(const Batch& batch);
   bool stopping() const;
-  void Sleep(std::chrono::milliseconds time);
+  void Pause(std::chrono::milliseconds time);
 
   const std::uint32_t partition_;
   ValueStore& store_;
   bus::Bus& bus_;
   WriterMetrics metrics_;
+  const AfterSleep after_sleep_;
   std::atomic<std::uint64_t> applied_ = 0;
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -49,6 +49,17 @@ struct ReportMaker {
     *delivery->mutable_value() = value;
     return *this;
   }
+  ReportMaker& Refusal(const Uuid& input, const Uuid& unit, std::uint32_t unfit, std::uint32_t beyond_fan_out,
+                       const Uuid& link, const Uuid& output) {
+    auto* refusal = report.add_refusals();
+    refusal->set_link_id(link.ToBytes());
+    refusal->set_output_id(output.ToBytes());
+    refusal->set_input_id(input.ToBytes());
+    refusal->set_unit_id(unit.ToBytes());
+    refusal->set_unfit(unfit);
+    refusal->set_beyond_fan_out(beyond_fan_out);
+    return *this;
+  }
   ReportMaker& From(std::uint64_t profile_version) {
     report.set_profile_version(profile_version);
     return *this;

@@ -71,6 +71,32 @@ TEST_CASE("a link carries its burst, then its rate; of what is more the newest w
   CHECK(f.state().held->due_ms == kStart + 200);
 }
 
+TEST_CASE("a bound that is hit is told at once, and again while it goes on, but not with every value", "[G5]") {
+  Flow f;
+  std::vector<std::pair<common::v1::LinkBound, std::int64_t>> told;
+  for (std::int64_t at = 0; at <= 900'000; at += 20) {
+    const Batch batch = f.Pass({f.At(at, 1)});
+    for (const HeldBackRow& row : batch.held_back()) {
+      CHECK(row.link == f.link);
+      told.emplace_back(row.bound, row.time_ms);
+    }
+  }
+  REQUIRE(told.size() >= 3);
+  CHECK(told.size() <= 4);
+  CHECK(told[0].second <= kStart + 100);
+  for (std::size_t i = 0; i < told.size(); ++i) CHECK(told[i].first == common::v1::LINK_BOUND_RATE);
+  for (std::size_t i = 2; i < told.size(); ++i) CHECK(told[i].second - told[i - 1].second >= kTellBoundMs);
+  // The other bound is told by itself; values that do not fit are none.
+  ReportMaker unfit(f.unit, f.seq, kStart), beyond(f.unit, f.seq, kStart);
+  unfit.From(1).Refusal(f.input, f.target, 2, 0, f.link, f.output);
+  beyond.From(1).Refusal(f.input, f.target, 0, 3, f.link, f.output);
+  CHECK(f.Pass({unfit}).held_back().empty());
+  const Batch batch = f.Pass({beyond, beyond});
+  REQUIRE(batch.held_back().size() == 1);
+  CHECK(batch.held_back()[0].bound == common::v1::LINK_BOUND_FAN_OUT);
+  CHECK(f.state().beyond_fan_out == 6);
+}
+
 TEST_CASE("what comes in time replaces what waited", "[G5]") {
   Flow f;
   (void)f.Pass({f.At(0, 1), f.At(0, 2), f.At(0, 3)});
@@ -128,13 +154,7 @@ TEST_CASE("what a person writes after a value that waits is not overwritten by i
 TEST_CASE("what did not go on its way is counted", "[G4][G5]") {
   Flow f;
   ReportMaker report(f.unit, 1, kStart);
-  auto* refusal = report.report.add_refusals();
-  refusal->set_link_id(f.link.ToBytes());
-  refusal->set_output_id(f.output.ToBytes());
-  refusal->set_input_id(f.input.ToBytes());
-  refusal->set_unit_id(f.target.ToBytes());
-  refusal->set_unfit(3);
-  refusal->set_beyond_fan_out(2);
+  report.Refusal(f.input, f.target, 3, 2, f.link, f.output);
   (void)f.Pass({report, report});
   CHECK(f.state().unfit == 6);
   CHECK(f.state().beyond_fan_out == 4);

@@ -198,8 +198,9 @@ class Operations {
   NoSecrets secrets_;
   TwoVersions versions_;
   NoValues values_;
+  NoInputs inputs_;
   RepoUnits repo_units_{store_, secrets_, versions_, {}};
-  Units units_{store_, secrets_, versions_, values_, "http://device"};
+  Units units_{store_, secrets_, versions_, values_, inputs_, "http://device"};
   Links links_{store_, {}};
   Nodes nodes_{store_};
   Neighbourhoods neighbourhoods_{hoods_};

@@ -39,4 +39,10 @@ class NoValues final : public graph_registry::ValueStream {
   absl::Status Write(const bus::v1::InputWrite&) override { return absl::OkStatus(); }
 };
 
+// No input was ever written.
+class NoInputs final : public graph_registry::InputValues {
+ public:
+  absl::StatusOr<std::map<Uuid, bus::v1::Scalar>> Of(const Uuid&) override { return std::map<Uuid, bus::v1::Scalar>(); }
+};
+
 }  // namespace pepeunit::bench

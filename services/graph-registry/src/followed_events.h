@@ -1,0 +1,26 @@
+#pragma once
+
+#include "pepeunit/outbox/follower.h"
+#include "store.h"
+#include "units.h"
+
+namespace pepeunit::graph_registry {
+
+// What the other services tell: repo-sync of its syncs, which the units that follow move with; state-logger of links
+// that hit a bound. Replicas share the work; an event that comes again finds nothing left to do.
+class FollowedEvents {
+ public:
+  FollowedEvents(bus::Bus& bus, GraphStore& store, Units& units);
+  void Start() { syncs_.Start(), links_.Start(); }
+  void Stop() { syncs_.Stop(), links_.Stop(); }
+
+ private:
+  absl::Status ApplySynced(const bus::v1::Event& event);
+  absl::Status ApplyHeldBack(const bus::v1::Event& event);
+
+  GraphStore& store_;
+  Units& units_;
+  outbox::Follower syncs_, links_;
+};
+
+}  // namespace pepeunit::graph_registry
