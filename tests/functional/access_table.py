@@ -12,7 +12,8 @@ NONE, READER, WRITER, MAINTAINER, OWNER = range(5)
 
 LEVELS = ["ACCESS_LEVEL_PRIVATE", "ACCESS_LEVEL_INSTANCE", "ACCESS_LEVEL_FEDERATED", "ACCESS_LEVEL_PUBLIC"]
 
-# Subject to the role that it has on every node of the test's world, whatever the node's level.
+# Subject to the role that it has on every node of the test's world, whatever the node's level. On users it is READER at
+# most, but for those who govern: nobody owns or maintains somebody else.
 SUBJECTS = {
     "anonymous": NONE,
     "stranger": NONE,
@@ -37,10 +38,12 @@ TOKENS = {
 IMPOSTORS = ["a unit's token", "an altered token", "nonsense", "a blocked user", "a blocked user's token"]
 
 
-def role_of(subject, level):
+def role_of(subject, level, kind="unit"):
     """A0-A4: the higher of what the level gives to everybody of its kind and what was granted."""
     opens = LEVELS.index(level) >= (3 if subject == "anonymous" else 1)
     given = TOKENS[subject][2] if subject in TOKENS else SUBJECTS[subject]
+    if kind == "user" and not governs(subject):
+        given = min(given, READER)
     return min(max(given, READER if opens else NONE), most_of(subject))
 
 
@@ -60,12 +63,13 @@ class OnNode:
     kinds: tuple
     role: int
     body: object = None            # of the request: a value, or a function of the node
-    destroys: bool = False         # each try gets a node of its own
+    destroys: bool = False         # who may gets a node of its own, and who may not leaves the world's as it was
     signed_in_first: bool = False  # who may make nothing at all is told so before anything else
     query: str = ""                # of the address
+    preview: bool = False          # it is also asked for a preview first, which needs the same role
 
-    def expected(self, subject, level):
-        role = role_of(subject, level)
+    def expected(self, subject, level, kind):
+        role = role_of(subject, level, kind)
         if self.signed_in_first and subject == "anonymous":
             return 401
         if self.signed_in_first and most_of(subject) < MAINTAINER:
@@ -79,19 +83,14 @@ class OnNode:
 
 @dataclasses.dataclass
 class OnUser(OnNode):
-    """Governs a user, of whom all but the anonymous and the stranger are readers: for administrators."""
+    """Governs a user: for administrators."""
     kinds: tuple = ("user",)
-    role: int = OWNER
+    role: int = MAINTAINER
     session: bool = False  # no token at all
 
-    def expected(self, subject, level):
-        if role_of(subject, level) == NONE:
-            return 404
-        if subject == "anonymous":
-            return 401
-        if not governs(subject) or most_of(subject) < MAINTAINER or (self.session and subject in TOKENS):
-            return 403
-        return 200
+    def expected(self, subject, level, kind):
+        status = super().expected(subject, level, kind)
+        return 403 if status == 200 and self.session and subject in TOKENS else status
 
 
 @dataclasses.dataclass
@@ -143,7 +142,7 @@ TABLE = {
     "DELETE /api/v1/invitations/{id}": ForUsers(most=MAINTAINER, governs=True),
     "POST /api/v1/users/me:change-password": ForUsers({"current_password": "x", "new_password": "x"}, session=True, status=400),
     "GET /api/v1/users/{id}": OnNode(("user",), READER),
-    "DELETE /api/v1/users/{id}": OnUser(session=True, query="?nodes=NODES_CHOICE_DELETE&preview=true"),
+    "DELETE /api/v1/users/{id}": OnUser(session=True, query="?nodes=NODES_CHOICE_DELETE", destroys=True, preview=True),
     "POST /api/v1/users/{id}:set-administrator": OnUser(body={"administrator": False}, session=True),
     "POST /api/v1/users/{id}:reset-password": OnUser(body={}, session=True),
     "POST /api/v1/users/{id}:block": OnUser(body={}),
@@ -167,10 +166,10 @@ TABLE = {
     "GET /api/v1/nodes": Listing("unit", "nodes"),
     "GET /api/v1/nodes/{id}/neighbourhood": OnNode(("repo_unit", "unit", "variable", "user"), READER),
     "GET /api/v1/nodes/{id}": OnNode(("repo_unit", "unit", "variable", "user"), READER),
-    "POST /api/v1/nodes/{id}:set-level": OnNode(("repo_unit", "unit", "variable"), MAINTAINER, {"level": LEVELS[0], "preview": True}),
-    "GET /api/v1/nodes/{node_id}/grants": OnNode(("repo_unit", "unit", "variable"), MAINTAINER),
-    "PUT /api/v1/nodes/{node_id}/grants/{subject_id}": OnNode(("repo_unit", "unit", "variable"), MAINTAINER, {"role": "ROLE_READER"}),
-    "DELETE /api/v1/nodes/{node_id}/grants/{subject_id}": OnNode(("repo_unit", "unit"), MAINTAINER, destroys=True),
+    "POST /api/v1/nodes/{id}:set-level": OnNode(("repo_unit", "unit", "variable", "user"), MAINTAINER, {"level": LEVELS[0]}, destroys=True, preview=True),
+    "GET /api/v1/nodes/{node_id}/grants": OnNode(("repo_unit", "unit", "variable", "user"), MAINTAINER),
+    "PUT /api/v1/nodes/{node_id}/grants/{subject_id}": OnNode(("repo_unit", "unit", "variable", "user"), MAINTAINER, {"role": "ROLE_READER"}),
+    "DELETE /api/v1/nodes/{node_id}/grants/{subject_id}": OnNode(("repo_unit", "unit", "variable", "user"), MAINTAINER),
     "GET /api/v1/audit": ForUsers(),
     "GET /api/v1/graph/changes": Stream(("repo_unit", "unit", "variable")),
     # Repositories.
@@ -189,7 +188,7 @@ TABLE = {
     "GET /api/v1/units": Listing("unit", "units"),
     "GET /api/v1/units/{id}": OnNode(("unit",), READER),
     "PATCH /api/v1/units/{id}": OnNode(("unit",), MAINTAINER, {"name": "renamed"}),
-    "POST /api/v1/units/{id}:move": OnNode(("unit",), MAINTAINER, {"follow": True, "preview": True}),
+    "POST /api/v1/units/{id}:move": OnNode(("unit",), MAINTAINER, {"pin": {"branch": "main"}}, destroys=True, preview=True),
     "POST /api/v1/units/{id}:reset-env": OnNode(("unit",), MAINTAINER),
     "DELETE /api/v1/units/{id}": OnNode(("unit",), OWNER, destroys=True),
     "GET /api/v1/units/{unit_id}/variables": OnNode(("unit",), READER),

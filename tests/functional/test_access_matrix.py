@@ -99,13 +99,22 @@ class World:
     def fresh(self, kind, level):
         if kind == "repo_unit":
             return self.make_bare_repo(level)
+        if kind == "user":
+            return self.make_user(level)
         unit = self.make_unit(level)
-        return unit if kind == "unit" else self.make_link(self.owner.variables(unit["id"]))
+        if kind == "unit":
+            return unit
+        variables = self.owner.variables(unit["id"])
+        return self.make_link(variables) if kind == "link" else self.grant(variables["target"])
+
+    def shown(self, kind, node_id):
+        """All of a node, as an administrator sees it."""
+        return self.apis["administrator"].get(f"/api/v1/{'links' if kind == 'link' else 'nodes'}/{node_id}")
 
     def ask(self, subject, operation, node_id, body, guest_granted=False, query=""):
         method, path = operation.split(" ", 1)
         if guest_granted:
-            self.owner.put(f"/api/v1/nodes/{node_id}/grants/{self.guest}", {"role": "ROLE_READER"})
+            self.apis["administrator"].put(f"/api/v1/nodes/{node_id}/grants/{self.guest}", {"role": "ROLE_READER"})
         path = path.replace("{subject_id}", self.guest)
         path = re.sub(r"\{\w+\}", node_id, path) + query
         try:
@@ -132,30 +141,43 @@ def test_every_operation_has_its_row(instance):
     assert operations(instance) == set(TABLE)
 
 
-def body_for(row, node):
-    return row.body(node) if callable(row.body) else row.body
+def requests(row, node):
+    """The bodies and queries that a row is tried with: first with a preview, when there is one."""
+    body = row.body(node) if callable(row.body) else row.body
+    if row.preview:
+        yield (dict(body, preview=True), row.query) if body else (None, row.query + "&preview=true")
+    yield body, row.query
 
 
 @requirement("A0", "A1", "A3", "A4")
 @pytest.mark.parametrize("operation", [name for name, row in TABLE.items() if isinstance(row, OnNode)])
 def test_on_nodes(world, operation):
     row, wrong = TABLE[operation], []
-    guest = operation.startswith("DELETE") and "{subject_id}" in operation
     for kind in row.kinds:
         for level in LEVELS:
+            before = world.shown(kind, world.nodes[kind, level]["id"]) if row.destroys else None
             for subject in [*SUBJECTS, *TOKENS, *IMPOSTORS]:
-                expected = 401 if subject in IMPOSTORS else row.expected(subject, level)
-                # A node of its own only for whoever may destroy it.
-                own = row.destroys and expected == 200 and not guest
-                node = world.fresh(kind, level) if own else world.nodes[kind, level]
-                status, problem = world.ask(subject, operation, node["id"], body_for(row, node), guest, row.query)
-                if status != expected:
-                    wrong.append(f"{subject} on a {kind} of {level}: {status}, not {expected}: {problem}")
-                if status == 404:
-                    absent = world.ask(subject, operation, str(uuid.uuid4()), body_for(row, dict(node, id=str(uuid.uuid4()), spare_input_id=str(uuid.uuid4()))), query=row.query)
-                    if absent != (status, problem):
-                        wrong.append(f"{subject} can tell a hidden {kind} of {level} from none: {problem} and {absent}")
+                wrong += try_on_node(world, operation, subject, kind, level)
+            if row.destroys and world.shown(kind, world.nodes[kind, level]["id"]) != before:
+                wrong.append(f"the {kind} of {level} was changed by somebody who was refused")
     assert not wrong, "\n".join(wrong)
+
+
+def try_on_node(world, operation, subject, kind, level):
+    row = TABLE[operation]
+    expected = 401 if subject in IMPOSTORS else row.expected(subject, level, kind)
+    node = world.fresh(kind, level) if row.destroys and expected == 200 else world.nodes[kind, level]
+    guest = operation.startswith("DELETE") and "{subject_id}" in operation
+    for body, query in requests(row, node):
+        status, problem = world.ask(subject, operation, node["id"], body, guest, query)
+        if status != expected:
+            yield f"{subject} on a {kind} of {level}: {status}, not {expected}: {problem}"
+    if status == 404:
+        nobody = dict(node, id=str(uuid.uuid4()), spare_input_id=str(uuid.uuid4()))
+        *_, (body, query) = requests(row, nobody)
+        absent = world.ask(subject, operation, nobody["id"], body, query=query)
+        if absent != (status, problem):
+            yield f"{subject} can tell a hidden {kind} of {level} from none: {problem} and {absent}"
 
 
 @requirement("A0", "A1", "A3", "A4")
