@@ -160,8 +160,14 @@ void BuildGraph(const std::string& dsn, const std::string& schema, const Shape& 
   }
   pqxx::work tx(connection);
   // The rows stand for what happened long ago: no change of the graph is told of.
-  const char* const tables[] = {"node", "unit", "repo_unit", "variable", "link", "node_grant"};
-  for (const char* table : tables) tx.exec(fmt::format("ALTER TABLE {} DISABLE TRIGGER USER", table));
+  const pqxx::result feed = tx.exec(
+      "SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE NOT tgisinternal AND tgname LIKE 'feed\\_%'"
+      " AND tgrelid IN (SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace)");
+  const auto tell = [&](const char* verb) {
+    for (const auto& row : feed)
+      tx.exec(fmt::format("ALTER TABLE {} {} TRIGGER {}", row[0].c_str(), verb, row[1].c_str()));
+  };
+  tell("DISABLE");
   tx.exec(kIds);
   WriteDefinitions(tx);
   for (const char* sql : {kPeople, kUnits, kLinks, kRights}) {
@@ -169,7 +175,7 @@ void BuildGraph(const std::string& dsn, const std::string& schema, const Shape& 
     std::fputc('.', stderr);
   }
   tx.exec(kDropped);
-  for (const char* table : tables) tx.exec(fmt::format("ALTER TABLE {} ENABLE TRIGGER USER", table));
+  tell("ENABLE");
   tx.commit();
   pqxx::nontransaction plain(connection);
   for (const char* table : {"node", "account", "session", "repo_unit", "unit", "variable", "link", "node_grant", "audit"})
