@@ -34,8 +34,8 @@ int main(int argc, char** argv) {
   const Callers callers(kept.people);
   ChangeFeed feed(kept.feed, callers, settings.feed);
   Handlers handlers({calls, passwords, web_calls, downloads}, callers, d.accounts, d.users, d.departures, d.exports,
-                    d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.links, d.nodes, d.neighbourhoods, d.internals,
-                    feed);
+                    d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.links, d.nodes, d.neighbourhoods,
+                    d.internals, feed);
   rpc::Server server(settings.server, handlers.All());
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <random>
 
 // For tests that run servers of their own on this machine.
 namespace pepeunit {
@@ -18,15 +19,17 @@ inline sockaddr_in Loopback(std::uint16_t port) {
   return address;
 }
 
-// A port that was free a moment ago. The system hands out others in turn, so it most likely stays so for a while.
+// A port that was free a moment ago, below those that Linux gives to outgoing connections (from 32768 on), one of which
+// could take it meanwhile.
 inline std::uint16_t FreePort() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address = Loopback(0);
-  socklen_t size = sizeof address;
-  ::bind(fd, reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(fd);
-  return ntohs(address.sin_port);
+  std::random_device random;
+  for (;;) {
+    const sockaddr_in address = Loopback(std::uniform_int_distribution<std::uint16_t>(20'000, 32'767)(random));
+    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+    const bool free = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    ::close(fd);
+    if (free) return ntohs(address.sin_port);
+  }
 }
 
 }  // namespace pepeunit

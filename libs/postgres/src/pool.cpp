@@ -51,8 +51,8 @@ std::unique_ptr<pqxx::connection> Open(const PoolOptions& options) {
   // The server too gives up a client that vanished, and with it the locks that it held.
   setup.exec("SET tcp_keepalives_idle TO 10; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 3");
   setup.exec("SET client_encoding TO 'UTF8'");
-  // What is read is found by indexes: compiling such queries takes longer than running them, and neither in memory nor on
-  // an SSD or SD card is a page four times as dear because it is not the next one.
+  // What is read is found by indexes: compiling such queries takes longer than running them, and neither in memory nor
+  // on an SSD or SD card is a page four times as dear because it is not the next one.
   setup.exec("SET jit TO off; SET random_page_cost TO 1.1");
   if (options.generic_plans) setup.exec("SET plan_cache_mode TO force_generic_plan");
   setup.exec("SET timezone TO 'UTC'");

@@ -140,7 +140,8 @@ TEST_CASE("a query's values are apart from its text, and equal ones are one") {
   CHECK(params.Ids({one, other}) == "$3::uuid[]");
   CHECK(params.Text(one.ToString()) == "$4::text");  // another type is another parameter
   CHECK(params.values() == std::vector<std::string>{one.ToString(), other.ToString(),
-                                                    "{" + one.ToString() + "," + other.ToString() + "}", one.ToString()});
+                                                    "{" + one.ToString() + "," + other.ToString() + "}",
+                                                    one.ToString()});
 }
 
 TEST_CASE("a read is planned once in a session, and few plans are kept") {
@@ -190,9 +191,8 @@ TEST_CASE("the pool recovers from a killed session and a killed server") {
   CHECK(f.pool.Ping().ok());
   // What was prepared went with its session.
   const auto one = [&] {
-    return f.pool.Read<int>("one", "SELECT 1", {}, [](const pqxx::result& rows) -> absl::StatusOr<int> {
-      return rows[0][0].as<int>();
-    });
+    return f.pool.Read<int>("one", "SELECT 1", {},
+                            [](const pqxx::result& rows) -> absl::StatusOr<int> { return rows[0][0].as<int>(); });
   };
   CHECK(*one() == 1);
   Server().Kill();

@@ -209,12 +209,13 @@ class Document {
                             {"schema", {{"type", "string"}}}});
     }
     if (binding.idempotency_key) {
-      parameters.push_back({{"name", "Idempotency-Key"},
-                            {"in", "header"},
-                            {"description",
-                             "1 to 128 visible ASCII characters: the same request with the same key, within a day, gets "
-                             "what the first one made. Other operations refuse the header."},
-                            {"schema", {{"type", "string"}, {"maxLength", 128}}}});
+      parameters.push_back(
+          {{"name", "Idempotency-Key"},
+           {"in", "header"},
+           {"description",
+            "1 to 128 visible ASCII characters: the same request with the same key, within a day, gets "
+            "what the first one made. Other operations refuse the header."},
+           {"schema", {{"type", "string"}, {"maxLength", 128}}}});
     }
     if (HasEtag(*binding.method) && (binding.verb == "PATCH" || binding.verb == "PUT")) {
       parameters.push_back({{"name", "If-Match"},
@@ -250,10 +251,10 @@ class Document {
               {"headers", {{"Content-Disposition", Header("The name to save it under.")}}},
               {"content", {{"application/zip", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}}}};
     } else if (binding.events) {
-      good = {{"description", "Server-sent events: the data of each is this message."},
-              {"content",
-               {{"text/event-stream",
-                 {{"schema", schemas_.Reference(*method.output_type(), Schemas::Use::kResponse)}}}}}};
+      good = {
+          {"description", "Server-sent events: the data of each is this message."},
+          {"content",
+           {{"text/event-stream", {{"schema", schemas_.Reference(*method.output_type(), Schemas::Use::kResponse)}}}}}};
     } else if (empty) {
       good = {{"description", "Done."}};
     } else {

@@ -15,7 +15,7 @@ struct ApiOptions {
   std::chrono::milliseconds call_timeout{30'000};
   std::chrono::milliseconds file_timeout{300'000};
   std::chrono::milliseconds stream_timeout{7'200'000};  // of one stream of events; services end theirs before
-  bool trusted_proxy = false;  // X-Forwarded-For names the client
+  bool trusted_proxy = false;                           // X-Forwarded-For names the client
 };
 
 // The HTTP API: finds the operation, tells who calls, maps the request to a message, calls the service and maps the

@@ -16,9 +16,9 @@ struct Binding {
   const google::protobuf::MethodDescriptor* method = nullptr;
   std::string verb;  // "GET"
   PathTemplate path;
-  std::string body;   // "*": the whole request; a field's name: that field; empty: none
-  bool file = false;    // a stream of pepeunit.common.v1.FileChunk: the answer's body is the file
-  bool events = false;  // a stream of any other message: server-sent events
+  std::string body;              // "*": the whole request; a field's name: that field; empty: none
+  bool file = false;             // a stream of pepeunit.common.v1.FileChunk: the answer's body is the file
+  bool events = false;           // a stream of any other message: server-sent events
   bool idempotency_key = false;  // it honours one
 };
 

@@ -15,8 +15,8 @@ struct Asset {
 };
 extern const std::vector<Asset> kAssets;  // generated from assets/ and the OpenAPI document
 
-// The fixed pages: the OpenAPI document, its browsable form and the redirect to it; the return from a sign-in elsewhere;
-// the form for a new password by a one-time link. Immutable.
+// The fixed pages: the OpenAPI document, its browsable form and the redirect to it; the return from a sign-in
+// elsewhere; the form for a new password by a one-time link. Immutable.
 class Pages {
  public:
   explicit Pages(const std::vector<Asset>& assets = kAssets);

@@ -76,8 +76,7 @@ absl::StatusOr<std::vector<Binding>> LinkedBindings() {
       repo::v1::Branch::descriptor()->file(),       archive::v1::DownloadUnitArchiveRequest::descriptor()->file(),
       log::v1::VariableValue::descriptor()->file(), graph::v1::PersonalToken::descriptor()->file(),
       graph::v1::Identity::descriptor()->file(),    graph::v1::Invitation::descriptor()->file(),
-      graph::v1::GraphNode::descriptor()->file(),
-      graph::v1::GraphChange::descriptor()->file(),
+      graph::v1::GraphNode::descriptor()->file(),   graph::v1::GraphChange::descriptor()->file(),
   };
   std::vector<Binding> all;
   for (const auto* file : files) {

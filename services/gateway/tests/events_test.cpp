@@ -1,7 +1,6 @@
-#include "event_response.h"
-
 #include <poll.h>
 
+#include "event_response.h"
 #include "stage.h"
 
 using namespace pepeunit;

@@ -54,8 +54,8 @@ using Strings = std::vector<std::string>;
 }  // namespace
 
 TEST_CASE("a repeated field is filled by a query parameter that comes several times") {
-  const auto search = ReadAs<graph::v1::SearchNodesRequest>(
-      "GET", "/api/v1/nodes?types=NODE_TYPE_UNIT&name=x&types=NODE_TYPE_USER");
+  const auto search =
+      ReadAs<graph::v1::SearchNodesRequest>("GET", "/api/v1/nodes?types=NODE_TYPE_UNIT&name=x&types=NODE_TYPE_USER");
   REQUIRE(search.types_size() == 2);
   CHECK(search.types(0) == graph::v1::NODE_TYPE_UNIT);
   CHECK(search.types(1) == graph::v1::NODE_TYPE_USER);

@@ -124,9 +124,9 @@ TEST_CASE("comments keep paragraphs and lose line ends") {
 
 TEST_CASE("the pages are embedded whole and refer only to each other") {
   const Pages pages;
-  for (const char* path :
-       {"/", "/api/docs", "/api/docs/docs.css", "/api/docs/docs.js", "/api/docs/operation.js", "/api/docs/schema.js",
-        "/api/docs/icon.svg", "/api/oidc/callback", "/api/oidc/oidc.js", "/reset-password", "/reset-password/reset.js", "/api/v1/openapi.json"}) {
+  for (const char* path : {"/", "/api/docs", "/api/docs/docs.css", "/api/docs/docs.js", "/api/docs/operation.js",
+                           "/api/docs/schema.js", "/api/docs/icon.svg", "/api/oidc/callback", "/api/oidc/oidc.js",
+                           "/reset-password", "/reset-password/reset.js", "/api/v1/openapi.json"}) {
     CAPTURE(path);
     CHECK(pages.Has(path));
   }

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "pepeunit/base/errors.h"
 #include "pepeunit/base/uuid.h"
 #include "pepeunit/graph/v1/users.pb.h"
 #include "store.h"
@@ -32,6 +33,10 @@ struct SessionRow {
   std::int64_t expires_at_ms = 0;
   std::string client_address{};
 };
+
+inline absl::Status BadCredentials() {
+  return Error(absl::StatusCode::kUnauthenticated, "BAD_CREDENTIALS", "The login or the password is wrong.");
+}
 
 struct FailureBound {
   int free = 0;  // failures that are answered without a wait
@@ -58,8 +63,10 @@ class AccountStore {
   // The same for many at once: of those who are left, whether he is an administrator, by session.
   virtual absl::StatusOr<std::map<Uuid, bool>> FindCallers(const std::vector<std::pair<Uuid, Uuid>>& users) = 0;
 
-  // Ends the oldest sessions of the user beyond the bound.
-  virtual absl::Status CreateSession(const SessionRow& session, const std::string& refresh_hash) = 0;
+  // Ends the oldest sessions of the user beyond the bound. UNAUTHENTICATED (BAD_CREDENTIALS) when his password is not
+  // the one of this hash any more; empty: he signed in without it.
+  virtual absl::Status CreateSession(const SessionRow& session, const std::string& refresh_hash,
+                                     const std::string& password_hash) = 0;
   // The living session of a refresh token that was not used yet.
   virtual absl::StatusOr<SessionRow> FindSession(const std::string& refresh_hash) = 0;
   // Replaces the refresh token and returns the session. A hash that was replaced before ends the session and is
@@ -89,7 +96,8 @@ class AccountStore {
   virtual absl::Status SetBlocked(const Actor& actor, const Uuid& user, bool blocked, bool devices_stopped) = 0;
 
   // Counts one more failure for what Guesses calls a key, and returns 0; or, without counting, how many ms it has to
-  // wait: after the free ones each doubles the wait, from 2 s to the longest. A day after the last one all are forgotten.
+  // wait: after the free ones each doubles the wait, from 2 s to the longest. A day after the last one all are
+  // forgotten.
   virtual absl::StatusOr<std::int64_t> CountFailure(const std::string& key, const FailureBound& bound) = 0;
   // Takes one back.
   virtual absl::Status ForgiveFailure(const std::string& key) = 0;

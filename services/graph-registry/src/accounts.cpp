@@ -132,7 +132,7 @@ absl::Status Accounts::SignIn(const graph::v1::CreateSessionRequest& request, gr
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
   PEPEUNIT_ASSIGN_OR_RETURN(const Account account,
                             CheckPassword(Fold(request.login()), request.password(), client_address));
-  return OpenSession(*Uuid::Parse(account.user.id()), out, client_address);
+  return OpenSession(*Uuid::Parse(account.user.id()), account.password_hash, out, client_address);
 }
 
 absl::StatusOr<Account> Accounts::CheckPassword(const std::string& login, const std::string& password,
@@ -150,9 +150,7 @@ absl::StatusOr<Account> Accounts::CheckPassword(const std::string& login, const 
     PEPEUNIT_RETURN_IF_ERROR(guesses_.TakeBack(attempt));
     return matches.status();
   }
-  if (!account.ok() || !*matches) {
-    return Error(absl::StatusCode::kUnauthenticated, "BAD_CREDENTIALS", "The login or the password is wrong.");
-  }
+  if (!account.ok() || !*matches) return BadCredentials();
   PEPEUNIT_RETURN_IF_ERROR(guesses_.Right(attempt));
   return account;
 }
@@ -209,11 +207,12 @@ absl::Status Accounts::EndOtherSessions(const rpc::Caller& caller) {
   return store_.DeleteOtherSessions(ActorOf(caller), caller.session_id);
 }
 
-absl::Status Accounts::OpenSession(const Uuid& user, graph::v1::Session& out, const std::string& client_address) {
+absl::Status Accounts::OpenSession(const Uuid& user, const std::string& password_hash, graph::v1::Session& out,
+                                   const std::string& client_address) {
   const std::string refresh = NewRefreshToken();
   const SessionRow session{Uuid::New(), user, NowMs() + settings_.refresh_lifetime_ms, client_address};
   PEPEUNIT_RETURN_IF_ERROR(FillSession(session, refresh, out));
-  const absl::Status status = store_.CreateSession(session, HashOf(refresh));
+  const absl::Status status = store_.CreateSession(session, HashOf(refresh), password_hash);
   if (!status.ok()) out.Clear();
   return status;
 }

@@ -38,7 +38,8 @@ class Accounts {
   absl::Status EndOtherSessions(const rpc::Caller& caller);
   absl::Status Refresh(const graph::v1::RefreshSessionRequest& request, graph::v1::Session& out);
   // A new session of a user who has proved who he is.
-  absl::Status OpenSession(const Uuid& user, graph::v1::Session& out, const std::string& client_address = "");
+  absl::Status OpenSession(const Uuid& user, const std::string& password_hash, graph::v1::Session& out,
+                           const std::string& client_address = "");
   // A new user without a password, for somebody who signs in elsewhere: not stored yet. His login is made from his name
   // there, whatever it is, and `tail`. PERMISSION_DENIED unless registration is open, or he is `invited`.
   absl::StatusOr<Account> WithoutPassword(const std::string& name, const std::string& tail, bool invited) const;

@@ -13,7 +13,7 @@ namespace {
 
 using graph::v1::GraphChange;
 
-constexpr int kStretch = 200;  // rows; each makes one message at most
+constexpr int kStretch = 200;                // rows; each makes one message at most
 constexpr std::size_t kRoom = kStretch + 2;  // what a turn may tell to one
 static_assert(kRoom <= ChangeFeed::kQueue);
 constexpr std::chrono::milliseconds kAfterFailure{1000};
@@ -114,8 +114,8 @@ absl::StatusOr<bool> ChangeFeed::Turn() {
   for (const auto& watcher : ready) KeepUp(*watcher, now);
   std::erase_if(ready, [](const auto& watcher) { return watcher->outlet->room() < kRoom; });
   if (ready.empty()) return false;
-  const auto [back, front] = std::minmax_element(
-      ready.begin(), ready.end(), [](const auto& a, const auto& b) { return a->place < b->place; });
+  const auto [back, front] =
+      std::minmax_element(ready.begin(), ready.end(), [](const auto& a, const auto& b) { return a->place < b->place; });
   const FeedPlace first = (*back)->place, last = (*front)->place;
   PEPEUNIT_ASSIGN_OR_RETURN(bool more, Advance(ready, last));
   if (first < last) {

@@ -134,10 +134,9 @@ class Writer {
 
   absl::Status Rights() {
     PEPEUNIT_RETURN_IF_ERROR(document_.BeginList("links"));
-    PEPEUNIT_RETURN_IF_ERROR(
-        ForEach([&](const Page& page) { return stores_.own.ListOwnLinks(subject_, page); },
-                [&](const SeenLink& seen) { return document_.Item(Show(seen)); })
-            .status());
+    PEPEUNIT_RETURN_IF_ERROR(ForEach([&](const Page& page) { return stores_.own.ListOwnLinks(subject_, page); },
+                                     [&](const SeenLink& seen) { return document_.Item(Show(seen)); })
+                                 .status());
     PEPEUNIT_RETURN_IF_ERROR(document_.EndList());
     PEPEUNIT_RETURN_IF_ERROR(document_.BeginList("grants"));
     graph::v1::Grant after;
@@ -154,10 +153,10 @@ class Writer {
     AuditFilter filter;
     filter.owner = user_;
     PEPEUNIT_RETURN_IF_ERROR(document_.BeginList("audit_records"));
-    PEPEUNIT_ASSIGN_OR_RETURN(const bool all,
-                              ForEach([&](const Page& page) { return stores_.graph.ListAudit(filter, page); },
-                                      [&](const graph::v1::AuditRecord& record) { return document_.Item(record); },
-                                      kMostAuditPages));
+    PEPEUNIT_ASSIGN_OR_RETURN(
+        const bool all,
+        ForEach([&](const Page& page) { return stores_.graph.ListAudit(filter, page); },
+                [&](const graph::v1::AuditRecord& record) { return document_.Item(record); }, kMostAuditPages));
     PEPEUNIT_RETURN_IF_ERROR(document_.EndList());
     return document_.Field("audit_records_complete", all ? "true" : "false");
   }

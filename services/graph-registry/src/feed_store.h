@@ -51,10 +51,10 @@ struct FeedNode {
 
 // A stretch of the feed, with the present state of all that is named in it.
 struct FeedBatch {
-  std::vector<FeedChange> changes;  // of each node and link one
-  FeedPlace end;                    // after the stretch
-  bool more = false;                // there is a next one already
-  FeedPlace forgotten;              // what lies before is not kept any more
+  std::vector<FeedChange> changes;           // of each node and link one
+  FeedPlace end;                             // after the stretch
+  bool more = false;                         // there is a next one already
+  FeedPlace forgotten;                       // what lies before is not kept any more
   std::unordered_map<Uuid, FeedNode> nodes;  // also the ends of the links
   std::unordered_map<Uuid, LinkRow> links;
 };

@@ -69,8 +69,9 @@ std::string Fields::Name(const std::string& field, const std::string& text) {
     visible = visible || (good && IsVisible(*code));
   }
   if (!good || !visible || count > 128) {
-    Fail(field, "must have 1 to 128 characters of UTF-8, one of them visible, and none that controls the text around "
-                "it (line breaks, directional overrides)");
+    Fail(field,
+         "must have 1 to 128 characters of UTF-8, one of them visible, and none that controls the text around "
+         "it (line breaks, directional overrides)");
   }
   return name;
 }

@@ -22,8 +22,8 @@ class Fields {
   void Fail(const std::string& field, const std::string& what) { violations_.push_back({field, what}); }
   // A UUID that must be there.
   Uuid Id(const std::string& field, const std::string& text);
-  // A node's name: 1 to 128 characters of valid UTF-8, trimmed of ASCII white space: at least one visible, and none that
-  // controls the text around it, as line breaks and overrides of direction do.
+  // A node's name: 1 to 128 characters of valid UTF-8, trimmed of ASCII white space: at least one visible, and none
+  // that controls the text around it, as line breaks and overrides of direction do.
   std::string Name(const std::string& field, const std::string& text);
   // `fallback` when it is not said.
   common::v1::AccessLevel Level(const std::string& field, common::v1::AccessLevel level,

@@ -23,8 +23,8 @@ class Guesses {
 
   // Either may be empty: an address that is not known is not counted. LIMIT with a time to wait.
   absl::StatusOr<Attempt> Begin(const std::string& login, const std::string& address);
-  // The secret was right: what was wrong before for its login is forgotten, but not what was wrong from other addresses,
-  // nor what came from this one for other logins.
+  // The secret was right: what was wrong before for its login is forgotten, but not what was wrong from other
+  // addresses, nor what came from this one for other logins.
   absl::Status Right(const Attempt& attempt);
   // The secret could not be looked at.
   absl::Status TakeBack(const Attempt& attempt);

@@ -89,8 +89,7 @@ struct Sessions {
 class UserHandler final : public Handler<graph::v1::UserService::CallbackService, Users, AdmitPeople> {
  public:
   using Handler::Handler;
-  PEPEUNIT_FORWARD_IN(domain_.passwords, CreateUser, graph::v1::CreateUserRequest, graph::v1::User,
-                      own.SignUp(x, q, r))
+  PEPEUNIT_FORWARD_IN(domain_.passwords, CreateUser, graph::v1::CreateUserRequest, graph::v1::User, own.SignUp(x, q, r))
   PEPEUNIT_FORWARD(GetCurrentUser, graph::v1::GetCurrentUserRequest, graph::v1::User, own.Current(x, r))
   PEPEUNIT_FORWARD_IN(domain_.passwords, ChangePassword, graph::v1::ChangePasswordRequest, Empty,
                       own.ChangePassword(x, q))
@@ -98,8 +97,7 @@ class UserHandler final : public Handler<graph::v1::UserService::CallbackService
                       own.RedeemReset(q, x.client_address))
   PEPEUNIT_FORWARD(ListUsers, graph::v1::ListUsersRequest, graph::v1::ListUsersResponse, all.List(x, q, r))
   PEPEUNIT_FORWARD(SetAdministrator, graph::v1::SetAdministratorRequest, graph::v1::User, all.SetAdministrator(x, q, r))
-  PEPEUNIT_FORWARD(ResetPassword, graph::v1::ResetPasswordRequest, graph::v1::PasswordReset,
-                   all.ResetPassword(x, q, r))
+  PEPEUNIT_FORWARD(ResetPassword, graph::v1::ResetPasswordRequest, graph::v1::PasswordReset, all.ResetPassword(x, q, r))
   PEPEUNIT_FORWARD_IN(domain_.passwords, DeleteCurrentUser, graph::v1::DeleteCurrentUserRequest,
                       graph::v1::UserDeletion, departures.DeleteCurrent(x, q, r))
   PEPEUNIT_FORWARD(DeleteUser, graph::v1::DeleteUserRequest, graph::v1::UserDeletion, departures.Delete(x, q, r))
@@ -310,9 +308,8 @@ class Handlers {
         feed_(lanes.calls, callers, feed) {}
 
   std::vector<grpc::Service*> All() {
-    return {&users_,      &instance_, &invitations_, &sessions_, &tokens_, &oidc_,  &identities_,
-            &repo_units_, &units_,    &variables_,   &links_,    &nodes_,  &audit_, &graph_,
-            &internals_,  &feed_};
+    return {&users_, &instance_,  &invitations_, &sessions_, &tokens_, &oidc_,  &identities_, &repo_units_,
+            &units_, &variables_, &links_,       &nodes_,    &audit_,  &graph_, &internals_,  &feed_};
   }
 
  private:

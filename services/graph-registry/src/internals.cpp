@@ -6,8 +6,8 @@
 namespace pepeunit::graph_registry {
 namespace {
 
-// What a link may take in a profile: the choices of its input, and ids, names and bounds. With the unit's own variables,
-// which schema.json bounds, all links fit into what other services take in one message.
+// What a link may take in a profile: the choices of its input, and ids, names and bounds. With the unit's own
+// variables, which schema.json bounds, all links fit into what other services take in one message.
 constexpr std::size_t kMostProfileLink = kMostLinkedChoices + 512, kMostProfile = 16u << 20, kOwnVariables = 2u << 20;
 static_assert(kMostProfileLink * kMostLinksFromUnit + kOwnVariables <= kMostProfile);
 

@@ -33,8 +33,7 @@ absl::Status Invitations::Create(const rpc::Caller& caller, const graph::v1::Cre
   *invitation.mutable_created_at() = TimeUtil::MillisecondsToTimestamp(now_ms);
   *invitation.mutable_expires_at() = TimeUtil::MillisecondsToTimestamp(now_ms + life_ms);
   const std::string secret = NewSecretText(kInvitationPrefix);
-  PEPEUNIT_RETURN_IF_ERROR(
-      store_.CreateInvitation(ActorOf(caller), invitation, Sha256(AsBytes(secret)), kMostWaiting));
+  PEPEUNIT_RETURN_IF_ERROR(store_.CreateInvitation(ActorOf(caller), invitation, Sha256(AsBytes(secret)), kMostWaiting));
   out.set_id(invitation.id());
   out.set_secret(secret);
   *out.mutable_invitation() = std::move(invitation);

@@ -7,10 +7,10 @@ namespace {
 
 constexpr char kToUser[] = "1", kToUnit[] = "2";  // graph.v1.SubjectKind
 
-// A role on the end `n`; not looked for where the creator needs none.
+// A role on the end `n`; not looked for where the creator needs none, for it is his. An administrator may draw a link
+// with a token that has not his power.
 std::string GrantAt(const std::string& n, const std::string& kind, const std::string& subject) {
-  return "CASE WHEN a.administrator OR " + n + ".owner_id = l.creator_id THEN 0 ELSE " + GrantTo(n, kind, subject) +
-         " END";
+  return "CASE WHEN " + n + ".owner_id = l.creator_id THEN 0 ELSE " + GrantTo(n, kind, subject) + " END";
 }
 
 void ReadHit(const pqxx::field& milliseconds, common::v1::LinkBound bound, graph::v1::Link* out) {
@@ -23,8 +23,8 @@ void ReadHit(const pqxx::field& milliseconds, common::v1::LinkBound bound, graph
 }  // namespace
 
 std::string LinkColumns() {
-  return "l.id, l.type, l.output_id, l.input_id, l.creator_id, " + MsOf("l.created_at") + ", " +
-         MsOf("l.rate_hit_at") + ", " + MsOf("l.fan_out_hit_at");
+  return "l.id, l.type, l.output_id, l.input_id, l.creator_id, " + MsOf("l.created_at") + ", " + MsOf("l.rate_hit_at") +
+         ", " + MsOf("l.fan_out_hit_at");
 }
 
 graph::v1::Link ReadLink(Columns& columns) {
@@ -41,8 +41,9 @@ graph::v1::Link ReadLink(Columns& columns) {
 }
 
 std::string LinkRowQuery(const std::string& from, const std::string& more) {
-  std::string columns = LinkColumns() + ", a.id IS NOT NULL, coalesce(a.administrator, false)"
-                                        ", coalesce(a.devices_stopped, false)";
+  std::string columns = LinkColumns() +
+                        ", a.id IS NOT NULL, coalesce(a.administrator, false)"
+                        ", coalesce(a.devices_stopped, false)";
   const auto add_end = [&](const std::string& n, const std::string& parent, const std::string& variable,
                            const std::string& peer) {
     columns += ", " + FactColumns(n, parent, GrantAt(n, kToUser, "l.creator_id")) + ", " + VariableColumns(variable) +

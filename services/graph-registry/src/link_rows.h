@@ -18,8 +18,8 @@ graph::v1::Link ReadLink(Columns& columns);
 // orders takes PostgreSQL several times as long as reading the rows.
 inline constexpr char kJoinAsWritten[] = "SET LOCAL join_collapse_limit = 1";
 
-// Of the links of `from`, an expression with the columns of `link` that is named l; then `more` columns. Roles on an end
-// are read only where the creator neither owns it nor is an administrator.
+// Of the links of `from`, an expression with the columns of `link` that is named l; then `more` columns. Roles on an
+// end are read only where the creator does not own it.
 std::string LinkRowQuery(const std::string& from, const std::string& more = "");
 LinkRow ReadLinkRow(Columns& columns);
 std::vector<LinkRow> ReadLinkRows(const pqxx::result& result);

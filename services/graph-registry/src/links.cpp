@@ -39,9 +39,11 @@ absl::Status Links::Create(const rpc::Caller& caller, const graph::v1::CreateLin
   link.set_output_id(output_id.ToString());
   link.set_input_id(input_id.ToString());
   link.set_creator_id(caller.user_id.ToString());
+  // Asked before it is asked again in the transaction: who may not holds up nobody.
+  const auto may = [&](const LinkRow& row) { return CheckLink(SubjectOf(caller), row).status; };
   PEPEUNIT_ASSIGN_OR_RETURN(const LinkRow row, store_.ImagineLink(link));
-  PEPEUNIT_RETURN_IF_ERROR(CheckLink(SubjectOf(caller), row).status);
-  const auto made = store_.CreateLink(ActorOf(caller, request), link, bounds_);
+  PEPEUNIT_RETURN_IF_ERROR(may(row));
+  const auto made = store_.CreateLink(MakerOf(caller, request), link, bounds_, may);
   if (absl::IsAlreadyExists(made.status())) {
     return Error(absl::StatusCode::kAlreadyExists, "ALREADY_EXISTS", "These two are linked already.");
   }
@@ -88,7 +90,8 @@ absl::Status Links::Delete(const rpc::Caller& caller, const std::string& id) {
     if (!(end == &seen.row.output ? seen.output : seen.input)) continue;
     PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(end->facts.id, SubjectOf(caller)));
     refused = Check(caller, facts, access::Role::kMaintainer, kLink);
-    if (refused.ok()) return store_.DeleteLink(ActorOf(caller), *Uuid::Parse(id));
+    if (refused.ok())
+      return store_.DeleteLink(ActorOf(caller, {{facts.id, access::Role::kMaintainer, kLink}}), *Uuid::Parse(id));
   }
   return refused;
 }

@@ -131,8 +131,7 @@ absl::StatusOr<Neighbourhoods::Read> Neighbourhoods::ReadNear(const Question& q,
 }
 
 bool Neighbourhoods::IsAfter(const Question& q, const Found& found) {
-  return q.page.after.IsNil() ||
-         std::pair(found.distance, found.row.facts.id) > std::pair(q.distance, q.page.after);
+  return q.page.after.IsNil() || std::pair(found.distance, found.row.facts.id) > std::pair(q.distance, q.page.after);
 }
 
 absl::StatusOr<std::vector<Uuid>> Neighbourhoods::Reach(const Question& q, std::size_t first, Walked* walked) {
@@ -150,8 +149,8 @@ absl::StatusOr<std::vector<Uuid>> Neighbourhoods::Reach(const Question& q, std::
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const GraphStep& step = steps[i];
     of_kind = i > 0 && steps[i - 1].from == step.from && steps[i - 1].kind == step.kind ? of_kind + 1 : 1;
-    if (of_kind > bounds_.neighbours || (!walked->reached.contains(step.to) &&
-                                         walked->reached.size() >= static_cast<std::size_t>(bounds_.nodes))) {
+    if (of_kind > bounds_.neighbours ||
+        (!walked->reached.contains(step.to) && walked->reached.size() >= static_cast<std::size_t>(bounds_.nodes))) {
       by_id[step.from]->more = true;
     } else if (walked->reached.insert(step.to).second) {
       reached.push_back(step.to);
@@ -169,7 +168,8 @@ absl::Status Neighbourhoods::ReadReached(const Question& q, int distance, std::v
   const auto wanted = static_cast<std::size_t>(q.page.limit) + 1;
   auto count = static_cast<std::size_t>(std::count_if(walked->found.begin(), walked->found.end(), shown));
   for (std::size_t at = 0; at < reached.size() && !(last && count >= wanted);) {
-    const std::size_t portion = std::min(reached.size() - at, last ? std::max(wanted - count, kLeastRead) : reached.size());
+    const std::size_t portion =
+        std::min(reached.size() - at, last ? std::max(wanted - count, kLeastRead) : reached.size());
     const auto begin = reached.begin() + static_cast<std::ptrdiff_t>(at);
     PEPEUNIT_ASSIGN_OR_RETURN(
         auto rows, view_.GetNodes(q.viewer, {begin, begin + static_cast<std::ptrdiff_t>(portion)}, q.filter));

@@ -114,7 +114,8 @@ absl::Status Nodes::SetLevelOnce(const rpc::Caller& caller, const graph::v1::Set
     out.set_units_that_stop_following(difference.stop);
     out.set_units_that_follow_again(difference.resume);
   }
-  return request.preview() ? absl::OkStatus() : store_.SetLevel(ActorOf(caller), write);
+  return request.preview() ? absl::OkStatus()
+                           : store_.SetLevel(ActorOf(caller, {{facts.id, access::Role::kMaintainer, kNode}}), write);
 }
 
 absl::Status Nodes::ListGrants(const rpc::Caller& caller, const graph::v1::ListGrantsRequest& request,
@@ -173,7 +174,7 @@ absl::Status Nodes::PutGrant(const rpc::Caller& caller, const graph::v1::PutGran
     const bool both = access::MayGrant(own, static_cast<access::Role>(request.role())) && MayTake(own, before);
     return both ? absl::OkStatus() : Forbidden("Only an owner may give or change the roles MAINTAINER and OWNER.");
   };
-  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.PutGrant(ActorOf(caller), SubjectOf(caller), grant, kMostGrants, may));
+  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.PutGrant(ActorOf(caller), grant, kMostGrants, may));
   return absl::OkStatus();
 }
 
@@ -191,15 +192,14 @@ absl::Status Nodes::DeleteGrant(const rpc::Caller& caller, const graph::v1::Dele
   grant.set_node_id(facts.id.ToString());
   grant.set_subject_kind(kind);
   grant.set_subject_id(subject.ToString());
-  return store_.DeleteGrant(
-      ActorOf(caller), SubjectOf(caller), grant, [&](const NodeFacts& now, access::Role before) -> absl::Status {
-        if (own) return absl::OkStatus();
-        // Who has which role is told to maintainers only.
-        PEPEUNIT_RETURN_IF_ERROR(Check(caller, now, access::Role::kMaintainer, kNode));
-        return MayTake(access::RoleOf(SubjectOf(caller), now.access), before)
-                   ? absl::OkStatus()
-                   : Forbidden("Only an owner may take away the roles MAINTAINER and OWNER.");
-      });
+  return store_.DeleteGrant(ActorOf(caller), grant, [&](const NodeFacts& now, access::Role before) -> absl::Status {
+    if (own) return absl::OkStatus();
+    // Who has which role is told to maintainers only.
+    PEPEUNIT_RETURN_IF_ERROR(Check(caller, now, access::Role::kMaintainer, kNode));
+    return MayTake(access::RoleOf(SubjectOf(caller), now.access), before)
+               ? absl::OkStatus()
+               : Forbidden("Only an owner may take away the roles MAINTAINER and OWNER.");
+  });
 }
 
 absl::Status Nodes::ListAudit(const rpc::Caller& caller, const graph::v1::ListAuditRecordsRequest& request,

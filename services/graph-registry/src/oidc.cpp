@@ -53,8 +53,7 @@ absl::Status Oidc::Begin(const rpc::Caller& caller, const graph::v1::BeginOidcRe
   std::string invitation_hash;
   if (!request.invitation().empty()) {
     if (request.link()) return InvalidField("invitation", "is for a first sign-in, not for a link");
-    PEPEUNIT_ASSIGN_OR_RETURN(invitation_hash,
-                              accounts_.CheckInvitation(request.invitation(), caller.client_address));
+    PEPEUNIT_ASSIGN_OR_RETURN(invitation_hash, accounts_.CheckInvitation(request.invitation(), caller.client_address));
   }
   const std::string state = RandomText(), flow_secret = RandomText();
   const OidcFlowRow flow{.state_hash = HashOfText(state),
@@ -109,7 +108,7 @@ absl::Status Oidc::Finish(const rpc::Caller& caller, const graph::v1::FinishOidc
   auto user = store_.FindIdentity(row.identity.issuer(), row.subject);
   if (absl::IsNotFound(user.status())) user = SignUp(caller, row);
   if (!user.ok()) return user.status();
-  return accounts_.OpenSession(*user, out, caller.client_address);
+  return accounts_.OpenSession(*user, "", out, caller.client_address);
 }
 
 absl::StatusOr<Uuid> Oidc::SignUp(const rpc::Caller& caller, const IdentityRow& row) {

@@ -91,8 +91,7 @@ absl::Status People::ResetPassword(const rpc::Caller& caller, const graph::v1::R
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
   const std::int64_t expires_at_ms = NowMs() + life_ms;
   const std::string secret = NewSecretText(kResetPrefix);
-  PEPEUNIT_RETURN_IF_ERROR(
-      accounts_.CreateReset(ActorOf(caller), user, Sha256(AsBytes(secret)), expires_at_ms));
+  PEPEUNIT_RETURN_IF_ERROR(accounts_.CreateReset(ActorOf(caller), user, Sha256(AsBytes(secret)), expires_at_ms));
   out.set_user_id(user.ToString());
   out.set_secret(secret);
   out.set_path("/reset-password#" + secret);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ask_again.h"
 #include "pepeunit/base/errors.h"
 #include "postgres_invitations.h"
 #include "rows.h"
@@ -24,15 +25,6 @@ std::string UserColumns() {
   return "a.id, a.login, a.administrator, " + MsOf("n.created_at") + ", a.blocked, a.devices_stopped";
 }
 
-// Whether the user `a` may call with this session or personal access token.
-std::string MayCall(const std::string& session) {
-  const auto lives = [&](const std::string& table) {
-    return "EXISTS (SELECT 1 FROM " + table + " t WHERE t.id = " + session +
-           " AND t.user_id = a.id AND t.expires_at > now())";
-  };
-  return "NOT a.blocked AND (" + lives("session") + " OR " + lives("personal_token") + ")";
-}
-
 void EndSessions(pqxx::work& tx, const std::string& user, const Uuid& kept) {
   tx.exec_params("DELETE FROM session WHERE user_id = $1 AND id <> $2", user, kept.ToString());
 }
@@ -53,8 +45,10 @@ absl::Status InsertAccount(pqxx::work& tx, const Actor& actor, const Account& ac
 
 absl::Status PostgresAccounts::CreateAccount(const Actor& actor, const Account& account,
                                              const std::string& invitation_hash) {
-  return pool_.Transact("create account",
-                        [&](pqxx::work& tx) { return InsertAccount(tx, actor, account, invitation_hash); });
+  return pool_.Transact("create account", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
+    return InsertAccount(tx, actor, account, invitation_hash);
+  });
 }
 
 absl::StatusOr<bool> PostgresAccounts::HasInvitation(const std::string& hash) {
@@ -115,13 +109,15 @@ absl::StatusOr<std::map<Uuid, bool>> PostgresAccounts::FindCallers(const std::ve
   });
 }
 
-absl::Status PostgresAccounts::CreateSession(const SessionRow& session, const std::string& refresh_hash) {
+absl::Status PostgresAccounts::CreateSession(const SessionRow& session, const std::string& refresh_hash,
+                                             const std::string& password_hash) {
   constexpr int kMostSessions = 100;  // of one user
   return pool_.Transact("create session", [&](pqxx::work& tx) -> absl::Status {
     const std::string user = session.user_id.ToString();
-    // Held until the session is there, so that a block at the same moment ends it too.
-    const auto account = tx.exec_params("SELECT blocked FROM account WHERE id = $1 FOR SHARE", user);
+    // Held until the session is there, so that a block or another password at the same moment ends it too.
+    const auto account = tx.exec_params("SELECT blocked, password_hash FROM account WHERE id = $1 FOR SHARE", user);
     if (account.empty()) return NotFound("user");
+    if (!password_hash.empty() && password_hash != account[0][1].c_str()) return BadCredentials();
     if (account[0][0].as<bool>()) {
       return Error(absl::StatusCode::kPermissionDenied, "BLOCKED",
                    "This user is blocked; an administrator of this instance may unblock him.");
@@ -171,7 +167,8 @@ absl::StatusOr<SessionRow> PostgresAccounts::RotateSession(const std::string& re
 }
 
 absl::Status PostgresAccounts::DeleteSession(const Actor& actor, const Uuid& id) {
-  return pool_.Transact("delete session", [&](pqxx::work& tx) {
+  return pool_.Transact("delete session", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
     const std::string user = actor.user.ToString();
     const auto deleted = tx.exec_params("DELETE FROM session WHERE id = $1 AND user_id = $2", id.ToString(), user);
     if (deleted.affected_rows() == 0) return NotFound("session");
@@ -214,7 +211,8 @@ absl::StatusOr<std::vector<std::string>> PostgresAccounts::AddressesOf(const std
 }
 
 absl::Status PostgresAccounts::DeleteOtherSessions(const Actor& actor, const Uuid& kept) {
-  return pool_.Transact("delete other sessions", [&](pqxx::work& tx) {
+  return pool_.Transact("delete other sessions", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
     EndSessions(tx, actor.user.ToString(), kept);
     Audit(tx, actor, "session.end-others", actor.user.ToString());
     return absl::OkStatus();
@@ -224,6 +222,7 @@ absl::Status PostgresAccounts::DeleteOtherSessions(const Actor& actor, const Uui
 absl::Status PostgresAccounts::SetPassword(const Actor& actor, const Uuid& user, const std::string& hash,
                                            const Uuid& kept) {
   return pool_.Transact("set password", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
     const std::string id = user.ToString();
     if (tx.exec_params("UPDATE account SET password_hash = $2 WHERE id = $1", id, hash).affected_rows() == 0)
       return NotFound("user");
@@ -245,9 +244,9 @@ absl::StatusOr<std::int64_t> PostgresAccounts::CountFailure(const std::string& k
             end + " <= now()",
         key, bound.free, bound.longest_wait_s);
     if (counted.affected_rows() == 1) return 0;
-    const auto wait = tx.exec_params("SELECT " + MsOf("(" + end + " - now())") +
-                                         " FROM login_failure f WHERE f.login = $1 AND $2::int >= 0",
-                                     key, bound.free, bound.longest_wait_s);
+    const auto wait = tx.exec_params(
+        "SELECT " + MsOf("(" + end + " - now())") + " FROM login_failure f WHERE f.login = $1 AND $2::int >= 0", key,
+        bound.free, bound.longest_wait_s);
     return wait.empty() ? 1 : std::max<std::int64_t>(1, wait[0][0].as<std::int64_t>());
   });
 }

@@ -42,7 +42,8 @@ class PostgresAccounts final : public AccountStore {
                                                          const Page& page) override;
   absl::StatusOr<graph::v1::User> FindCaller(const Uuid& user, const Uuid& session) override;
   absl::StatusOr<std::map<Uuid, bool>> FindCallers(const std::vector<std::pair<Uuid, Uuid>>& users) override;
-  absl::Status CreateSession(const SessionRow& session, const std::string& refresh_hash) override;
+  absl::Status CreateSession(const SessionRow& session, const std::string& refresh_hash,
+                             const std::string& password_hash) override;
   absl::StatusOr<SessionRow> FindSession(const std::string& refresh_hash) override;
   absl::StatusOr<SessionRow> RotateSession(const std::string& refresh_hash, const std::string& new_hash,
                                            std::int64_t new_expires_at_ms) override;

@@ -41,8 +41,7 @@ absl::StatusOr<std::vector<SeenLink>> PostgresExports::ListOwnLinks(const access
 }
 
 absl::StatusOr<std::vector<graph::v1::Grant>> PostgresExports::ListOwnGrants(const Uuid& user,
-                                                                             const graph::v1::Grant& after,
-                                                                             int limit) {
+                                                                             const graph::v1::Grant& after, int limit) {
   using Rows = std::vector<graph::v1::Grant>;
   return pool_.Query<Rows>("list own grants", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
     const std::string nil = Uuid().ToString();

@@ -52,11 +52,11 @@ void ReadLinks(pqxx::work& tx, const std::vector<Uuid>& ids, FeedBatch* batch) {
 }
 
 void ReadNodes(pqxx::work& tx, const std::vector<Uuid>& ids, const std::vector<Uuid>& watching, FeedBatch* batch) {
-  for (const auto& row : tx.exec_params("SELECT " + NodeColumns("n") + ", " + FactColumns("n", "p", "0") + ", " +
-                                            VersionColumns("u") +
-                                            " FROM node n LEFT JOIN node p ON p.id = n.parent_id LEFT JOIN unit u"
-                                            " ON u.id = n.id WHERE n.id = ANY ($1::uuid[])",
-                                        postgres::ArrayOf(ids))) {
+  for (const auto& row :
+       tx.exec_params("SELECT " + NodeColumns("n") + ", " + FactColumns("n", "p", "0") + ", " + VersionColumns("u") +
+                          " FROM node n LEFT JOIN node p ON p.id = n.parent_id LEFT JOIN unit u"
+                          " ON u.id = n.id WHERE n.id = ANY ($1::uuid[])",
+                      postgres::ArrayOf(ids))) {
     Columns columns(row);
     FeedNode node;
     node.node = ReadNode(columns);

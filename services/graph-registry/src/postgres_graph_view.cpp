@@ -36,8 +36,8 @@ std::string Named(const std::string& n, const std::string& pattern) {
 // What the viewer may see of the nodes whose ids `from` has, an expression with a column `id`, and whether each is
 // `named`. More conditions may follow.
 std::string RowQuery(Params& params, const access::Subject& viewer, const std::string& named, const std::string& from) {
-  return "SELECT " + FactColumns("n", "p", GrantTo(params, "n", viewer)) +
-         ", " + VersionColumns("u") + ", v.kind, v.definition, " + named + " FROM " + from +
+  return "SELECT " + FactColumns("n", "p", GrantTo(params, "n", viewer)) + ", " + VersionColumns("u") +
+         ", v.kind, v.definition, " + named + " FROM " + from +
          " JOIN node n USING (id) LEFT JOIN node p ON p.id = n.parent_id LEFT JOIN unit u ON u.id = n.id"
          " LEFT JOIN variable v ON v.id = n.id WHERE " +
          VisibleTo(params, viewer, "n", "p");
@@ -83,7 +83,8 @@ class Steps {
   // Which of these, that have no parents, the viewer sees: each as a step to itself.
   void Seen(const std::vector<Uuid>& nodes) {
     if (nodes.empty()) return;
-    Add(graph::v1::EDGE_KIND_UNSPECIFIED, nodes, "JOIN node s ON s.id = f.id WHERE " + VisibleTo(params_, viewer_, "s", "s"));
+    Add(graph::v1::EDGE_KIND_UNSPECIFIED, nodes,
+        "JOIN node s ON s.id = f.id WHERE " + VisibleTo(params_, viewer_, "s", "s"));
   }
   // All nodes without parents of a scope.
   void Ranges(graph::v1::EdgeKind kind, const std::vector<Uuid>& nodes, const NodeRange& range) {
@@ -171,8 +172,8 @@ absl::StatusOr<GraphScan> ScanRange(const Run& run, const access::Subject& viewe
   const std::string ids = VisibleIds(params, viewer, range, {.after = page.after, .limit = reads - 1});
   // All of the parameters are in these ids, which keeps this query's numbering for the next one.
   const Params of_ids = params;
-  const std::string rows = RowQuery(params, viewer, named, "(" + ids + ") f") + " AND " + named + " ORDER BY n.id LIMIT " +
-                           std::to_string(page.limit + 1);
+  const std::string rows = RowQuery(params, viewer, named, "(" + ids + ") f") + " AND " + named +
+                           " ORDER BY n.id LIMIT " + std::to_string(page.limit + 1);
   GraphScan scan;
   PEPEUNIT_ASSIGN_OR_RETURN(const pqxx::result read, run(rows, params));
   scan.rows = ReadGraphRows(read);
@@ -209,8 +210,7 @@ absl::StatusOr<std::vector<GraphStep>> PostgresGraphView::Expand(const access::S
   const std::string parent = " JOIN node p ON p.id = n.parent_id WHERE ";
   Steps steps(viewer, most);
   steps.Ranges(graph::v1::EDGE_KIND_OWNS, by_type[graph::v1::NODE_TYPE_USER],
-               {.scope = "node.owner_id = f.id",
-                .types = {graph::v1::NODE_TYPE_REPO_UNIT, graph::v1::NODE_TYPE_UNIT}});
+               {.scope = "node.owner_id = f.id", .types = {graph::v1::NODE_TYPE_REPO_UNIT, graph::v1::NODE_TYPE_UNIT}});
   steps.Ranges(graph::v1::EDGE_KIND_MADE_FROM, by_type[graph::v1::NODE_TYPE_REPO_UNIT],
                {.scope = "node.repo_unit_id = f.id"});
   steps.Variables(graph::v1::EDGE_KIND_HAS, by_type[graph::v1::NODE_TYPE_UNIT],
@@ -221,23 +221,24 @@ absl::StatusOr<std::vector<GraphStep>> PostgresGraphView::Expand(const access::S
                   "link l JOIN node n ON n.id = l.output_id" + parent + "l.input_id = f.id");
   steps.Seen({sources.begin(), sources.end()});
   if (steps.query().empty()) return Found{};
-  return pool_.Read<Found>("expand", steps.query(), steps.params(), [&](const pqxx::result& rows) -> absl::StatusOr<Found> {
-    Found found;
-    std::set<Uuid> seen;
-    for (const auto& row : rows) {
-      const auto kind = static_cast<graph::v1::EdgeKind>(row[1].as<int>());
-      if (kind == graph::v1::EDGE_KIND_UNSPECIFIED)
-        seen.insert(ReadUuid(row[0]));
-      else
-        found.push_back({ReadUuid(row[0]), kind, ReadUuid(row[2])});
-    }
-    for (const GraphRow& row : nodes) {
-      for (const GraphStep& edge : EdgesInto(row)) {
-        if (seen.contains(edge.from)) found.push_back({edge.to, edge.kind, edge.from});
-      }
-    }
-    return found;
-  });
+  return pool_.Read<Found>("expand", steps.query(), steps.params(),
+                           [&](const pqxx::result& rows) -> absl::StatusOr<Found> {
+                             Found found;
+                             std::set<Uuid> seen;
+                             for (const auto& row : rows) {
+                               const auto kind = static_cast<graph::v1::EdgeKind>(row[1].as<int>());
+                               if (kind == graph::v1::EDGE_KIND_UNSPECIFIED)
+                                 seen.insert(ReadUuid(row[0]));
+                               else
+                                 found.push_back({ReadUuid(row[0]), kind, ReadUuid(row[2])});
+                             }
+                             for (const GraphRow& row : nodes) {
+                               for (const GraphStep& edge : EdgesInto(row)) {
+                                 if (seen.contains(edge.from)) found.push_back({edge.to, edge.kind, edge.from});
+                               }
+                             }
+                             return found;
+                           });
 }
 
 absl::StatusOr<GraphScan> PostgresGraphView::Scan(const access::Subject& viewer, const GraphScope& scope,

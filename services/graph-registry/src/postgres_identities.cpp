@@ -1,5 +1,6 @@
 #include "postgres_identities.h"
 
+#include "ask_again.h"
 #include "pepeunit/base/errors.h"
 #include "postgres_accounts.h"
 #include "rows.h"
@@ -49,8 +50,8 @@ absl::Status PostgresIdentities::CreateFlow(const OidcFlowRow& flow, std::int64_
         "INSERT INTO oidc_flow (state_hash, secret_hash, provider, salt, user_id, client_address, expires_at,"
         " invitation_hash) VALUES ($1, $2, $3, $4, nullif($5, $6)::uuid, $7, to_timestamp($8 / 1000.0), $9)",
         pqxx::binarystring(flow.state_hash), pqxx::binarystring(flow.secret_hash), flow.provider,
-        pqxx::binarystring(flow.salt), flow.user.ToString(), Uuid().ToString(), flow.client_address,
-        flow.expires_at_ms, pqxx::binarystring(flow.invitation_hash));
+        pqxx::binarystring(flow.salt), flow.user.ToString(), Uuid().ToString(), flow.client_address, flow.expires_at_ms,
+        pqxx::binarystring(flow.invitation_hash));
     return absl::OkStatus();
   });
 }
@@ -93,9 +94,8 @@ absl::StatusOr<Uuid> PostgresIdentities::CreateAccountWith(const Actor& actor, c
 
 absl::Status PostgresIdentities::CreateIdentity(const Actor& actor, const IdentityRow& row, std::int64_t most) {
   return pool_.Transact("create identity", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));  // holds his account, which makes the count exact
     const std::string user = actor.user.ToString();
-    // The lock makes the count exact.
-    if (tx.exec_params("SELECT 1 FROM account WHERE id = $1 FOR NO KEY UPDATE", user).empty()) return NotFound("user");
     LockIdentity(tx, row);
     if (OwnerOf(tx, row.identity.issuer(), row.subject).ok()) {
       return Error(absl::StatusCode::kAlreadyExists, "ALREADY_EXISTS", "This account is linked to a user already.");
@@ -132,13 +132,13 @@ absl::StatusOr<std::vector<graph::v1::Identity>> PostgresIdentities::ListIdentit
 
 absl::Status PostgresIdentities::DeleteIdentity(const Actor& actor, const Uuid& id) {
   return pool_.Transact("delete identity", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
     const std::string user = actor.user.ToString();
-    const auto account = tx.exec_params("SELECT password_hash = '' FROM account WHERE id = $1 FOR NO KEY UPDATE", user);
-    if (account.empty()) return NotFound("user");
+    const auto account = tx.exec_params1("SELECT password_hash = '' FROM account WHERE id = $1", user);
     const auto deleted = tx.exec_params(
         "DELETE FROM identity WHERE id = $1 AND user_id = $2 RETURNING provider, issuer", id.ToString(), user);
     if (deleted.empty()) return NotFound("identity");
-    if (account[0][0].as<bool>() && tx.exec_params("SELECT 1 FROM identity WHERE user_id = $1", user).empty()) {
+    if (account[0].as<bool>() && tx.exec_params("SELECT 1 FROM identity WHERE user_id = $1", user).empty()) {
       return Error(absl::StatusCode::kFailedPrecondition, "LAST_SIGN_IN",
                    "Without it and without a password you could not sign in any more.");
     }

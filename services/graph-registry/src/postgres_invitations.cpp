@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include "ask_again.h"
 #include "rows.h"
 #include "writes.h"
 
@@ -17,6 +18,7 @@ constexpr char kLives[] = " used_by IS NULL AND expires_at > now()";
 absl::Status PostgresInvitations::CreateInvitation(const Actor& actor, const graph::v1::Invitation& invitation,
                                                    const std::string& hash, std::int64_t most) {
   return pool_.Transact("create invitation", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
     // Makes the count exact.
     tx.exec("SELECT pg_advisory_xact_lock(hashtext(current_schema() || ' invitations'))");
     const auto count = tx.exec1(std::string("SELECT count(*) FROM invitation WHERE") + kLives);
@@ -41,10 +43,10 @@ absl::Status PostgresInvitations::CreateInvitation(const Actor& actor, const gra
 absl::StatusOr<std::vector<graph::v1::Invitation>> PostgresInvitations::ListInvitations(const Page& page) {
   using Rows = std::vector<graph::v1::Invitation>;
   return pool_.Query<Rows>("list invitations", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    const auto result = tx.exec_params("SELECT id, note, created_by, " + MsOf("created_at") + ", " +
-                                           MsOf("expires_at") + ", used_by, " + MsOf("used_at") +
-                                           " FROM invitation WHERE id > $1 ORDER BY id LIMIT $2",
-                                       page.after.ToString(), page.limit + 1);
+    const auto result =
+        tx.exec_params("SELECT id, note, created_by, " + MsOf("created_at") + ", " + MsOf("expires_at") +
+                           ", used_by, " + MsOf("used_at") + " FROM invitation WHERE id > $1 ORDER BY id LIMIT $2",
+                       page.after.ToString(), page.limit + 1);
     Rows rows;
     for (const auto& row : result) {
       auto& invitation = rows.emplace_back();
@@ -63,8 +65,9 @@ absl::StatusOr<std::vector<graph::v1::Invitation>> PostgresInvitations::ListInvi
 
 absl::Status PostgresInvitations::DeleteInvitation(const Actor& actor, const Uuid& id) {
   return pool_.Transact("delete invitation", [&](pqxx::work& tx) -> absl::Status {
-    const auto rows = tx.exec_params("SELECT used_by IS NOT NULL, note FROM invitation WHERE id = $1 FOR UPDATE",
-                                     id.ToString());
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
+    const auto rows =
+        tx.exec_params("SELECT used_by IS NOT NULL, note FROM invitation WHERE id = $1 FOR UPDATE", id.ToString());
     if (rows.empty()) return NotFound("invitation");
     if (rows[0][0].as<bool>()) {
       return Error(absl::StatusCode::kFailedPrecondition, "IN_USE",

@@ -25,32 +25,45 @@ absl::Status TooMany(std::int64_t most, const std::string& where) {
 
 // Both ends stay, and so do all rights that the link hangs on, until it is there for whoever changes them to see. The
 // locks on its source and its input make the counts exact.
-absl::Status LockEnds(pqxx::work& tx, const graph::v1::Link& link, const LinkBounds& bounds) {
+absl::Status LockEnds(pqxx::work& tx, const graph::v1::Link& link) {
   tx.exec_params(
       "SELECT 1 FROM node WHERE id IN (SELECT id FROM node WHERE id IN ($1, $2) UNION SELECT parent_id FROM node"
       " WHERE id IN ($1, $2)) ORDER BY id FOR SHARE",
       link.output_id(), link.input_id());
   if (tx.exec_params("SELECT 1 FROM account WHERE id = $1 FOR SHARE", link.creator_id()).empty())
     return NotFound("user");  // deleted at this moment
-  const auto source = tx.exec_params(
-      "SELECT u.id, n.owner_id FROM variable v JOIN unit u ON u.id = v.unit_id JOIN node n ON n.id = u.id"
-      " WHERE v.id = $1 FOR NO KEY UPDATE OF u",
-      link.output_id());
+  const auto source =
+      tx.exec_params("SELECT 1 FROM variable v JOIN unit u ON u.id = v.unit_id WHERE v.id = $1 FOR NO KEY UPDATE OF u",
+                     link.output_id());
   const auto input = tx.exec_params("SELECT 1 FROM variable WHERE id = $1 FOR NO KEY UPDATE", link.input_id());
-  if (source.empty() || input.empty()) return NotFound("variable");
-  const std::string owner = source[0][1].c_str();
+  return source.empty() || input.empty() ? NotFound("variable") : absl::OkStatus();
+}
+
+absl::Status CheckBounds(pqxx::work& tx, const graph::v1::Link& link, const LinkBounds& bounds) {
   const auto leaving = tx.exec_params1(
-      "SELECT count(*), count(*) FILTER (WHERE l.creator_id <> $2) FROM link l JOIN variable o ON o.id = l.output_id"
-      " WHERE o.unit_id = $1",
-      source[0][0].c_str(), owner);
-  if (leaving[0].as<std::int64_t>() >= bounds.from_unit) return TooMany(bounds.from_unit, "leave one unit");
+      "SELECT n.owner_id, count(l.id), count(*) FILTER (WHERE l.creator_id <> n.owner_id) FROM variable v"
+      " JOIN node n ON n.id = v.unit_id JOIN variable o ON o.unit_id = v.unit_id LEFT JOIN link l ON l.output_id = o.id"
+      " WHERE v.id = $1 GROUP BY 1",
+      link.output_id());
+  if (leaving[1].as<std::int64_t>() >= bounds.from_unit) return TooMany(bounds.from_unit, "leave one unit");
   // Whoever may read an output may draw links from it: half of what a unit carries is kept for its owner.
   const std::int64_t most_of_others = (bounds.from_unit + 1) / 2;
-  if (link.creator_id() != owner && leaving[1].as<std::int64_t>() >= most_of_others)
+  if (link.creator_id() != leaving[0].c_str() && leaving[2].as<std::int64_t>() >= most_of_others)
     return TooMany(most_of_others, "be drawn from one unit by others than its owner");
   const auto meeting = tx.exec_params1("SELECT count(*) FROM link WHERE input_id = $1", link.input_id());
   if (meeting[0].as<std::int64_t>() >= bounds.into_input) return TooMany(bounds.into_input, "meet in one input");
   return absl::OkStatus();
+}
+
+absl::StatusOr<LinkRow> Imagine(pqxx::work& tx, const graph::v1::Link& link) {
+  const auto rows = tx.exec_params(
+      LinkRowQuery("(SELECT $1::uuid AS id, $2::smallint AS type, $3::uuid AS output_id, $4::uuid AS input_id,"
+                   " $5::uuid AS creator_id, now() AS created_at, NULL::timestamptz AS rate_hit_at,"
+                   " NULL::timestamptz AS fan_out_hit_at) l"),
+      link.id(), static_cast<int>(link.type()), link.output_id(), link.input_id(), link.creator_id());
+  if (rows.empty()) return NotFound("variable");
+  Columns columns(rows[0]);
+  return ReadLinkRow(columns);
 }
 
 std::string SourceOf(pqxx::work& tx, const graph::v1::Link& link) {
@@ -74,9 +87,13 @@ std::string LinksSeenQuery(const access::Subject& viewer, const Uuid& node, cons
 }  // namespace
 
 absl::StatusOr<Uuid> PostgresStore::CreateLink(const Actor& actor, const graph::v1::Link& link,
-                                               const LinkBounds& bounds) {
+                                               const LinkBounds& bounds,
+                                               const std::function<absl::Status(const LinkRow&)>& may) {
   return Make("create link", actor, link.id(), [&](pqxx::work& tx) -> absl::Status {
-    PEPEUNIT_RETURN_IF_ERROR(LockEnds(tx, link, bounds));
+    PEPEUNIT_RETURN_IF_ERROR(LockEnds(tx, link));
+    PEPEUNIT_ASSIGN_OR_RETURN(const LinkRow row, Imagine(tx, link));
+    PEPEUNIT_RETURN_IF_ERROR(may(row));
+    PEPEUNIT_RETURN_IF_ERROR(CheckBounds(tx, link, bounds));
     tx.exec_params("INSERT INTO link (id, type, output_id, input_id, creator_id) VALUES ($1, $2, $3, $4, $5)",
                    link.id(), static_cast<int>(link.type()), link.output_id(), link.input_id(), link.creator_id());
     AuditEnds(tx, actor, "link.create", link);
@@ -109,14 +126,15 @@ absl::StatusOr<LinkPage> PostgresStore::ListLinks(const access::Subject& viewer,
        portion = std::min({4 * portion, kMostAtOnce, kMostLinksRead - read})) {
     postgres::Params params;
     const std::string query = LinksSeenQuery(viewer, node, read_to, portion, &params);
-    PEPEUNIT_ASSIGN_OR_RETURN(
-        const int links, pool_.Read<int>("list links", query, params, [&](const pqxx::result& rows) -> absl::StatusOr<int> {
-          for (const auto& row : rows) {
-            read_to = ReadUuid(row[0]);
-            if (row[1].as<bool>() && shown.size() < wanted) shown.push_back(read_to);
-          }
-          return static_cast<int>(rows.size());
-        }));
+    PEPEUNIT_ASSIGN_OR_RETURN(const int links, pool_.Read<int>("list links", query, params,
+                                                               [&](const pqxx::result& rows) -> absl::StatusOr<int> {
+                                                                 for (const auto& row : rows) {
+                                                                   read_to = ReadUuid(row[0]);
+                                                                   if (row[1].as<bool>() && shown.size() < wanted)
+                                                                     shown.push_back(read_to);
+                                                                 }
+                                                                 return static_cast<int>(rows.size());
+                                                               }));
     read += links;
     more = links == portion;
   }
@@ -144,7 +162,12 @@ absl::Status PostgresStore::MarkLink(const Uuid& id, common::v1::LinkBound bound
 }
 
 absl::Status PostgresStore::DeleteLink(const Actor& actor, const Uuid& id) {
-  return Change("delete link", [&](pqxx::work& tx) -> absl::Status {
+  return Change("delete link", actor, [&](pqxx::work& tx) -> absl::Status {
+    // Its source first, as everything else that changes links: two of them wait for each other in one order.
+    tx.exec_params(
+        "SELECT 1 FROM unit WHERE id = (SELECT v.unit_id FROM link l JOIN variable v ON v.id = l.output_id"
+        " WHERE l.id = $1) FOR NO KEY UPDATE",
+        id.ToString());
     const auto rows = tx.exec_params("DELETE FROM link l WHERE l.id = $1 RETURNING " + LinkColumns(), id.ToString());
     if (rows.empty()) return NotFound("link");
     Columns columns(rows[0]);
@@ -169,16 +192,7 @@ absl::StatusOr<std::vector<LinkRow>> PostgresStore::LinksAt(const Uuid& node) {
 }
 
 absl::StatusOr<LinkRow> PostgresStore::ImagineLink(const graph::v1::Link& link) {
-  return pool_.Query<LinkRow>("imagine link", [&](pqxx::work& tx) -> absl::StatusOr<LinkRow> {
-    const auto rows = tx.exec_params(
-        LinkRowQuery("(SELECT $1::uuid AS id, $2::smallint AS type, $3::uuid AS output_id, $4::uuid AS input_id,"
-                     " $5::uuid AS creator_id, now() AS created_at, NULL::timestamptz AS rate_hit_at,"
-                     " NULL::timestamptz AS fan_out_hit_at) l"),
-        link.id(), static_cast<int>(link.type()), link.output_id(), link.input_id(), link.creator_id());
-    if (rows.empty()) return NotFound("variable");
-    Columns columns(rows[0]);
-    return ReadLinkRow(columns);
-  });
+  return pool_.Query<LinkRow>("imagine link", [&](pqxx::work& tx) { return Imagine(tx, link); });
 }
 
 }  // namespace pepeunit::graph_registry

@@ -1,5 +1,6 @@
 #include <google/protobuf/util/json_util.h>
 
+#include "ask_again.h"
 #include "pepeunit/base/errors.h"
 #include "postgres_store.h"
 #include "rows.h"
@@ -32,41 +33,32 @@ nlohmann::json DetailsOf(const graph::v1::Grant& grant) {
           {"role", graph::v1::Role_Name(grant.role())}};
 }
 
-std::string FactsQuery(postgres::Params& params, const access::Subject& viewer, const Uuid& id) {
-  return "SELECT " + FactColumns("n", "p", GrantTo(params, "n", viewer)) +
-         " FROM node n LEFT JOIN node p ON p.id = n.parent_id WHERE n.id = " + params.Id(id);
-}
-
-// Keeps others from changing a role on the node or its parent, and from drawing a link by one, and asks then. The role
-// that the grant's subject has.
-absl::StatusOr<access::Role> LockAndAsk(pqxx::work& tx, const access::Subject& actor, const graph::v1::Grant& grant,
+// Asks while nobody else can change a role there. The role that the grant's subject has.
+absl::StatusOr<access::Role> LockAndAsk(pqxx::work& tx, const Actor& actor, const graph::v1::Grant& grant,
                                         const MayChangeGrant& may) {
-  const std::string& node = grant.node_id();
-  tx.exec_params("SELECT 1 FROM node WHERE id = (SELECT parent_id FROM node WHERE id = $1) FOR NO KEY UPDATE", node);
-  tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR NO KEY UPDATE", node);
-  postgres::Params params;
-  const std::string query = FactsQuery(params, actor, *Uuid::Parse(node));
-  const auto facts = postgres::Exec(tx, query, params);
-  if (facts.empty()) return NotFound("node");
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, LockFacts(tx, actor.subject, *Uuid::Parse(grant.node_id())));
   const auto granted =
-      tx.exec_params("SELECT role FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3", node,
-                     static_cast<int>(grant.subject_kind()), grant.subject_id());
+      tx.exec_params("SELECT role FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3",
+                     grant.node_id(), static_cast<int>(grant.subject_kind()), grant.subject_id());
   const auto before = granted.empty() ? access::Role::kNone : static_cast<access::Role>(granted[0][0].as<int>());
-  Columns columns(facts[0]);
-  PEPEUNIT_RETURN_IF_ERROR(may(ReadFacts(columns), before));
+  PEPEUNIT_RETURN_IF_ERROR(may(facts, before));
   return before;
 }
 
 }  // namespace
 
-absl::Status PostgresStore::Change(const char* name, const std::function<absl::Status(pqxx::work&)>& body) {
-  return TransactWithEvents(pool_, relay_, gate_, name, body);
+absl::Status PostgresStore::Change(const char* name, const Actor& actor,
+                                   const std::function<absl::Status(pqxx::work&)>& body) {
+  return TransactWithEvents(pool_, relay_, gate_, name, [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
+    return body(tx);
+  });
 }
 
 absl::StatusOr<Uuid> PostgresStore::Make(const char* name, const Actor& actor, const std::string& id,
                                          const std::function<absl::Status(pqxx::work&)>& body) {
   Uuid made = *Uuid::Parse(id);
-  PEPEUNIT_RETURN_IF_ERROR(Change(name, [&](pqxx::work& tx) -> absl::Status {
+  PEPEUNIT_RETURN_IF_ERROR(Change(name, actor, [&](pqxx::work& tx) -> absl::Status {
     PEPEUNIT_ASSIGN_OR_RETURN(const auto before, MadeBefore(tx, actor, id));
     if (!before) return body(tx);
     made = *before;
@@ -97,10 +89,10 @@ absl::StatusOr<graph::v1::Node> PostgresStore::GetNode(const Uuid& id) {
 }
 
 absl::Status PostgresStore::SetLevel(const Actor& actor, const LevelWrite& write) {
-  return Change("set level", [&](pqxx::work& tx) -> absl::Status {
+  return Change("set level", actor, [&](pqxx::work& tx) -> absl::Status {
     const std::string node = write.node.ToString();
     const int level = static_cast<int>(write.level);
-    const auto before = tx.exec_params("SELECT name, level FROM node WHERE id = $1 FOR UPDATE", node);
+    const auto before = tx.exec_params("SELECT name, level FROM node WHERE id = $1 FOR NO KEY UPDATE", node);
     if (before.empty()) return NotFound("node");
     PEPEUNIT_RETURN_IF_ERROR(Touch(tx, write.node, before[0][0].c_str(), level, write.expected_version, "node"));
     SetVariableLevels(tx, node, level, write.with_variables);
@@ -126,17 +118,16 @@ absl::StatusOr<std::vector<graph::v1::Grant>> PostgresStore::ListGrants(const Uu
   });
 }
 
-absl::StatusOr<graph::v1::Grant> PostgresStore::PutGrant(const Actor& actor, const access::Subject& giver,
-                                                         const graph::v1::Grant& grant, std::int64_t most,
-                                                         const MayChangeGrant& may) {
+absl::StatusOr<graph::v1::Grant> PostgresStore::PutGrant(const Actor& actor, const graph::v1::Grant& grant,
+                                                         std::int64_t most, const MayChangeGrant& may) {
   graph::v1::Grant put;
-  PEPEUNIT_RETURN_IF_ERROR(Change("put grant", [&](pqxx::work& tx) -> absl::Status {
+  PEPEUNIT_RETURN_IF_ERROR(Change("put grant", actor, [&](pqxx::work& tx) -> absl::Status {
     // Whoever is deleted at this moment gets no role that nobody would take away, and a unit takes its roles with it.
     if (grant.subject_kind() != graph::v1::SUBJECT_KIND_REMOTE_USER &&
         tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR KEY SHARE", grant.subject_id()).empty()) {
       return NotFound("subject");
     }
-    if (const auto before = LockAndAsk(tx, giver, grant, may); !before.ok()) return before.status();
+    if (const auto before = LockAndAsk(tx, actor, grant, may); !before.ok()) return before.status();
     // Lists of roles go on after a subject's id.
     if (!tx.exec_params("SELECT 1 FROM node_grant WHERE node_id = $1 AND subject_id = $2 AND subject_kind <> $3",
                         grant.node_id(), grant.subject_id(), static_cast<int>(grant.subject_kind()))
@@ -164,10 +155,9 @@ absl::StatusOr<graph::v1::Grant> PostgresStore::PutGrant(const Actor& actor, con
   return put;
 }
 
-absl::Status PostgresStore::DeleteGrant(const Actor& actor, const access::Subject& taker,
-                                        const graph::v1::Grant& grant, const MayChangeGrant& may) {
-  return Change("delete grant", [&](pqxx::work& tx) -> absl::Status {
-    PEPEUNIT_ASSIGN_OR_RETURN(const access::Role before, LockAndAsk(tx, taker, grant, may));
+absl::Status PostgresStore::DeleteGrant(const Actor& actor, const graph::v1::Grant& grant, const MayChangeGrant& may) {
+  return Change("delete grant", actor, [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_ASSIGN_OR_RETURN(const access::Role before, LockAndAsk(tx, actor, grant, may));
     if (before == access::Role::kNone) return NotFound("grant");
     tx.exec_params("DELETE FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3",
                    grant.node_id(), static_cast<int>(grant.subject_kind()), grant.subject_id());

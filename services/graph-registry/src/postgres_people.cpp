@@ -1,3 +1,4 @@
+#include "ask_again.h"
 #include "pepeunit/base/errors.h"
 #include "postgres_accounts.h"
 #include "rows.h"
@@ -32,11 +33,11 @@ absl::StatusOr<std::vector<graph::v1::User>> PostgresAccounts::ListUsers(const a
     if (filter.blocked) conditions += std::string(" AND ") + (*filter.blocked ? "" : "NOT ") + "a.blocked";
     if (filter.administrator)
       conditions += std::string(" AND ") + (*filter.administrator ? "" : "NOT ") + "a.administrator";
-    const std::string from =
-        conditions.empty() ? "(" + VisibleIds(params, viewer, graph::v1::NODE_TYPE_USER, page) +
-                                 ") page JOIN account a USING (id) JOIN node n USING (id)"
-                           : "account a JOIN node n USING (id) WHERE a.id > " + params.Id(page.after) +
-                                 " AND " + VisibleTo(params, viewer, "n", "n") + conditions;
+    const std::string from = conditions.empty()
+                                 ? "(" + VisibleIds(params, viewer, graph::v1::NODE_TYPE_USER, page) +
+                                       ") page JOIN account a USING (id) JOIN node n USING (id)"
+                                 : "account a JOIN node n USING (id) WHERE a.id > " + params.Id(page.after) + " AND " +
+                                       VisibleTo(params, viewer, "n", "n") + conditions;
     Rows rows;
     const std::string query =
         "SELECT " + UserColumns() + " FROM " + from + " ORDER BY a.id LIMIT " + std::to_string(page.limit + 1);
@@ -51,8 +52,9 @@ absl::Status PostgresAccounts::SetAdministrator(const Actor& actor, const Uuid& 
   return TransactWithEvents(pool_, relay_, gate_, "set administrator", [&](pqxx::work& tx) -> absl::Status {
     const std::string id = user.ToString();
     PEPEUNIT_RETURN_IF_ERROR(LockAdministrators(tx, id, !administrator));
-    const auto changed = tx.exec_params(
-        "UPDATE account SET administrator = $2 WHERE id = $1 AND administrator <> $2", id, administrator);
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
+    const auto changed = tx.exec_params("UPDATE account SET administrator = $2 WHERE id = $1 AND administrator <> $2",
+                                        id, administrator);
     if (changed.affected_rows() == 0) return absl::OkStatus();
     Audit(tx, actor, "user.set-administrator", id, {{"administrator", administrator}});
     // What he drew by that power.
@@ -65,6 +67,7 @@ absl::Status PostgresAccounts::SetBlocked(const Actor& actor, const Uuid& user, 
   return TransactWithEvents(pool_, relay_, gate_, "set blocked", [&](pqxx::work& tx) -> absl::Status {
     const std::string id = user.ToString();
     PEPEUNIT_RETURN_IF_ERROR(LockAdministrators(tx, id, blocked));
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
     const auto before = tx.exec_params1("SELECT devices_stopped FROM account WHERE id = $1", id);
     tx.exec_params("UPDATE account SET blocked = $2, devices_stopped = $3 WHERE id = $1", id, blocked, devices_stopped);
     if (blocked) {
@@ -73,13 +76,7 @@ absl::Status PostgresAccounts::SetBlocked(const Actor& actor, const Uuid& user, 
       tx.exec_params("DELETE FROM password_reset WHERE user_id = $1", id);
     }
     Audit(tx, actor, blocked ? "user.block" : "user.unblock", id, {{"devices_stopped", devices_stopped}});
-    if (before[0].as<bool>() != devices_stopped) {
-      AppendCreatorChanged(tx, id);  // his links carry nothing while he is stopped
-      for (const auto& unit : tx.exec_params("SELECT id FROM node WHERE owner_id = $1 AND type = $2", id,
-                                             static_cast<int>(graph::v1::NODE_TYPE_UNIT))) {
-        AppendUnitChanged(tx, unit[0].c_str());
-      }
-    }
+    if (before[0].as<bool>() != devices_stopped) AppendDevicesStopped(tx, id);
     return absl::OkStatus();
   });
 }
@@ -87,6 +84,7 @@ absl::Status PostgresAccounts::SetBlocked(const Actor& actor, const Uuid& user, 
 absl::Status PostgresAccounts::CreateReset(const Actor& actor, const Uuid& user, const std::string& secret_hash,
                                            std::int64_t expires_at_ms) {
   return pool_.Transact("create reset", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
     const std::string id = user.ToString();
     // Held until the reset is there, so that a block at the same moment takes it away.
     const auto account = tx.exec_params("SELECT blocked FROM account WHERE id = $1 FOR SHARE", id);

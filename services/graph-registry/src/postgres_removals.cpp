@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ask_again.h"
 #include "postgres_accounts.h"
 #include "rows.h"
 #include "unit_events.h"
@@ -70,9 +71,8 @@ Ids LockOwn(pqxx::work& tx, const std::string& user, graph::v1::NodeType type) {
 }
 
 void DeleteGrants(pqxx::work& tx, const Actor& actor, const std::string& user, const Ids& units) {
-  for (const auto& row : tx.exec_params("SELECT g.node_id, g.subject_kind, g.subject_id, g.role FROM " +
-                                            Grants(!units.empty()),
-                                        user)) {
+  for (const auto& row :
+       tx.exec_params("SELECT g.node_id, g.subject_kind, g.subject_id, g.role FROM " + Grants(!units.empty()), user)) {
     Audit(tx, actor, "grant.delete", row[0].c_str(),
           {{"subject_kind", graph::v1::SubjectKind_Name(row[1].as<int>())},
            {"subject_id", row[2].c_str()},
@@ -131,7 +131,8 @@ absl::Status Delete(pqxx::work& tx, const Actor& actor, const Removal& removal, 
   return absl::OkStatus();
 }
 
-// Nodes are not pressed on anybody: whoever gives his own away needs a role on the heir's user, which the heir gave him.
+// Nodes are not pressed on anybody: whoever gives his own away needs a role on the heir's user, which the heir gave
+// him.
 absl::Status CheckHeir(pqxx::work& tx, const Actor& actor, const Removal& removal) {
   const std::string user = removal.user.ToString(), heir = removal.transfer_to.ToString();
   // Held so that he is neither blocked nor deleted meanwhile.
@@ -149,8 +150,7 @@ absl::Status CheckHeir(pqxx::work& tx, const Actor& actor, const Removal& remova
                         {{"transfer_to", "has not agreed"}});
 }
 
-absl::Status Transfer(pqxx::work& tx, const Actor& actor, const Removal& removal,
-                      const graph::v1::UserDeletion& what) {
+absl::Status Transfer(pqxx::work& tx, const Actor& actor, const Removal& removal, const graph::v1::UserDeletion& what) {
   const std::string user = removal.user.ToString(), heir = removal.transfer_to.ToString();
   Ids nodes = LockOwn(tx, user, graph::v1::NODE_TYPE_REPO_UNIT);
   const Ids units = LockOwn(tx, user, graph::v1::NODE_TYPE_UNIT);
@@ -174,9 +174,9 @@ absl::StatusOr<graph::v1::UserDeletion> PostgresRemovals::RemoveUser(const Actor
     const std::string user = removal.user.ToString();
     // He makes and draws nothing from here on.
     PEPEUNIT_RETURN_IF_ERROR(LockAdministrators(tx, user, true));
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
     // No unit is made from his repositories meanwhile.
-    tx.exec_params(
-        "SELECT 1 FROM repo_unit r JOIN node n USING (id) WHERE n.owner_id = $1 ORDER BY r.id FOR UPDATE OF r", user);
+    LockOwn(tx, user, graph::v1::NODE_TYPE_REPO_UNIT);
     // Nobody gives him a role meanwhile.
     tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR UPDATE", user);
     if (removal.nodes == graph::v1::NODES_CHOICE_TRANSFER) PEPEUNIT_RETURN_IF_ERROR(CheckHeir(tx, actor, removal));

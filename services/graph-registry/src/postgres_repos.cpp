@@ -115,7 +115,7 @@ absl::StatusOr<std::vector<graph::v1::RepoUnit>> PostgresStore::ListRepoUnits(co
 absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                                            const std::optional<std::string>& sealed_credentials,
                                            std::int64_t expected_version) {
-  return Change("update repo_unit", [&](pqxx::work& tx) -> absl::Status {
+  return Change("update repo_unit", actor, [&](pqxx::work& tx) -> absl::Status {
     PEPEUNIT_RETURN_IF_ERROR(
         Touch(tx, *Uuid::Parse(repo.id()), repo.name(), repo.level(), expected_version, "repository"));
     // Units that follow another branch now are moved by the sync that this asks for.
@@ -137,13 +137,14 @@ absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::
   });
 }
 
-absl::Status PostgresStore::DeleteRepoUnit(const Actor& actor, const Uuid& id, const access::Subject& viewer) {
-  return Change("delete repo_unit", [&](pqxx::work& tx) -> absl::Status {
+absl::Status PostgresStore::DeleteRepoUnit(const Actor& actor, const Uuid& id) {
+  return Change("delete repo_unit", actor, [&](pqxx::work& tx) -> absl::Status {
     const std::string text = id.ToString();
     // Locks the row, so that no unit is made from it meanwhile.
     if (tx.exec_params("SELECT 1 FROM repo_unit WHERE id = $1 FOR UPDATE", text).empty()) return NotFound("repository");
     postgres::Params params;
-    const std::string units = "SELECT count(*), count(*) FILTER (WHERE NOT " + VisibleTo(params, viewer, "n", "n") +
+    const std::string units = "SELECT count(*), count(*) FILTER (WHERE NOT " +
+                              VisibleTo(params, actor.subject, "n", "n") +
                               ") FROM unit u JOIN node n USING (id) WHERE u.repo_unit_id = " + params.Id(id);
     const auto count = postgres::Exec(tx, units, params)[0];
     if (count[0].as<std::int64_t>() > 0) return InUse(count[0].as<std::int64_t>(), count[1].as<std::int64_t>());
@@ -155,7 +156,7 @@ absl::Status PostgresStore::DeleteRepoUnit(const Actor& actor, const Uuid& id, c
 }
 
 absl::Status PostgresStore::RequestSync(const Actor& actor, const Uuid& id) {
-  return Change("request sync", [&](pqxx::work& tx) -> absl::Status {
+  return Change("request sync", actor, [&](pqxx::work& tx) -> absl::Status {
     const auto updated =
         tx.exec_params("UPDATE repo_unit SET sync_requests = sync_requests + 1 WHERE id = $1", id.ToString());
     if (updated.affected_rows() == 0) return NotFound("repository");

@@ -18,11 +18,9 @@ class PostgresStore final : public GraphStore {
   absl::StatusOr<graph::v1::Node> GetNode(const Uuid& id) override;
   absl::Status SetLevel(const Actor& actor, const LevelWrite& write) override;
   absl::StatusOr<std::vector<graph::v1::Grant>> ListGrants(const Uuid& node, const Page& page) override;
-  absl::StatusOr<graph::v1::Grant> PutGrant(const Actor& actor, const access::Subject& giver,
-                                            const graph::v1::Grant& grant, std::int64_t most,
+  absl::StatusOr<graph::v1::Grant> PutGrant(const Actor& actor, const graph::v1::Grant& grant, std::int64_t most,
                                             const MayChangeGrant& may) override;
-  absl::Status DeleteGrant(const Actor& actor, const access::Subject& taker, const graph::v1::Grant& grant,
-                           const MayChangeGrant& may) override;
+  absl::Status DeleteGrant(const Actor& actor, const graph::v1::Grant& grant, const MayChangeGrant& may) override;
   absl::StatusOr<std::vector<graph::v1::AuditRecord>> ListAudit(const AuditFilter& filter, const Page& page) override;
   absl::StatusOr<std::int64_t> ForgetAudit(int days) override;
   absl::StatusOr<std::int64_t> ForgetIdempotencyKeys() override;
@@ -35,7 +33,7 @@ class PostgresStore final : public GraphStore {
   absl::Status UpdateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                               const std::optional<std::string>& sealed_credentials,
                               std::int64_t expected_version) override;
-  absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id, const access::Subject& viewer) override;
+  absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id) override;
   absl::Status RequestSync(const Actor& actor, const Uuid& id) override;
   absl::Status ApplyRepoSynced(const bus::v1::RepoSynced& synced) override;
   absl::StatusOr<std::vector<graph::v1::RepositoryToKeep>> ListRepositoriesToKeep(const Page& page) override;
@@ -57,14 +55,16 @@ class PostgresStore final : public GraphStore {
                         std::int64_t expected_version) override;
   absl::StatusOr<std::map<std::string, std::int32_t>> CountVariableGrants(const Uuid& unit) override;
   absl::StatusOr<FollowersDifference> CompareFollowers(const Uuid& repo_unit, access::Level level) override;
-  absl::StatusOr<bool> OwnerSeesRepository(const Uuid& unit) override;
   absl::Status DeleteUnit(const Actor& actor, const Uuid& id) override;
   absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) override;
   absl::StatusOr<std::vector<VariableRow>> ListVariables(const Uuid& unit, const access::Subject& viewer) override;
 
   absl::Status UpdateVariable(const Actor& actor, const graph::v1::Variable& variable,
                               std::int64_t expected_version) override;
-  absl::StatusOr<Uuid> CreateLink(const Actor& actor, const graph::v1::Link& link, const LinkBounds& bounds) override;
+  absl::Status WithVariable(const Actor& actor, const Uuid& id,
+                            const std::function<absl::Status(const VariableRow&)>& use) override;
+  absl::StatusOr<Uuid> CreateLink(const Actor& actor, const graph::v1::Link& link, const LinkBounds& bounds,
+                                  const std::function<absl::Status(const LinkRow&)>& may) override;
   absl::StatusOr<SeenLink> GetLink(const Uuid& id, const access::Subject& viewer) override;
   absl::StatusOr<LinkPage> ListLinks(const access::Subject& viewer, const Uuid& node, const Page& page) override;
   absl::Status MarkLink(const Uuid& id, common::v1::LinkBound bound, std::int64_t time_ms) override;
@@ -74,8 +74,8 @@ class PostgresStore final : public GraphStore {
   absl::StatusOr<LinkRow> ImagineLink(const graph::v1::Link& link) override;
 
  private:
-  // A transaction that writes an event.
-  absl::Status Change(const char* name, const std::function<absl::Status(pqxx::work&)>& body);
+  // A transaction that writes an event, after it has asked again what lets the actor.
+  absl::Status Change(const char* name, const Actor& actor, const std::function<absl::Status(pqxx::work&)>& body);
   absl::Status InPieces(const char* name, const std::function<pqxx::result(pqxx::work&)>& update);
   // One that makes a node or link: its id, or that of the same request before.
   absl::StatusOr<Uuid> Make(const char* name, const Actor& actor, const std::string& id,

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include "ask_again.h"
 #include "pepeunit/base/errors.h"
 #include "rows.h"
 #include "writes.h"
@@ -37,9 +38,8 @@ nlohmann::json DetailsOf(const std::string& id, const std::string& name, int bit
 absl::Status PostgresTokens::CreateToken(const Actor& actor, const graph::v1::PersonalToken& token,
                                          const std::string& hash, std::int64_t most) {
   return pool_.Transact("create token", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));  // holds his account, which makes the count exact
     const std::string user = actor.user.ToString();
-    // The lock makes the count exact.
-    if (tx.exec_params("SELECT 1 FROM account WHERE id = $1 FOR NO KEY UPDATE", user).empty()) return NotFound("user");
     tx.exec_params("DELETE FROM personal_token WHERE user_id = $1 AND expires_at <= now()", user);
     const auto count = tx.exec_params1("SELECT count(*) FROM personal_token WHERE user_id = $1", user);
     if (count[0].as<std::int64_t>() >= most) {
@@ -82,6 +82,7 @@ absl::StatusOr<std::vector<graph::v1::PersonalToken>> PostgresTokens::ListTokens
 
 absl::Status PostgresTokens::DeleteToken(const Actor& actor, const Uuid& id) {
   return pool_.Transact("delete token", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
     const std::string user = actor.user.ToString();
     const auto deleted = tx.exec_params(
         "DELETE FROM personal_token WHERE id = $1 AND user_id = $2 RETURNING name, scopes", id.ToString(), user);

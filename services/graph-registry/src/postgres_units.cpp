@@ -1,3 +1,4 @@
+#include "ask_again.h"
 #include "pepeunit/base/bytes.h"
 #include "pepeunit/base/errors.h"
 #include "postgres_store.h"
@@ -104,8 +105,9 @@ std::string OwnersQuery(const std::string& condition) {
   const std::string user = std::to_string(graph::v1::SUBJECT_KIND_USER);
   return "SELECT a.id, a.administrator, w.units, " + FactColumns("r", "p", GrantTo("r", user, "a.id")) +
          " FROM (SELECT n.owner_id, u.repo_unit_id, count(*) AS units FROM unit u JOIN node n USING (id) WHERE " +
-         condition + " GROUP BY 1, 2) w JOIN account a ON a.id = w.owner_id JOIN node r ON r.id = w.repo_unit_id"
-                     " LEFT JOIN node p ON p.id = r.parent_id";
+         condition +
+         " GROUP BY 1, 2) w JOIN account a ON a.id = w.owner_id JOIN node r ON r.id = w.repo_unit_id"
+         " LEFT JOIN node p ON p.id = r.parent_id";
 }
 
 RepositoryOwner ReadOwner(const pqxx::row& row) {
@@ -117,6 +119,14 @@ RepositoryOwner ReadOwner(const pqxx::row& row) {
   read.units = columns.Next().as<std::int32_t>();
   read.repository = ReadFacts(columns);
   return read;
+}
+
+// Whose unit it is gets the repository's files, so he has to see it: nobody changes that until the transaction ends.
+absl::Status CheckOwnerSees(pqxx::work& tx, const std::string& unit) {
+  tx.exec_params("SELECT 1 FROM node WHERE id = (SELECT repo_unit_id FROM unit WHERE id = $1) FOR SHARE", unit);
+  const auto rows = tx.exec_params(OwnersQuery("u.id = $1"), unit);
+  if (rows.empty()) return NotFound("unit");
+  return ReadOwner(rows[0]).Sees() ? absl::OkStatus() : Forbidden("Its owner may not see its repository any more.");
 }
 
 }  // namespace
@@ -161,7 +171,7 @@ absl::StatusOr<UnitSecrets> PostgresStore::GetUnitSecrets(const Uuid& id) {
         id.ToString());
     if (rows.empty()) return NotFound("unit");
     return UnitSecrets{rows[0][0].as<std::uint32_t>(), rows[0][1].as<bool>(), rows[0][2].as<std::uint64_t>(),
-                       ReadBytes(rows[0][3]), ReadBytes(rows[0][4]), ReadKeys(rows[0][5])};
+                       ReadBytes(rows[0][3]),          ReadBytes(rows[0][4]), ReadKeys(rows[0][5])};
   });
 }
 
@@ -182,7 +192,7 @@ absl::StatusOr<std::vector<graph::v1::Unit>> PostgresStore::ListUnits(const acce
 }
 
 absl::Status PostgresStore::UpdateUnit(const Actor& actor, const graph::v1::Unit& unit, std::int64_t expected_version) {
-  return Change("update unit", [&](pqxx::work& tx) -> absl::Status {
+  return Change("update unit", actor, [&](pqxx::work& tx) -> absl::Status {
     PEPEUNIT_RETURN_IF_ERROR(Touch(tx, *Uuid::Parse(unit.id()), unit.name(), unit.level(), expected_version, "unit"));
     SetVariableLevels(tx, unit.id(), static_cast<int>(unit.level()), false);
     Audit(tx, actor, "unit.update", unit.id(), {{"level", common::v1::AccessLevel_Name(unit.level())}});
@@ -192,11 +202,12 @@ absl::Status PostgresStore::UpdateUnit(const Actor& actor, const graph::v1::Unit
 }
 
 absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) {
-  return Change("move unit", [&](pqxx::work& tx) -> absl::Status {
+  return Change("move unit", actor, [&](pqxx::work& tx) -> absl::Status {
     const std::string id = move.unit.ToString();
+    if (actor.user.IsNil()) PEPEUNIT_RETURN_IF_ERROR(CheckOwnerSees(tx, id));
     // The node first, as every other change of a unit does, or two of them could wait for each other.
     const auto rows = tx.exec_params(
-        "SELECT " + UnitColumns() + " FROM unit u JOIN node n USING (id) WHERE u.id = $1 FOR UPDATE OF n", id);
+        "SELECT " + UnitColumns() + " FROM unit u JOIN node n USING (id) WHERE u.id = $1 FOR NO KEY UPDATE OF n", id);
     if (rows.empty()) return NotFound("unit");
     const graph::v1::Unit unit = ReadUnit(rows[0]);
     PEPEUNIT_RETURN_IF_ERROR(Touch(tx, move.unit, unit.name(), unit.level(), move.expected_version, "unit"));
@@ -281,9 +292,9 @@ absl::Status PostgresStore::InPieces(const char* name, const std::function<pqxx:
 
 absl::Status PostgresStore::ResetEnv(const Actor& actor, const Uuid& unit, const SealedEnv& env,
                                      std::int64_t expected_version) {
-  return Change("reset env", [&](pqxx::work& tx) -> absl::Status {
+  return Change("reset env", actor, [&](pqxx::work& tx) -> absl::Status {
     const std::string id = unit.ToString();
-    const auto rows = tx.exec_params("SELECT name, level FROM node WHERE id = $1 FOR UPDATE", id);
+    const auto rows = tx.exec_params("SELECT name, level FROM node WHERE id = $1 FOR NO KEY UPDATE", id);
     if (rows.empty()) return NotFound("unit");
     PEPEUNIT_RETURN_IF_ERROR(Touch(tx, unit, rows[0][0].c_str(), rows[0][1].as<int>(), expected_version, "unit"));
     tx.exec_params("UPDATE unit SET token_generation = $2, sealed_sync_key = $3, sealed_env = $4 WHERE id = $1", id,
@@ -291,14 +302,6 @@ absl::Status PostgresStore::ResetEnv(const Actor& actor, const Uuid& unit, const
     Audit(tx, actor, "unit.reset-env", id, {{"token_generation", env.token_generation}});
     AppendUnitChanged(tx, id);
     return absl::OkStatus();
-  });
-}
-
-absl::StatusOr<bool> PostgresStore::OwnerSeesRepository(const Uuid& unit) {
-  return pool_.Query<bool>("owner sees repository", [&](pqxx::work& tx) -> absl::StatusOr<bool> {
-    const auto rows = tx.exec_params(OwnersQuery("u.id = $1"), unit.ToString());
-    if (rows.empty()) return NotFound("unit");
-    return ReadOwner(rows[0]).Sees();
   });
 }
 
@@ -331,7 +334,7 @@ absl::StatusOr<GraphStore::FollowersDifference> PostgresStore::CompareFollowers(
 }
 
 absl::Status PostgresStore::DeleteUnit(const Actor& actor, const Uuid& id) {
-  return Change("delete unit", [&](pqxx::work& tx) -> absl::Status {
+  return Change("delete unit", actor, [&](pqxx::work& tx) -> absl::Status {
     const std::string text = id.ToString();
     // Nobody links to it from here on.
     if (tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR UPDATE", text).empty()) return NotFound("unit");
@@ -358,6 +361,17 @@ absl::StatusOr<VariableRow> PostgresStore::GetVariable(const Uuid& id, const acc
   });
 }
 
+absl::Status PostgresStore::WithVariable(const Actor& actor, const Uuid& id,
+                                         const std::function<absl::Status(const VariableRow&)>& use) {
+  return pool_.Transact("with variable", [&](pqxx::work& tx) -> absl::Status {
+    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
+    postgres::Params params;
+    const std::string query = VariableQuery(params, actor.subject) + " WHERE v.id = " + params.Id(id);
+    const auto rows = postgres::Exec(tx, query, params);
+    return rows.empty() ? NotFound("variable") : use(ReadVariableRow(rows[0]));
+  });
+}
+
 absl::StatusOr<std::vector<VariableRow>> PostgresStore::ListVariables(const Uuid& unit, const access::Subject& viewer) {
   using Rows = std::vector<VariableRow>;
   postgres::Params params;
@@ -372,7 +386,7 @@ absl::StatusOr<std::vector<VariableRow>> PostgresStore::ListVariables(const Uuid
 
 absl::Status PostgresStore::UpdateVariable(const Actor& actor, const graph::v1::Variable& variable,
                                            std::int64_t expected_version) {
-  return Change("update variable", [&](pqxx::work& tx) -> absl::Status {
+  return Change("update variable", actor, [&](pqxx::work& tx) -> absl::Status {
     PEPEUNIT_RETURN_IF_ERROR(
         Touch(tx, *Uuid::Parse(variable.id()), variable.name(), variable.level(), expected_version, "variable"));
     tx.exec_params("UPDATE variable SET accepts_people = $2, accepts_links = $3 WHERE id = $1", variable.id(),

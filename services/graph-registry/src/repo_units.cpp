@@ -115,7 +115,7 @@ absl::Status RepoUnits::Create(const rpc::Caller& caller, const graph::v1::Creat
   }
   graph::v1::CreateRepoUnitRequest open = request;
   open.clear_credentials();
-  PEPEUNIT_ASSIGN_OR_RETURN(const Uuid made, store_.CreateRepoUnit(ActorOf(caller, open), repo, sealed));
+  PEPEUNIT_ASSIGN_OR_RETURN(const Uuid made, store_.CreateRepoUnit(MakerOf(caller, open), repo, sealed));
   PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetRepoUnit(made));
   return absl::OkStatus();
 }
@@ -163,7 +163,8 @@ absl::Status RepoUnits::UpdateOnce(const rpc::Caller& caller, const graph::v1::U
   if (request.has_credentials()) {
     PEPEUNIT_ASSIGN_OR_RETURN(sealed, secrets_.SealCredentials(id, request.credentials()));
   }
-  PEPEUNIT_RETURN_IF_ERROR(store_.UpdateRepoUnit(ActorOf(caller), repo, sealed, expected));
+  PEPEUNIT_RETURN_IF_ERROR(
+      store_.UpdateRepoUnit(ActorOf(caller, {{id, access::Role::kMaintainer, kWhat}}), repo, sealed, expected));
   PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetRepoUnit(id));
   return absl::OkStatus();
 }
@@ -185,14 +186,15 @@ absl::Status RepoUnits::Delete(const rpc::Caller& caller, const std::string& id)
   PEPEUNIT_RETURN_IF_ERROR(Get(caller, id, repo));
   PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(id), SubjectOf(caller)));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kOwner, kWhat));
-  return store_.DeleteRepoUnit(ActorOf(caller), facts.id, SubjectOf(caller));
+  return store_.DeleteRepoUnit(ActorOf(caller, {{facts.id, access::Role::kOwner, kWhat}}), facts.id);
 }
 
 absl::Status RepoUnits::Sync(const rpc::Caller& caller, const std::string& id, graph::v1::RepoUnit& out) {
   PEPEUNIT_RETURN_IF_ERROR(Get(caller, id, out));
   PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(id), SubjectOf(caller)));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kMaintainer, kWhat));
-  PEPEUNIT_RETURN_IF_ERROR(store_.RequestSync(ActorOf(caller), facts.id));
+  PEPEUNIT_RETURN_IF_ERROR(
+      store_.RequestSync(ActorOf(caller, {{facts.id, access::Role::kMaintainer, kWhat}}), facts.id));
   PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetRepoUnit(facts.id));
   return absl::OkStatus();
 }

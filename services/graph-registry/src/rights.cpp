@@ -45,10 +45,10 @@ std::size_t ChoicesBytes(const graph::v1::Variable& input) {
 // Whether the second can ever take a value of the first, and is small enough to stand in the profile of many a unit.
 LinkVerdict CheckEnds(const graph::v1::Variable& output, const graph::v1::Variable& input) {
   const auto wrong = [](const std::string& field, const std::string& what) {
-    return LinkVerdict{graph::v1::SUSPENDED_REASON_TYPES_DISAGREE,
-                       WithViolations(Error(absl::StatusCode::kInvalidArgument, "INCOMPATIBLE_ENDS",
-                                            field + ": " + what),
-                                      {{field, what}})};
+    return LinkVerdict{
+        graph::v1::SUSPENDED_REASON_TYPES_DISAGREE,
+        WithViolations(Error(absl::StatusCode::kInvalidArgument, "INCOMPATIBLE_ENDS", field + ": " + what),
+                       {{field, what}})};
   };
   if (output.kind() != graph::v1::VARIABLE_KIND_OUTPUT) return wrong("output_id", "is not an output variable");
   if (input.kind() != graph::v1::VARIABLE_KIND_INPUT) return wrong("input_id", "is not an input variable");
@@ -58,8 +58,8 @@ LinkVerdict CheckEnds(const graph::v1::Variable& output, const graph::v1::Variab
                                  schema::TypeName(from.type) + " can never be");
   }
   if (ChoicesBytes(input) <= kMostLinkedChoices) return {};
-  LinkVerdict verdict = wrong("input_id", "allows values (choices) of more than " +
-                                              std::to_string(kMostLinkedChoices) + " bytes; links cannot lead there");
+  LinkVerdict verdict = wrong("input_id", "allows values (choices) of more than " + std::to_string(kMostLinkedChoices) +
+                                              " bytes; links cannot lead there");
   verdict.reason = graph::v1::SUSPENDED_REASON_TOO_MANY_CHOICES;
   return verdict;
 }
@@ -105,20 +105,25 @@ access::Subject SubjectOf(const rpc::Caller& caller) {
           .most = MostOf(caller.reach)};
 }
 
-Actor ActorOf(const rpc::Caller& caller) {
+Actor ActorOf(const rpc::Caller& caller, std::vector<Need> needs) {
   return {.user = caller.user_id,
           .client_address = caller.client_address,
-          .token = caller.reach == rpc::Caller::Reach::kAll ? Uuid{} : caller.session_id};
+          .token = caller.reach == rpc::Caller::Reach::kAll ? Uuid{} : caller.session_id,
+          .session = caller.session_id,
+          .subject = SubjectOf(caller),
+          .needs = std::move(needs)};
 }
 
-Actor ActorOf(const rpc::Caller& caller, const google::protobuf::Message& request) {
-  Actor actor = ActorOf(caller);
+Actor MakerOf(const rpc::Caller& caller, const google::protobuf::Message& request, std::vector<Need> needs) {
+  Actor actor = ActorOf(caller, std::move(needs));
   actor.idempotency_key = caller.idempotency_key;
   if (!actor.idempotency_key.empty()) {
     actor.request_hash = Sha256(AsBytes(std::string(request.GetTypeName()) + '\n' + request.SerializeAsString()));
   }
   return actor;
 }
+
+absl::Status SessionEnded() { return Unauthenticated("This session or token has ended; sign in again."); }
 
 absl::Status Check(const access::Subject& subject, const NodeFacts& facts, access::Role needed,
                    const std::string& what) {
@@ -196,8 +201,8 @@ LinkVerdict CheckLink(const access::Subject& creator, const LinkRow& row) {
   // refusal must not tell others that the other end is there.
   const bool pulls = !write && output.granted_to_peer >= access::Role::kReader;
   const bool peer_reads = pulls && may_on(input, access::Role::kMaintainer).ok();
-  const bool peer_writes = write && input.granted_to_peer >= access::Role::kWriter &&
-                           may_on(output, access::Role::kMaintainer).ok();
+  const bool peer_writes =
+      write && input.granted_to_peer >= access::Role::kWriter && may_on(output, access::Role::kMaintainer).ok();
   const auto lost =
       write ? graph::v1::SUSPENDED_REASON_CREATOR_LOST_WRITE : graph::v1::SUSPENDED_REASON_CREATOR_LOST_MAINTAIN;
   if (!peer_reads) {

@@ -24,9 +24,13 @@ absl::Status Check(const access::Subject& subject, const NodeFacts& facts, acces
 // The same for the caller. One without registration who may see the node is UNAUTHENTICATED: signing in may help.
 absl::Status Check(const rpc::Caller& caller, const NodeFacts& facts, access::Role needed, const std::string& what);
 
-Actor ActorOf(const rpc::Caller& caller);
+// `needs` are what was checked beforehand, for the storage to ask again.
+Actor ActorOf(const rpc::Caller& caller, std::vector<Need> needs = {});
 // With the caller's idempotency key, for a request that makes something. What is secret in it must be cleared.
-Actor ActorOf(const rpc::Caller& caller, const google::protobuf::Message& request);
+Actor MakerOf(const rpc::Caller& caller, const google::protobuf::Message& request, std::vector<Need> needs = {});
+
+// To whoever comes with a session or token that does not live.
+absl::Status SessionEnded();
 
 // UNAUTHENTICATED unless a user is signed in.
 absl::Status RequireUser(const rpc::Caller& caller);

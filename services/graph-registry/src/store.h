@@ -18,14 +18,26 @@
 #include "pepeunit/graph/v1/units.pb.h"
 
 // Where the graph is kept. Each call is one transaction, with the events that tell of its change and the audit of who
-// made it. Thread-safe. Absent things are NOT_FOUND, taken unique values ALREADY_EXISTS, lost connections UNAVAILABLE.
+// made it. Thread-safe. Absent things are NOT_FOUND, taken unique values ALREADY_EXISTS, lost connections UNAVAILABLE;
+// and what an actor's rights say when they are asked again.
 namespace pepeunit::graph_registry {
 
-// Who makes a change: for the audit, which commits with it.
+// A right that a change rests on.
+struct Need {
+  Uuid node;
+  access::Role role = access::Role::kOwner;
+  std::string what;  // as errors call the node
+};
+
+// Who makes a change: for the audit, which commits with it. And what lets him, which is asked again in the transaction
+// of the change.
 struct Actor {
   Uuid user;  // nil: the instance itself
   std::string client_address;
-  Uuid token{};  // the personal access token that he came with; nil: none
+  Uuid token{};    // the personal access token that he came with; nil: none
+  Uuid session{};  // that, or the session that he came with; nil: he did not sign in
+  access::Subject subject{};
+  std::vector<Need> needs{};
   // Of a request that makes a node: the same key with the same request gets the node that the first one made.
   std::string idempotency_key{};
   std::string request_hash{};
@@ -154,12 +166,10 @@ class GraphStore {
   virtual absl::StatusOr<std::vector<graph::v1::Grant>> ListGrants(const Uuid& node, const Page& page) = 0;
   // `may` decides while nobody else can change a role on the node or its parent. The grant as it is then;
   // RESOURCE_EXHAUSTED when `most` subjects have a role on the node already.
-  virtual absl::StatusOr<graph::v1::Grant> PutGrant(const Actor& actor, const access::Subject& giver,
-                                                    const graph::v1::Grant& grant, std::int64_t most,
-                                                    const MayChangeGrant& may) = 0;
+  virtual absl::StatusOr<graph::v1::Grant> PutGrant(const Actor& actor, const graph::v1::Grant& grant,
+                                                    std::int64_t most, const MayChangeGrant& may) = 0;
   // Of the grant's subject. NOT_FOUND when it has none, after `may`.
-  virtual absl::Status DeleteGrant(const Actor& actor, const access::Subject& taker, const graph::v1::Grant& grant,
-                                   const MayChangeGrant& may) = 0;
+  virtual absl::Status DeleteGrant(const Actor& actor, const graph::v1::Grant& grant, const MayChangeGrant& may) = 0;
 
   // Newest first.
   virtual absl::StatusOr<std::vector<graph::v1::AuditRecord>> ListAudit(const AuditFilter& filter,
@@ -181,8 +191,8 @@ class GraphStore {
   virtual absl::Status UpdateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                                       const std::optional<std::string>& sealed_credentials,
                                       std::int64_t expected_version) = 0;
-  // FAILED_PRECONDITION (IN_USE) while units are made from it, with their number and how many the viewer may not see.
-  virtual absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id, const access::Subject& viewer) = 0;
+  // FAILED_PRECONDITION (IN_USE) while units are made from it, with their number and how many the actor may not see.
+  virtual absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id) = 0;
   virtual absl::Status RequestSync(const Actor& actor, const Uuid& id) = 0;
   // Keeps the state unless a newer one is there. Unknown repositories are ignored.
   virtual absl::Status ApplyRepoSynced(const bus::v1::RepoSynced& synced) = 0;
@@ -197,7 +207,7 @@ class GraphStore {
   // The name and the level; variables that are more open than it are closed as far.
   virtual absl::Status UpdateUnit(const Actor& actor, const graph::v1::Unit& unit, std::int64_t expected_version) = 0;
   // In one transaction: what goes, what comes and what stays. FAILED_PRECONDITION (VERSION_MISMATCH) unless the unit's
-  // version is as expected.
+  // version is as expected. PERMISSION_DENIED to the instance itself when the unit's owner may not see its repository.
   virtual absl::Status MoveUnit(const Actor& actor, const MoveWrite& move) = 0;
   // Units that follow the repository and do not stand at this commit of this branch, by id.
   virtual absl::StatusOr<std::vector<Uuid>> ListBehind(const Uuid& repo_unit, const std::string& branch,
@@ -219,8 +229,6 @@ class GraphStore {
   // expected.
   virtual absl::Status ResetEnv(const Actor& actor, const Uuid& unit, const SealedEnv& env,
                                 std::int64_t expected_version) = 0;
-  // Whether the unit's owner may see the repository that it is made from.
-  virtual absl::StatusOr<bool> OwnerSeesRepository(const Uuid& unit) = 0;
   // With its variables, their links, and the roles that were given to it.
   virtual absl::Status DeleteUnit(const Actor& actor, const Uuid& id) = 0;
 
@@ -232,9 +240,14 @@ class GraphStore {
   virtual absl::Status UpdateVariable(const Actor& actor, const graph::v1::Variable& variable,
                                       std::int64_t expected_version) = 0;
 
-  // RESOURCE_EXHAUSTED when a bound is reached.
-  virtual absl::StatusOr<Uuid> CreateLink(const Actor& actor, const graph::v1::Link& link,
-                                          const LinkBounds& bounds) = 0;
+  // Runs `use` while nobody can change what lets the actor, nor what the variable accepts: whoever closes it to him
+  // waits. `use` may run more than once.
+  virtual absl::Status WithVariable(const Actor& actor, const Uuid& id,
+                                    const std::function<absl::Status(const VariableRow&)>& use) = 0;
+
+  // `may` decides while nobody can change what it depends on. RESOURCE_EXHAUSTED when a bound is reached.
+  virtual absl::StatusOr<Uuid> CreateLink(const Actor& actor, const graph::v1::Link& link, const LinkBounds& bounds,
+                                          const std::function<absl::Status(const LinkRow&)>& may) = 0;
   // NOT_FOUND also when the viewer may see neither end.
   virtual absl::StatusOr<SeenLink> GetLink(const Uuid& id, const access::Subject& viewer) = 0;
   // Of a unit or variable, by an end of its own that the viewer may see; `node` nil: all of which he may see an end.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "link_rows.h"
 #include "pepeunit/base/log.h"
@@ -141,23 +142,26 @@ void AppendRightsChanged(pqxx::work& tx, const std::string& node) {
 }
 
 void AppendOwnerChanged(pqxx::work& tx, const std::vector<std::string>& units) {
-  const std::string theirs = "(SELECT id FROM variable WHERE unit_id = ANY (" + tx.quote(postgres::ArrayOf(units)) + "::uuid[]))";
+  const std::string theirs =
+      "(SELECT id FROM variable WHERE unit_id = ANY (" + tx.quote(postgres::ArrayOf(units)) + "::uuid[]))";
   const std::string touching = "(SELECT * FROM link WHERE output_id IN " + theirs +
                                " UNION SELECT * FROM link WHERE input_id IN " + theirs + ") l";
-  const auto concerned = Lock(tx, "SELECT unnest(" + tx.quote(postgres::ArrayOf(units)) +
-                                      "::uuid[]) UNION SELECT o.unit_id FROM " + touching +
-                                      " JOIN variable o ON o.id = l.output_id");
+  const auto concerned =
+      Lock(tx, "SELECT unnest(" + tx.quote(postgres::ArrayOf(units)) + "::uuid[]) UNION SELECT o.unit_id FROM " +
+                   touching + " JOIN variable o ON o.id = l.output_id");
   AppendAll(tx, concerned, touching, {});
 }
 
 std::vector<bus::v1::UnitChanged> AppendSourcesOfDeleted(pqxx::work& tx, const std::vector<std::string>& units) {
   const std::string ids = tx.quote(postgres::ArrayOf(units)) + "::uuid[]";
   std::vector<bus::v1::UnitChanged> sources;
-  for (const std::string& source :
-       Lock(tx, "SELECT o.unit_id FROM link l JOIN variable i ON i.id = l.input_id"
-                " JOIN variable o ON o.id = l.output_id WHERE i.unit_id = ANY (" +
-                    ids + ") AND o.unit_id <> ALL (" + ids + ")")) {
-    sources.emplace_back().set_unit_id(source);
+  const std::set<std::string> going(units.begin(), units.end());
+  for (const std::string& unit :
+       Lock(tx, "SELECT unnest(" + ids +
+                    ") UNION SELECT o.unit_id FROM link l JOIN variable i ON i.id = l.input_id"
+                    " JOIN variable o ON o.id = l.output_id WHERE i.unit_id = ANY (" +
+                    ids + ")")) {
+    if (!going.contains(unit)) sources.emplace_back().set_unit_id(unit);
   }
   AppendChanges(tx, std::move(sources));
   std::map<std::string, bus::v1::UnitChanged> gone;
@@ -173,6 +177,15 @@ std::vector<bus::v1::UnitChanged> AppendSourcesOfDeleted(pqxx::work& tx, const s
 }
 
 void AppendDeleted(pqxx::work& tx, std::vector<bus::v1::UnitChanged> units) { AppendChanges(tx, std::move(units)); }
+
+void AppendDevicesStopped(pqxx::work& tx, const std::string& user) {
+  const std::string id = tx.quote(user) + "::uuid";
+  const std::string drawn = "(SELECT * FROM link WHERE creator_id = " + id + ") l";
+  AppendAll(tx,
+            Lock(tx, "SELECT u.id FROM unit u JOIN node n USING (id) WHERE n.owner_id = " + id +
+                         " UNION SELECT o.unit_id FROM " + drawn + " JOIN variable o ON o.id = l.output_id"),
+            drawn, {});
+}
 
 void AppendCreatorChanged(pqxx::work& tx, const std::string& user) {
   const std::string drawn = "(SELECT * FROM link WHERE creator_id = " + tx.quote(user) + "::uuid) l";

@@ -50,6 +50,9 @@ void AppendOwnerChanged(pqxx::work& tx, const std::vector<std::string>& units);
 std::vector<bus::v1::UnitChanged> AppendSourcesOfDeleted(pqxx::work& tx, const std::vector<std::string>& units);
 void AppendDeleted(pqxx::work& tx, std::vector<bus::v1::UnitChanged> units);
 
+// A user's devices are stopped now, or may go on: his units, and the links that he drew.
+void AppendDevicesStopped(pqxx::work& tx, const std::string& user);
+
 // The same as AppendRightsChanged for all links that somebody drew: his account was changed or deleted. Its row must be
 // locked.
 void AppendCreatorChanged(pqxx::work& tx, const std::string& user);

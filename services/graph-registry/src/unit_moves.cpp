@@ -129,7 +129,9 @@ absl::Status Units::MoveOnce(const rpc::Caller& caller, const graph::v1::MoveUni
   PEPEUNIT_RETURN_IF_ERROR(TellLosses(rows, write, &out));
   if (request.preview()) PEPEUNIT_RETURN_IF_ERROR(TellUnfit(write, &out));
   if (request.preview() || SameVersion(unit.version(), write.version)) return absl::OkStatus();
-  return store_.MoveUnit(ActorOf(caller), write);
+  const Actor actor =
+      ActorOf(caller, {{facts.id, access::Role::kMaintainer, "unit"}, {repo_id, access::Role::kReader, "repository"}});
+  return store_.MoveUnit(actor, write);
 }
 
 // What the variables that go take with them, and what becomes of the links of those that stay.
@@ -249,8 +251,6 @@ absl::Status Units::FollowOnce(const Uuid& id, const graph::v1::UnitVersion& to,
   for (int tries = 0; tries < kMostTries; ++tries) {
     PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit unit, store_.GetUnit(id));
     if (!unit.version().follow() || SameVersion(unit.version(), to)) return absl::OkStatus();
-    PEPEUNIT_ASSIGN_OR_RETURN(const bool seen, store_.OwnerSeesRepository(id));
-    if (!seen) return Forbidden("Its owner may not see its repository any more.");
     PEPEUNIT_ASSIGN_OR_RETURN(const auto rows, store_.ListVariables(id, {}));
     MoveWrite write;
     write.unit = id;

@@ -26,6 +26,30 @@ void AddVariables(const std::vector<schema::Variable>& definitions, graph::v1::V
   }
 }
 
+// What a person writes into an input, if it takes that.
+absl::StatusOr<bus::v1::InputWrite> ReadWrite(const graph::v1::SetVariableValueRequest& request,
+                                              const VariableRow& row) {
+  if (row.variable.kind() != graph::v1::VARIABLE_KIND_INPUT) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE",
+                 "This is an output: only its device writes it.");
+  }
+  if (!row.variable.writable_by_people()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE",
+                 row.variable.accepts_people() ? "The device's schema does not let people write this input."
+                                               : "A maintainer closed this input to people.");
+  }
+  if (!request.has_value()) return InvalidField("value", "is missing");
+  const schema::Variable definition = values::ToDefinition(row.variable);
+  const nlohmann::json value = values::ToJson(request.value());
+  PEPEUNIT_RETURN_IF_ERROR(schema::CheckValue(definition, value, "value"));
+  bus::v1::InputWrite write;
+  write.set_input_id(row.facts.id.ToBytes());
+  write.set_unit_id(row.facts.parent_id.ToBytes());
+  write.set_time_ms(NowMs());
+  values::ToScalar(value, definition.type, write.mutable_value());
+  return write;
+}
+
 }  // namespace
 
 absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUnitRequest& request,
@@ -63,7 +87,9 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
   AddVariables(files.schema.inputs, graph::v1::VARIABLE_KIND_INPUT, &made);
   AddVariables(files.schema.outputs, graph::v1::VARIABLE_KIND_OUTPUT, &made);
   PEPEUNIT_ASSIGN_OR_RETURN(made.env, envs_.Make(id, files.env));
-  PEPEUNIT_ASSIGN_OR_RETURN(const Uuid stands, store_.CreateUnit(ActorOf(caller, request), made));
+  PEPEUNIT_ASSIGN_OR_RETURN(
+      const Uuid stands,
+      store_.CreateUnit(MakerOf(caller, request, {{repo_id, access::Role::kReader, "repository"}}), made));
   PEPEUNIT_ASSIGN_OR_RETURN(out, Read(caller, stands));
   return absl::OkStatus();
 }
@@ -167,7 +193,8 @@ absl::Status Units::Update(const rpc::Caller& caller, const graph::v1::UpdateUni
     if (request.has_name()) unit.set_name(fields.Name("name", request.name()));
     if (request.has_level()) unit.set_level(fields.Level("level", request.level(), unit.level()));
     PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
-    PEPEUNIT_RETURN_IF_ERROR(store_.UpdateUnit(ActorOf(caller), unit, expected));
+    PEPEUNIT_RETURN_IF_ERROR(
+        store_.UpdateUnit(ActorOf(caller, {{facts.id, access::Role::kMaintainer, kUnit}}), unit, expected));
     PEPEUNIT_ASSIGN_OR_RETURN(out, Read(caller, facts.id));
     return absl::OkStatus();
   });
@@ -181,7 +208,8 @@ absl::Status Units::ResetEnv(const rpc::Caller& caller, const std::string& id, g
     PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller, unit.etag()));
     PEPEUNIT_ASSIGN_OR_RETURN(const UnitSecrets now, store_.GetUnitSecrets(facts.id));
     PEPEUNIT_ASSIGN_OR_RETURN(const SealedEnv env, envs_.Reset(facts.id, now));
-    PEPEUNIT_RETURN_IF_ERROR(store_.ResetEnv(ActorOf(caller), facts.id, env, expected));
+    PEPEUNIT_RETURN_IF_ERROR(
+        store_.ResetEnv(ActorOf(caller, {{facts.id, access::Role::kMaintainer, kUnit}}), facts.id, env, expected));
     PEPEUNIT_ASSIGN_OR_RETURN(out, Read(caller, facts.id));
     return absl::OkStatus();
   });
@@ -189,7 +217,7 @@ absl::Status Units::ResetEnv(const rpc::Caller& caller, const std::string& id, g
 
 absl::Status Units::Delete(const rpc::Caller& caller, const std::string& id) {
   PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "id", id, access::Role::kOwner));
-  return store_.DeleteUnit(ActorOf(caller), facts.id);
+  return store_.DeleteUnit(ActorOf(caller, {{facts.id, access::Role::kOwner, kUnit}}), facts.id);
 }
 
 absl::Status Units::ListVariables(const rpc::Caller& caller, const std::string& unit,
@@ -233,7 +261,8 @@ absl::Status Units::UpdateVariable(const rpc::Caller& caller, const graph::v1::U
     if (request.has_accepts_links())
       variable.set_accepts_links(choose("accepts_links", request.accepts_links(), row.schema_lets_links));
     PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
-    PEPEUNIT_RETURN_IF_ERROR(store_.UpdateVariable(ActorOf(caller), variable, expected));
+    PEPEUNIT_RETURN_IF_ERROR(
+        store_.UpdateVariable(ActorOf(caller, {{*id, access::Role::kMaintainer, kVariable}}), variable, expected));
     return GetVariable(caller, request.id(), out);
   });
 }
@@ -246,26 +275,15 @@ absl::Status Units::SetValue(const rpc::Caller& caller, const graph::v1::SetVari
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, row.facts, access::Role::kReader, kVariable));
   PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, row.facts, access::Role::kWriter, kVariable));
-  if (row.variable.kind() != graph::v1::VARIABLE_KIND_INPUT) {
-    return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE",
-                 "This is an output: only its device writes it.");
-  }
-  if (!row.variable.writable_by_people()) {
-    return Error(absl::StatusCode::kFailedPrecondition, "NOT_WRITABLE",
-                 row.variable.accepts_people() ? "The device's schema does not let people write this input."
-                                               : "A maintainer closed this input to people.");
-  }
-  if (!request.has_value()) return InvalidField("value", "is missing");
-  const schema::Variable definition = values::ToDefinition(row.variable);
-  const nlohmann::json value = values::ToJson(request.value());
-  PEPEUNIT_RETURN_IF_ERROR(schema::CheckValue(definition, value, "value"));
+  PEPEUNIT_RETURN_IF_ERROR(ReadWrite(request, row).status());
   bus::v1::InputWrite write;
-  write.set_input_id(id->ToBytes());
-  write.set_unit_id(row.facts.parent_id.ToBytes());
-  write.set_user_id(caller.user_id.ToBytes());
-  write.set_time_ms(NowMs());
-  values::ToScalar(value, definition.type, write.mutable_value());
-  PEPEUNIT_RETURN_IF_ERROR(values_.Write(write));
+  // Whoever takes the right away, or closes the input, waits until the value is on the stream.
+  PEPEUNIT_RETURN_IF_ERROR(store_.WithVariable(ActorOf(caller, {{*id, access::Role::kWriter, kVariable}}), *id,
+                                               [&](const VariableRow& now) -> absl::Status {
+                                                 PEPEUNIT_ASSIGN_OR_RETURN(write, ReadWrite(request, now));
+                                                 write.set_user_id(caller.user_id.ToBytes());
+                                                 return values_.Write(write);
+                                               }));
   *out.mutable_value() = request.value();
   *out.mutable_time() = TimeUtil::MillisecondsToTimestamp(write.time_ms());
   return absl::OkStatus();

@@ -29,7 +29,8 @@ Problems Read(const repo::v1::ResolveVersionResponse& version, VersionFiles* fil
   add(version.has_schema_json() ? schema.problems : missing("schema.json", version.schema_json_too_large()));
   files->schema = std::move(schema.schema);
   auto env = schema::ParseEnvExample(version.env_example_json());
-  add(version.has_env_example_json() ? env.problems : missing("env_example.json", version.env_example_json_too_large()));
+  add(version.has_env_example_json() ? env.problems
+                                     : missing("env_example.json", version.env_example_json_too_large()));
   files->env = std::move(env.env);
   return problems;
 }

@@ -44,7 +44,8 @@ std::string GrantTo(postgres::Params& params, const std::string& n, const access
   return GrantTo(n, std::to_string(kind), params.Id(viewer.id));
 }
 
-std::string VisibleTo(postgres::Params& params, const access::Subject& viewer, const std::string& n, const std::string& p) {
+std::string VisibleTo(postgres::Params& params, const access::Subject& viewer, const std::string& n,
+                      const std::string& p) {
   std::string condition =
       "least(" + n + ".level, " + p + ".level) >= " + std::to_string(LowestVisible(viewer));  // ignores NULL
   if (viewer.kind == access::Subject::Kind::kUser) {
@@ -67,13 +68,14 @@ std::vector<std::string> WaysToSee(postgres::Params& params, const access::Subje
 
 std::string GrantedTo(postgres::Params& params, const access::Subject& viewer) {
   if (KindOf(viewer) == 0 || viewer.administrator) return "";
-  const std::string to = "g.subject_kind = " + std::to_string(KindOf(viewer)) +
-                         " AND g.subject_id = " + params.Id(viewer.id);
+  const std::string to =
+      "g.subject_kind = " + std::to_string(KindOf(viewer)) + " AND g.subject_id = " + params.Id(viewer.id);
   return "SELECT g.node_id AS id FROM node_grant g WHERE " + to +
          " UNION SELECT c.id FROM node_grant g JOIN node c ON c.parent_id = g.node_id WHERE " + to;
 }
 
-std::string VisibleIds(postgres::Params& params, const access::Subject& viewer, const NodeRange& range, const Page& page) {
+std::string VisibleIds(postgres::Params& params, const access::Subject& viewer, const NodeRange& range,
+                       const Page& page) {
   const std::string after = params.Id(page.after);
   const std::string last = " ORDER BY node.id LIMIT " + std::to_string(page.limit + 1) + ") UNION ";
   std::string among = range.scope.empty() ? "" : " AND " + range.scope;
@@ -85,8 +87,8 @@ std::string VisibleIds(postgres::Params& params, const access::Subject& viewer, 
       ranges += "(SELECT node.id FROM node WHERE " + way + among + of_type + " AND node.id > " + after + last;
     if (KindOf(viewer) == 0 || viewer.administrator) return;
     const std::string at = range.level == 0 ? "" : " AND node.level = " + std::to_string(range.level);
-    const std::string granted = " WHERE g.subject_kind = " + std::to_string(KindOf(viewer)) +
-                                " AND g.subject_id = " + params.Id(viewer.id);
+    const std::string granted =
+        " WHERE g.subject_kind = " + std::to_string(KindOf(viewer)) + " AND g.subject_id = " + params.Id(viewer.id);
     ranges += "(SELECT node.id FROM node_grant g JOIN node ON node.id = g.node_id" + granted + among + at +
               (type == 0 ? "" : " AND g.node_type = " + std::to_string(type)) + " AND g.node_id > " + after +
               " ORDER BY g.node_id LIMIT " + std::to_string(page.limit + 1) + ") UNION ";
@@ -103,7 +105,8 @@ std::string VisibleIds(postgres::Params& params, const access::Subject& viewer, 
   return "SELECT id FROM (" + ranges + ") visible (id) ORDER BY id LIMIT " + std::to_string(page.limit + 1);
 }
 
-std::string VisibleIds(postgres::Params& params, const access::Subject& viewer, graph::v1::NodeType type, const Page& page) {
+std::string VisibleIds(postgres::Params& params, const access::Subject& viewer, graph::v1::NodeType type,
+                       const Page& page) {
   return VisibleIds(params, viewer, NodeRange{.types = {static_cast<int>(type)}}, page);
 }
 

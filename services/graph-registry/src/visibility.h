@@ -16,7 +16,8 @@ std::string GrantTo(postgres::Params& params, const std::string& n, const access
 
 // The condition under which a viewer may see the node `n` whose parent is `p`: what libs/access says of nodes without
 // grants, asked of it for each level, or a grant.
-std::string VisibleTo(postgres::Params& params, const access::Subject& viewer, const std::string& n, const std::string& p);
+std::string VisibleTo(postgres::Params& params, const access::Subject& viewer, const std::string& n,
+                      const std::string& p);
 // Which nodes VisibleIds goes over; what is empty, nil or 0 excludes none.
 struct NodeRange {
   std::string scope{};  // a condition on `node` which begins an index that goes on with type, level and id
@@ -33,7 +34,9 @@ std::string GrantedTo(postgres::Params& params, const access::Subject& viewer);
 // A query for the ids of the nodes of a type without parents that the viewer may see: a page and one more, in order.
 // It takes them from one range of an index for each way to see them, so its cost does not grow with the nodes that
 // the viewer may not see. Of variables see WaysToSee.
-std::string VisibleIds(postgres::Params& params, const access::Subject& viewer, const NodeRange& range, const Page& page);
-std::string VisibleIds(postgres::Params& params, const access::Subject& viewer, graph::v1::NodeType type, const Page& page);
+std::string VisibleIds(postgres::Params& params, const access::Subject& viewer, const NodeRange& range,
+                       const Page& page);
+std::string VisibleIds(postgres::Params& params, const access::Subject& viewer, graph::v1::NodeType type,
+                       const Page& page);
 
 }  // namespace pepeunit::graph_registry

@@ -25,9 +25,9 @@ absl::Status CheckQuota(pqxx::work& tx, const std::string& owner, graph::v1::Nod
   const auto account = tx.exec_params("SELECT administrator FROM account WHERE id = $1 FOR NO KEY UPDATE", owner);
   if (account.empty()) return NotFound("user");  // deleted at this moment
   if (account[0][0].as<bool>()) return absl::OkStatus();
-  const auto count = tx.exec_params1("SELECT count(*) FROM node WHERE owner_id = $1 AND type = $2", owner,
-                                     static_cast<int>(type))[0]
-                         .as<std::int64_t>();
+  const auto count =
+      tx.exec_params1("SELECT count(*) FROM node WHERE owner_id = $1 AND type = $2", owner, static_cast<int>(type))[0]
+          .as<std::int64_t>();
   if (count < most) return absl::OkStatus();
   return Error(absl::StatusCode::kResourceExhausted, "LIMIT",
                "You have " + std::to_string(count) + ' ' + what + ", and may have " + std::to_string(most) +

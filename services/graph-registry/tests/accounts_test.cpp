@@ -154,8 +154,10 @@ TEST_CASE("who guesses at a password makes himself wait, not its user", "[A1][A5
   // Many addresses together: the login has a bound too, short of the one for an address ...
   const auto many = [&](int failures) {
     REQUIRE(w.pool.Transact("many", [&](pqxx::work& tx) {
-      tx.exec_params("INSERT INTO login_failure VALUES ('anna', $1) ON CONFLICT (login) DO UPDATE SET failures = $1,"
-                     " last_at = now()", failures);
+      tx.exec_params(
+          "INSERT INTO login_failure VALUES ('anna', $1) ON CONFLICT (login) DO UPDATE SET failures = $1,"
+          " last_at = now()",
+          failures);
       return absl::OkStatus();
     }) == absl::OkStatus());
   };
@@ -222,12 +224,12 @@ TEST_CASE("tokens are kept as hashes only, sessions end in time and are bounded"
   const rpc::Caller anna = w.User("anna");
   for (int i = 0; i < 103; ++i) {
     REQUIRE(
-        w.people.CreateSession({Uuid::New(), anna.user_id, NowMs() + 60'000 + i}, "hash " + std::to_string(i)).ok());
+        w.people.CreateSession({Uuid::New(), anna.user_id, NowMs() + 60'000 + i}, "hash " + std::to_string(i), "").ok());
   }
   CHECK(w.Count("session") == 100);
   CHECK(absl::IsNotFound(w.people.FindSession("hash 0").status()));
   CHECK(w.people.FindSession("hash 102").ok());
-  REQUIRE(w.people.CreateSession({Uuid::New(), anna.user_id, NowMs() - 1'000}, "old").ok());
+  REQUIRE(w.people.CreateSession({Uuid::New(), anna.user_id, NowMs() - 1'000}, "old", "").ok());
   CHECK(absl::IsNotFound(w.people.FindSession("old").status()));
   CHECK(absl::IsNotFound(w.people.RotateSession("old", "new", NowMs() + 60'000).status()));
 

@@ -72,52 +72,51 @@ TEST_CASE("of two maintainers who change what both read, exactly one wins", "[A3
     const char* what;
     std::function<std::string()> etag;
     Change change;
-  } cases[] = {
-      {"a unit's name", unit_etag,
-       [&](const rpc::Caller& who, const std::string& name) {
-         graph::v1::UpdateUnitRequest request;
-         request.set_id(w.unit.id());
-         request.set_name(name);
-         graph::v1::Unit out;
-         return w.units.Update(who, request, out);
-       }},
-      {"a unit's version", unit_etag,
-       [&](const rpc::Caller& who, const std::string&) {
-         const auto now = w.store.GetUnit(*Uuid::Parse(w.unit.id()));
-         graph::v1::MoveUnitRequest request;
-         request.set_id(w.unit.id());
-         request.mutable_pin()->set_branch(now->version().branch() == "main" ? "next" : "main");
-         graph::v1::UnitMove out;
-         return w.units.Move(who, request, out);
-       }},
-      {"a unit's keys", unit_etag,
-       [&](const rpc::Caller& who, const std::string&) {
-         graph::v1::Unit out;
-         return w.units.ResetEnv(who, w.unit.id(), out);
-       }},
-      {"a unit's level", unit_etag,
-       [&](const rpc::Caller& who, const std::string&) {
-         graph::v1::SetNodeLevelRequest request;
-         request.set_id(w.unit.id());
-         request.set_level(ACCESS_LEVEL_INSTANCE);
-         graph::v1::LevelChange out;
-         return w.nodes.SetLevel(who, request, out);
-       }},
-      {"a repository", repo_etag,
-       [&](const rpc::Caller& who, const std::string& name) {
-         graph::v1::UpdateRepoUnitRequest request;
-         request.set_id(w.repo.id());
-         request.set_name(name);
-         graph::v1::RepoUnit out;
-         return w.repo_units.Update(who, request, out);
-       }},
-      {"an input", input_etag, [&](const rpc::Caller& who, const std::string& name) {
-         graph::v1::UpdateVariableRequest request;
-         request.set_id(input);
-         request.set_accepts_links(name.back() % 2 == 0);
-         graph::v1::Variable out;
-         return w.units.UpdateVariable(who, request, out);
-       }}};
+  } cases[] = {{"a unit's name", unit_etag,
+                [&](const rpc::Caller& who, const std::string& name) {
+                  graph::v1::UpdateUnitRequest request;
+                  request.set_id(w.unit.id());
+                  request.set_name(name);
+                  graph::v1::Unit out;
+                  return w.units.Update(who, request, out);
+                }},
+               {"a unit's version", unit_etag,
+                [&](const rpc::Caller& who, const std::string&) {
+                  const auto now = w.store.GetUnit(*Uuid::Parse(w.unit.id()));
+                  graph::v1::MoveUnitRequest request;
+                  request.set_id(w.unit.id());
+                  request.mutable_pin()->set_branch(now->version().branch() == "main" ? "next" : "main");
+                  graph::v1::UnitMove out;
+                  return w.units.Move(who, request, out);
+                }},
+               {"a unit's keys", unit_etag,
+                [&](const rpc::Caller& who, const std::string&) {
+                  graph::v1::Unit out;
+                  return w.units.ResetEnv(who, w.unit.id(), out);
+                }},
+               {"a unit's level", unit_etag,
+                [&](const rpc::Caller& who, const std::string&) {
+                  graph::v1::SetNodeLevelRequest request;
+                  request.set_id(w.unit.id());
+                  request.set_level(ACCESS_LEVEL_INSTANCE);
+                  graph::v1::LevelChange out;
+                  return w.nodes.SetLevel(who, request, out);
+                }},
+               {"a repository", repo_etag,
+                [&](const rpc::Caller& who, const std::string& name) {
+                  graph::v1::UpdateRepoUnitRequest request;
+                  request.set_id(w.repo.id());
+                  request.set_name(name);
+                  graph::v1::RepoUnit out;
+                  return w.repo_units.Update(who, request, out);
+                }},
+               {"an input", input_etag, [&](const rpc::Caller& who, const std::string& name) {
+                  graph::v1::UpdateVariableRequest request;
+                  request.set_id(input);
+                  request.set_accepts_links(name.back() % 2 == 0);
+                  graph::v1::Variable out;
+                  return w.units.UpdateVariable(who, request, out);
+                }}};
   for (const auto& one : cases) {
     for (int turn = 0; turn < 5; ++turn) {
       INFO(one.what);
@@ -177,8 +176,8 @@ TEST_CASE("a link that is drawn while an end of it is deleted is there with both
     const auto source = w.Unit(w.anna, w.repo), target = w.Unit(w.anna, w.repo);
     const std::string output = w.Variable(source, "measured"), input = w.Variable(target, "wanted");
     const auto& gone = turn % 2 ? source : target;
-    const auto statuses = AtOnce(
-        {[&] { return w.Join(output, input); }, [&] { return w.units.Delete(w.anna, gone.id()); }});
+    const auto statuses =
+        AtOnce({[&] { return w.Join(output, input); }, [&] { return w.units.Delete(w.anna, gone.id()); }});
     INFO(statuses[0]);
     CHECK((statuses[0].ok() || absl::IsNotFound(statuses[0])));
     CHECK(statuses[1] == absl::OkStatus());

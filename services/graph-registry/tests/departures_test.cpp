@@ -274,12 +274,15 @@ TEST_CASE("a user with ten thousand nodes is deleted, or handed over", "[A5]") {
           std::to_string(graph::v1::NODE_TYPE_UNIT) + ", " + id +
           ", 'bulk', 1 FROM generate_series(1, 2000) RETURNING id)"
           " INSERT INTO unit (id, repo_unit_id, commit_id, tag, branch, follow, sealed_sync_key, sealed_env)"
-          " SELECT id, '" + w.bertas_repo.id() + "', '', '', '', true, '', '' FROM made");
+          " SELECT id, '" +
+          w.bertas_repo.id() + "', '', '', '', true, '', '' FROM made");
     w.Sql("INSERT INTO node (id, type, parent_id, owner_id, name, level) SELECT gen_random_uuid(), " +
           std::to_string(graph::v1::NODE_TYPE_OUTPUT_VARIABLE) + ", n.id, " + id +
           ", 'v' || i, 1 FROM node n, generate_series(1, 4) i WHERE n.name = 'bulk' AND n.owner_id = " + id);
-    w.Sql("INSERT INTO variable (id, unit_id, kind, name, position, definition) SELECT id, parent_id, 4, name, 1, ''"
-          " FROM node WHERE name ~ '^v[1-4]$' AND owner_id = " + id + " ON CONFLICT DO NOTHING");
+    w.Sql(
+        "INSERT INTO variable (id, unit_id, kind, name, position, definition) SELECT id, parent_id, 4, name, 1, ''"
+        " FROM node WHERE name ~ '^v[1-4]$' AND owner_id = " +
+        id + " ON CONFLICT DO NOTHING");
   };
   fill(w.anna);
   REQUIRE(w.Count("node WHERE owner_id = '" + w.anna.user_id.ToString() + "'") > 10'000);

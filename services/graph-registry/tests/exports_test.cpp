@@ -99,10 +99,10 @@ TEST_CASE("an export is one JSON document with everything that is one's own, and
   CHECK(w.text.find(w.Variable(secret, "wanted")) == std::string::npos);
   const auto sealed = w.store.GetUnitSecrets(*Uuid::Parse(unit.id()));
   REQUIRE(sealed.ok());
-  for (const std::string& word : {std::string("credential-secret"), std::string("hash of"), issued.secret(),
-                                  std::string("pepeunit_pat_"), std::string("SYNC_ENCRYPT_KEY"),
-                                  std::string("SECRET_KEY"), std::string("WIFI_SSID"), sealed->sealed_sync_key,
-                                  std::string("refresh"), std::string("password_hash")}) {
+  for (const std::string& word :
+       {std::string("credential-secret"), std::string("hash of"), issued.secret(), std::string("pepeunit_pat_"),
+        std::string("SYNC_ENCRYPT_KEY"), std::string("SECRET_KEY"), std::string("WIFI_SSID"), sealed->sealed_sync_key,
+        std::string("refresh"), std::string("password_hash")}) {
     CAPTURE(word);
     CHECK(w.text.find(word) == std::string::npos);
   }
@@ -116,9 +116,12 @@ TEST_CASE("an export of many pages is whole, in pieces", "[A5]") {
         std::to_string(graph::v1::NODE_TYPE_UNIT) + ", " + id +
         ", repeat('x', 128), 1 FROM generate_series(1, 450) RETURNING id)"
         " INSERT INTO unit (id, repo_unit_id, commit_id, tag, branch, follow, sealed_sync_key, sealed_env)"
-        " SELECT id, '" + repo.id() + "', '', '', '', true, '', '' FROM made");
-  w.Sql("INSERT INTO node_grant (node_id, subject_kind, subject_id, role, node_type, granted_by)"
-        " SELECT '" + repo.id() + "', 3, gen_random_uuid(), 1, 1, " + id + " FROM generate_series(1, 401)");
+        " SELECT id, '" +
+        repo.id() + "', '', '', '', true, '', '' FROM made");
+  w.Sql(
+      "INSERT INTO node_grant (node_id, subject_kind, subject_id, role, node_type, granted_by)"
+      " SELECT '" +
+      repo.id() + "', 3, gen_random_uuid(), 1, 1, " + id + " FROM generate_series(1, 401)");
   const auto json = w.Export(w.anna);
   REQUIRE(json.ok());
   CHECK(w.pieces > 1);

@@ -226,7 +226,7 @@ TEST_CASE("what changes nothing that anybody sees is no change", "[G1]") {
 
 TEST_CASE("a transaction that commits late is not skipped, and holds back what came after it began", "[G1]") {
   FeedWorld f;
-  const auto repo = f.Repo(f.owner);
+  const auto repo = f.Repo(f.owner), other = f.Repo(f.owner);
   const FeedPlace at = f.Now();
   absl::Status status;
   auto late = f.pool.Connect(&status);
@@ -234,7 +234,7 @@ TEST_CASE("a transaction that commits late is not skipped, and holds back what c
   pqxx::work tx(*late);
   tx.exec("SET LOCAL search_path TO " + f.schema);
   tx.exec_params("UPDATE node SET name = 'late', version = version + 1 WHERE id = $1", repo.id());
-  const auto unit = f.Unit(f.owner, repo);
+  const auto unit = f.Unit(f.owner, other);
   const std::map<std::string, std::string> names{{repo.id(), "repo"}, {unit.id(), "unit"}};
   CHECK(f.Told(f.owner, at, names).empty());
   const FeedPlace meanwhile = f.Now();
@@ -305,7 +305,8 @@ TEST_CASE("after any changes a picture that was kept up equals what a fresh read
   for (const auto& who : {f.owner, f.friendly}) repos.push_back(f.Repo(who));
   f.versions.Add("main", 'b', R"({"world_state": ["utc"], "unit_state": ["commit"],
     "input_variables": {"wanted": {"type": "string"}, "label": {"type": "string"}},
-    "output_variables": {"text": {"type": "string"}, "new": {"type": "number"}}})", "{}");
+    "output_variables": {"text": {"type": "string"}, "new": {"type": "number"}}})",
+                 "{}");
   const auto level = [&] { return static_cast<common::v1::AccessLevel>(1 + pick(4)); };
   int done = 0;
   constexpr int kSteps = 150;
@@ -325,8 +326,7 @@ TEST_CASE("after any changes a picture that was kept up equals what a fresh read
       if (status.ok()) {
         units.push_back(unit);
         nodes.push_back(unit.id());
-        for (const auto& row : f.Variables(unit))
-          nodes.push_back(row.variable.id());
+        for (const auto& row : f.Variables(unit)) nodes.push_back(row.variable.id());
       }
     } else if (kind <= 3) {
       graph::v1::SetNodeLevelRequest request;

@@ -32,11 +32,11 @@ TEST_CASE("names are 1 to 128 characters of UTF-8 without control characters, tr
       {"\xF4\x90\x80\x80", "", false},
       {"a\xE2\x82", "", false},  // cut
       {"😀", "😀", true},
-      {"👩‍🔧", "👩‍🔧", true},  // with a joiner
+      {"👩‍🔧", "👩‍🔧", true},              // with a joiner
       {"می‌خواهم", "می‌خواهم", true},  // with a non-joiner
       {"שלום", "שלום", true},
       {"\u200E+7 \u200F", "\u200E+7 \u200F", true},  // marks of direction
-      {"admin\u202Egnp.exe", "", false},              // an override of it
+      {"admin\u202Egnp.exe", "", false},             // an override of it
       {"a\u2067b\u2069", "", false},                 // an isolate
       {"a\u2028b", "", false},                       // a line separator
       {"\u200B\u2060", "", false},                   // nothing to see

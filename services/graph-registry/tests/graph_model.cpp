@@ -49,7 +49,11 @@ StatusCode Graph::CanPutGrant(const Viewer& viewer, const std::string& node, int
     return StatusCode::kInvalidArgument;
   const auto before = grants.find({node, kind, subject});
   const int highest = std::max(role, before == grants.end() ? kNone : before->second);
-  return highest > kWriter && RoleOf(viewer, node) < kOwner ? StatusCode::kPermissionDenied : StatusCode::kOk;
+  if (highest > kWriter && RoleOf(viewer, node) < kOwner) return StatusCode::kPermissionDenied;
+  for (const int other : {kToUser, kToUnit, kToRemoteUser}) {
+    if (other != kind && grants.contains({node, other, subject})) return StatusCode::kInvalidArgument;
+  }
+  return StatusCode::kOk;
 }
 
 StatusCode Graph::CanDeleteGrant(const Viewer& viewer, const std::string& node, int kind,

@@ -18,30 +18,52 @@ common::v1::AccessLevel LevelOf(int level) { return static_cast<common::v1::Acce
 const std::vector<std::pair<const char*, Player::Operation>>& Player::Operations() {
   // Those that build come more often, so that there is something to break.
   static const std::vector<std::pair<const char*, Operation>> operations = {
-      {"sign up", &Player::SignUp},           {"sign in", &Player::SignIn},
-      {"sign in", &Player::SignIn},           {"block", &Player::Block},
+      {"sign up", &Player::SignUp},
+      {"sign in", &Player::SignIn},
+      {"sign in", &Player::SignIn},
+      {"block", &Player::Block},
       {"sign out", &Player::SignOut},
-      {"unblock", &Player::Unblock},          {"make token", &Player::MakeToken},
-      {"make token", &Player::MakeToken},     {"delete token", &Player::DeleteToken},
-      {"make repo", &Player::MakeRepo},       {"make repo", &Player::MakeRepo},
-      {"configure", &Player::ConfigureRepo},  {"configure", &Player::ConfigureRepo},
-      {"configure", &Player::ConfigureRepo},  {"sync", &Player::SyncRepo},
-      {"delete repo", &Player::DeleteRepo},   {"make unit", &Player::MakeUnit},
-      {"make unit", &Player::MakeUnit},       {"make unit", &Player::MakeUnit},
-      {"make unit", &Player::MakeUnit},       {"make unit", &Player::MakeUnit},
-      {"update unit", &Player::UpdateUnit},   {"move", &Player::MoveUnit},
-      {"move", &Player::MoveUnit},            {"push", &Player::Push},
+      {"unblock", &Player::Unblock},
+      {"make token", &Player::MakeToken},
+      {"make token", &Player::MakeToken},
+      {"delete token", &Player::DeleteToken},
+      {"make repo", &Player::MakeRepo},
+      {"make repo", &Player::MakeRepo},
+      {"configure", &Player::ConfigureRepo},
+      {"configure", &Player::ConfigureRepo},
+      {"configure", &Player::ConfigureRepo},
+      {"sync", &Player::SyncRepo},
+      {"delete repo", &Player::DeleteRepo},
+      {"make unit", &Player::MakeUnit},
+      {"make unit", &Player::MakeUnit},
+      {"make unit", &Player::MakeUnit},
+      {"make unit", &Player::MakeUnit},
+      {"make unit", &Player::MakeUnit},
+      {"update unit", &Player::UpdateUnit},
+      {"move", &Player::MoveUnit},
+      {"move", &Player::MoveUnit},
+      {"push", &Player::Push},
       {"reset env", &Player::ResetEnv},
-      {"delete unit", &Player::DeleteUnit},   {"set level", &Player::SetLevel},
-      {"set level", &Player::SetLevel},       {"set level", &Player::SetLevel},
-      {"put grant", &Player::PutGrant},       {"put grant", &Player::PutGrant},
-      {"put grant", &Player::PutGrant},       {"put grant", &Player::PutGrant},
-      {"delete grant", &Player::DeleteGrant}, {"delete grant", &Player::DeleteGrant},
-      {"draw", &Player::Draw},                {"draw", &Player::Draw},
-      {"draw", &Player::Draw},                {"draw", &Player::Draw},
-      {"draw", &Player::Draw},                {"draw", &Player::Draw},
-      {"delete link", &Player::DeleteLink},   {"update variable", &Player::UpdateVariable},
-      {"set value", &Player::SetValue},       {"look", &Player::Look},
+      {"delete unit", &Player::DeleteUnit},
+      {"set level", &Player::SetLevel},
+      {"set level", &Player::SetLevel},
+      {"set level", &Player::SetLevel},
+      {"put grant", &Player::PutGrant},
+      {"put grant", &Player::PutGrant},
+      {"put grant", &Player::PutGrant},
+      {"put grant", &Player::PutGrant},
+      {"delete grant", &Player::DeleteGrant},
+      {"delete grant", &Player::DeleteGrant},
+      {"draw", &Player::Draw},
+      {"draw", &Player::Draw},
+      {"draw", &Player::Draw},
+      {"draw", &Player::Draw},
+      {"draw", &Player::Draw},
+      {"draw", &Player::Draw},
+      {"delete link", &Player::DeleteLink},
+      {"update variable", &Player::UpdateVariable},
+      {"set value", &Player::SetValue},
+      {"look", &Player::Look},
   };
   return operations;
 }
@@ -140,10 +162,10 @@ StatusCode Player::MakeToken() {
   graph::v1::IssuedPersonalToken issued;
   const absl::Status status = w_.tokens.Create(caller_, request, issued);
   const bool session = caller_.reach == rpc::Caller::Reach::kAll;
-  Expect(viewer_.id.empty()         ? StatusCode::kUnauthenticated
-         : !session                 ? StatusCode::kPermissionDenied
+  Expect(viewer_.id.empty()        ? StatusCode::kUnauthenticated
+         : !session                ? StatusCode::kPermissionDenied
          : admin && !viewer_.admin ? StatusCode::kInvalidArgument
-                                    : StatusCode::kOk,
+                                   : StatusCode::kOk,
          status);
   if (!status.ok()) return status.code();
   rpc::Caller caller = caller_;
@@ -159,10 +181,10 @@ StatusCode Player::DeleteToken() {
   Who& token = who_[Next(static_cast<unsigned>(who_.size()))];
   const bool own = token.lives && token.viewer.id == viewer_.id && token.caller.reach != rpc::Caller::Reach::kAll;
   const absl::Status status = w_.tokens.Delete(caller_, token.caller.session_id.ToString());
-  Expect(viewer_.id.empty()                             ? StatusCode::kUnauthenticated
+  Expect(viewer_.id.empty()                          ? StatusCode::kUnauthenticated
          : caller_.reach != rpc::Caller::Reach::kAll ? StatusCode::kPermissionDenied
-         : own                                          ? StatusCode::kOk
-                                                        : StatusCode::kNotFound,
+         : own                                       ? StatusCode::kOk
+                                                     : StatusCode::kNotFound,
          status);
   if (!status.ok()) return status.code();
   token.lives = false;

@@ -10,25 +10,24 @@ namespace {
 
 // What main and next can be at: kept, changed, replaced, removed and added variables, and one that no unit is made of.
 const std::vector<std::pair<char, model::Version>>& Commits() {
-  static const std::vector<std::pair<char, model::Version>> commits = {
-      {'a',
-       {{"x", "number", true, true, true, 0},
-        {"y", "number", true, false, true, 0},
-        {"z", "string", true, true, false, 0},
-        {"m", "number", false},
-        {"t", "string", false},
-        {"k", "boolean", false}}},
-      {'b',
-       {{"x", "number", true, true, true, 9},
-        {"z", "string", true, true, true, 0},
-        {"m", "integer", false},
-        {"t", "string", false}}},
-      {'c',
-       {{"w", "boolean", true, true, true, 0},
-        {"x", "number", true, false, true, 0},
-        {"t", "string", true, true, true, 0},
-        {"m", "number", false}}},
-      {'d', {}}};
+  static const std::vector<std::pair<char, model::Version>> commits = {{'a',
+                                                                        {{"x", "number", true, true, true, 0},
+                                                                         {"y", "number", true, false, true, 0},
+                                                                         {"z", "string", true, true, false, 0},
+                                                                         {"m", "number", false},
+                                                                         {"t", "string", false},
+                                                                         {"k", "boolean", false}}},
+                                                                       {'b',
+                                                                        {{"x", "number", true, true, true, 9},
+                                                                         {"z", "string", true, true, true, 0},
+                                                                         {"m", "integer", false},
+                                                                         {"t", "string", false}}},
+                                                                       {'c',
+                                                                        {{"w", "boolean", true, true, true, 0},
+                                                                         {"x", "number", true, false, true, 0},
+                                                                         {"t", "string", true, true, true, 0},
+                                                                         {"m", "number", false}}},
+                                                                       {'d', {}}};
   return commits;
 }
 
@@ -168,8 +167,8 @@ void Player::ReadVariables(const std::string& unit, const model::Version& versio
   std::set<std::string> stay;
   for (const VariableRow& row : *rows) {
     const std::string& id = row.variable.id();
-    const auto declared = std::find_if(version.begin(), version.end(),
-                                       [&](const auto& one) { return one.name == row.variable.name(); });
+    const auto declared =
+        std::find_if(version.begin(), version.end(), [&](const auto& one) { return one.name == row.variable.name(); });
     if (declared == version.end()) return Wrong("a variable that is not declared: " + row.variable.name());
     const auto old = std::find_if(before.begin(), before.end(), [&](const std::string& one) {
       const model::Declared& was = m_.variables.at(one).declared;
@@ -214,12 +213,13 @@ void Player::CompareNodes() {
     for (const auto& row : tx.exec("SELECT node_id, subject_kind, subject_id, role FROM node_grant"))
       grants[{row[0].c_str(), row[1].as<int>(), row[2].c_str()}] = row[3].as<int>();
     for (const auto& row : tx.exec("SELECT id FROM link")) links.insert(row[0].c_str());
-    open = tx.exec1("SELECT count(*) FROM node n JOIN node p ON p.id = n.parent_id WHERE n.level > p.level")[0]
-               .as<int>();
-    orphans = tx.exec1("SELECT (SELECT count(*) FROM node WHERE type IN (4, 5) AND (parent_id IS NULL OR NOT EXISTS"
-                       " (SELECT 1 FROM unit u JOIN repo_unit r ON r.id = u.repo_unit_id WHERE u.id = parent_id)))"
-                       " + (SELECT count(*) FROM node n WHERE type = 3 AND NOT EXISTS (SELECT 1 FROM unit u JOIN"
-                       " repo_unit r ON r.id = u.repo_unit_id WHERE u.id = n.id))")[0]
+    open =
+        tx.exec1("SELECT count(*) FROM node n JOIN node p ON p.id = n.parent_id WHERE n.level > p.level")[0].as<int>();
+    orphans = tx.exec1(
+                    "SELECT (SELECT count(*) FROM node WHERE type IN (4, 5) AND (parent_id IS NULL OR NOT EXISTS"
+                    " (SELECT 1 FROM unit u JOIN repo_unit r ON r.id = u.repo_unit_id WHERE u.id = parent_id)))"
+                    " + (SELECT count(*) FROM node n WHERE type = 3 AND NOT EXISTS (SELECT 1 FROM unit u JOIN"
+                    " repo_unit r ON r.id = u.repo_unit_id WHERE u.id = n.id))")[0]
                   .as<int>();
     return absl::OkStatus();
   }) == absl::OkStatus());

@@ -232,8 +232,7 @@ TEST_CASE("whatever is asked about a hidden node, the answer is that for one tha
       const std::string absent = Uuid::New().ToString();
       const absl::Status never = probe(w, who, absent, &answer);
       const std::string want = Told(never, *answer, {absent});
-      for (const std::string& id :
-           {repo.id(), unit.id(), output, input, link.id(), closed, anna.user_id.ToString()}) {
+      for (const std::string& id : {repo.id(), unit.id(), output, input, link.id(), closed, anna.user_id.ToString()}) {
         INFO(name << " of " << id << " as " << rpc::FormatCaller(who));
         const absl::Status hidden = probe(w, who, id, &answer);
         CHECK(Told(hidden, *answer, {id}) == want);
@@ -308,8 +307,14 @@ TEST_CASE("a cursor opens nothing: not of another list, not made up, not of anot
   CHECK(page.next_cursor().empty());
   // One changed character, cut, padded, or made of an id alone.
   const std::string id = Uuid::Parse(units[0].id())->ToBytes();
-  std::vector<std::string> forged{cursor.substr(1), cursor + "A", cursor + "=", Base64UrlEncode(AsBytes(id)),
-                                  units[0].id(), " " + cursor, std::string(100'000, 'A'), std::string("\0", 1)};
+  std::vector<std::string> forged{cursor.substr(1),
+                                  cursor + "A",
+                                  cursor + "=",
+                                  Base64UrlEncode(AsBytes(id)),
+                                  units[0].id(),
+                                  " " + cursor,
+                                  std::string(100'000, 'A'),
+                                  std::string("\0", 1)};
   for (std::size_t i = 0; i < cursor.size(); ++i) {
     forged.push_back(cursor);
     forged.back()[i] = cursor[i] == 'A' ? 'B' : 'A';

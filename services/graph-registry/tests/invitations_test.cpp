@@ -140,9 +140,10 @@ TEST_CASE("invitations are for administrators, and bounded", "[A5]") {
     request.set_note(std::string(129, 'x'));
     CHECK(Violations(w.invitations.Create(w.root, request, issued)) == "note lifetime");
   }
-  w.Sql("INSERT INTO invitation (id, secret_hash, note, created_by, expires_at) SELECT gen_random_uuid(),"
-        " decode(lpad(to_hex(i), 8, '0'), 'hex'), '', gen_random_uuid(), now() + interval '1 day'"
-        " FROM generate_series(1, 1000) i");
+  w.Sql(
+      "INSERT INTO invitation (id, secret_hash, note, created_by, expires_at) SELECT gen_random_uuid(),"
+      " decode(lpad(to_hex(i), 8, '0'), 'hex'), '', gen_random_uuid(), now() + interval '1 day'"
+      " FROM generate_series(1, 1000) i");
   request.Clear();
   CHECK(absl::IsResourceExhausted(w.invitations.Create(w.root, request, issued)));
   w.Sql("UPDATE invitation SET expires_at = now() WHERE secret_hash = decode('00000001', 'hex')");

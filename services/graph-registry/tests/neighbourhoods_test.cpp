@@ -1,5 +1,5 @@
-#include <catch2/catch.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <map>
 #include <random>
 #include <set>
@@ -237,8 +237,7 @@ TEST_CASE("a neighbourhood is what a walk through the access decisions finds", "
         }
         CHECK(AllOf(w.neighbourhoods, who, request, 1 + static_cast<int>(random() % 9)) ==
               model.Around(who, request, {}));
-        CHECK(AllOf(bounded, who, request, 1 + static_cast<int>(random() % 9)) ==
-              model.Around(who, request, narrow));
+        CHECK(AllOf(bounded, who, request, 1 + static_cast<int>(random() % 9)) == model.Around(who, request, narrow));
       }
     }
   }
@@ -320,9 +319,12 @@ TEST_CASE("many nodes of one name are found by walking, page by page", "[A0]") {
   World w;
   const rpc::Caller anna = w.User("anna"), ben = w.User("ben");
   const auto repo = w.Repo(anna);
-  Exec(w, "INSERT INTO node (id, type, owner_id, name, level)"
-          " SELECT gen_random_uuid(), 3, '" + anna.user_id.ToString() + "', 'alike ' || i, 1 + i % 2"
-          " FROM generate_series(1, 2600) i");
+  Exec(w,
+       "INSERT INTO node (id, type, owner_id, name, level)"
+       " SELECT gen_random_uuid(), 3, '" +
+           anna.user_id.ToString() +
+           "', 'alike ' || i, 1 + i % 2"
+           " FROM generate_series(1, 2600) i");
   graph::v1::SearchNodesRequest request;
   request.set_name("Alike");
   CHECK(SearchAll(w, anna, request, 500).size() == 2600);

@@ -27,9 +27,22 @@ struct Served : World {
   Callers callers{people};
   PostgresFeed changes{pool};
   ChangeFeed feed{changes, callers, {}};
-  Handlers handlers{{calls, calls, calls, calls}, callers, accounts,   users, departures, exports, invitations,
-                    tokens,                oidc,    repo_units, units, links,      nodes,   neighbourhoods,
-                    internals,             feed};
+  Handlers handlers{{calls, calls, calls, calls},
+                    callers,
+                    accounts,
+                    users,
+                    departures,
+                    exports,
+                    invitations,
+                    tokens,
+                    oidc,
+                    repo_units,
+                    units,
+                    links,
+                    nodes,
+                    neighbourhoods,
+                    internals,
+                    feed};
   rpc::Server server{options, handlers.All()};
   rpc::Channel channel{options.address, options.instance_key};
 

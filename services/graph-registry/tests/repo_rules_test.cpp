@@ -46,68 +46,75 @@ TEST_CASE("what the form of a new repository takes", "[R1][R4][R9]") {
     const char* what;
     const char* refused;  // the fields; "" when it is taken
     Edit edit;
-  } rows[] = {
-      {"as it is", "", [](auto*) {}},
-      {"no name", "name", [](auto* r) { r->clear_name(); }},
-      {"a name of white space", "name", [](auto* r) { r->set_name(" \t\n"); }},
-      {"128 characters", "", [](auto* r) { r->set_name(std::string(128, 'x')); }},
-      {"128 characters of 4 bytes", "", [](auto* r) {
-         std::string name;
-         for (int i = 0; i < 128; ++i) name += "🌡";
-         r->set_name(name);
-       }},
-      {"129 characters", "name", [](auto* r) { r->set_name(std::string(129, 'x')); }},
-      {"a control character", "name", [](auto* r) { r->set_name("a\x01"); }},
-      {"a NUL", "name", [](auto* r) { r->set_name(std::string("a\0b", 3)); }},
-      {"a C1 control character", "name", [](auto* r) { r->set_name("a\xC2\x85z"); }},
-      {"no UTF-8", "name", [](auto* r) { r->set_name("a\xFFz"); }},
-      {"an address of 2048", "", [](auto* r) { r->set_url("https://a/" + std::string(2038, 'x')); }},
-      {"an address of 2049", "url", [](auto* r) { r->set_url("https://a/" + std::string(2039, 'x')); }},
-      {"no address", "url", [](auto* r) { r->clear_url(); }},
-      {"every level", "", [](auto* r) { r->set_level(ACCESS_LEVEL_PRIVATE); }},
-      {"no level", "level", [](auto* r) { r->set_level(static_cast<AccessLevel>(5)); }},
-      {"a negative level", "level", [](auto* r) { r->set_level(static_cast<AccessLevel>(-1)); }},
-      {"the shortest period", "", [](auto* r) { r->mutable_sync_period()->set_seconds(300); }},
-      {"a shorter one", "sync_period", [](auto* r) { r->mutable_sync_period()->set_seconds(299); }},
-      {"the longest period", "", [](auto* r) { r->mutable_sync_period()->set_seconds(31'536'000); }},
-      {"a longer one", "sync_period", [](auto* r) { r->mutable_sync_period()->set_seconds(31'536'001); }},
-      {"none", "sync_period", [](auto* r) { r->mutable_sync_period()->set_seconds(0); }},
-      {"a negative one", "sync_period", [](auto* r) { r->mutable_sync_period()->set_seconds(-86'400); }},
-      {"parts of a second", "sync_period", [](auto* r) {
-         r->mutable_sync_period()->set_seconds(300);
-         r->mutable_sync_period()->set_nanos(1);
-       }},
-      {"by hand only", "", [](auto* r) { r->set_no_automatic_sync(true); }},
-      {"by hand only and by time", "sync_period", [](auto* r) {
-         r->set_no_automatic_sync(true);
-         r->mutable_sync_period()->set_seconds(600);
-       }},
-      {"private without credentials", "credentials", [](auto* r) { r->set_private_(true); }},
-      {"credentials of a public one", "private", [](auto* r) { Credentials(r->mutable_credentials()); }},
-      {"private with credentials", "", [](auto* r) {
-         r->set_private_(true);
-         Credentials(r->mutable_credentials());
-       }},
-      {"a token alone", "", [](auto* r) {
-         r->set_private_(true);
-         Credentials(r->mutable_credentials(), "", std::string(4096, 't'));
-       }},
-      {"no password", "credentials.password", [](auto* r) {
-         r->set_private_(true);
-         Credentials(r->mutable_credentials(), "anna", "");
-       }},
-      {"long credentials", "credentials.username credentials.password", [](auto* r) {
-         r->set_private_(true);
-         Credentials(r->mutable_credentials(), std::string(257, 'u'), std::string(4097, 'p'));
-       }},
-      {"credentials that are no header", "credentials.username credentials.password", [](auto* r) {
-         r->set_private_(true);
-         Credentials(r->mutable_credentials(), "anna\r\nHost: x", "secret\r\n");
-       }},
-      {"a name with a colon", "credentials.username", [](auto* r) {
-         r->set_private_(true);
-         Credentials(r->mutable_credentials(), "anna:x");
-       }}};
+  } rows[] = {{"as it is", "", [](auto*) {}},
+              {"no name", "name", [](auto* r) { r->clear_name(); }},
+              {"a name of white space", "name", [](auto* r) { r->set_name(" \t\n"); }},
+              {"128 characters", "", [](auto* r) { r->set_name(std::string(128, 'x')); }},
+              {"128 characters of 4 bytes", "",
+               [](auto* r) {
+                 std::string name;
+                 for (int i = 0; i < 128; ++i) name += "🌡";
+                 r->set_name(name);
+               }},
+              {"129 characters", "name", [](auto* r) { r->set_name(std::string(129, 'x')); }},
+              {"a control character", "name", [](auto* r) { r->set_name("a\x01"); }},
+              {"a NUL", "name", [](auto* r) { r->set_name(std::string("a\0b", 3)); }},
+              {"a C1 control character", "name", [](auto* r) { r->set_name("a\xC2\x85z"); }},
+              {"no UTF-8", "name", [](auto* r) { r->set_name("a\xFFz"); }},
+              {"an address of 2048", "", [](auto* r) { r->set_url("https://a/" + std::string(2038, 'x')); }},
+              {"an address of 2049", "url", [](auto* r) { r->set_url("https://a/" + std::string(2039, 'x')); }},
+              {"no address", "url", [](auto* r) { r->clear_url(); }},
+              {"every level", "", [](auto* r) { r->set_level(ACCESS_LEVEL_PRIVATE); }},
+              {"no level", "level", [](auto* r) { r->set_level(static_cast<AccessLevel>(5)); }},
+              {"a negative level", "level", [](auto* r) { r->set_level(static_cast<AccessLevel>(-1)); }},
+              {"the shortest period", "", [](auto* r) { r->mutable_sync_period()->set_seconds(300); }},
+              {"a shorter one", "sync_period", [](auto* r) { r->mutable_sync_period()->set_seconds(299); }},
+              {"the longest period", "", [](auto* r) { r->mutable_sync_period()->set_seconds(31'536'000); }},
+              {"a longer one", "sync_period", [](auto* r) { r->mutable_sync_period()->set_seconds(31'536'001); }},
+              {"none", "sync_period", [](auto* r) { r->mutable_sync_period()->set_seconds(0); }},
+              {"a negative one", "sync_period", [](auto* r) { r->mutable_sync_period()->set_seconds(-86'400); }},
+              {"parts of a second", "sync_period",
+               [](auto* r) {
+                 r->mutable_sync_period()->set_seconds(300);
+                 r->mutable_sync_period()->set_nanos(1);
+               }},
+              {"by hand only", "", [](auto* r) { r->set_no_automatic_sync(true); }},
+              {"by hand only and by time", "sync_period",
+               [](auto* r) {
+                 r->set_no_automatic_sync(true);
+                 r->mutable_sync_period()->set_seconds(600);
+               }},
+              {"private without credentials", "credentials", [](auto* r) { r->set_private_(true); }},
+              {"credentials of a public one", "private", [](auto* r) { Credentials(r->mutable_credentials()); }},
+              {"private with credentials", "",
+               [](auto* r) {
+                 r->set_private_(true);
+                 Credentials(r->mutable_credentials());
+               }},
+              {"a token alone", "",
+               [](auto* r) {
+                 r->set_private_(true);
+                 Credentials(r->mutable_credentials(), "", std::string(4096, 't'));
+               }},
+              {"no password", "credentials.password",
+               [](auto* r) {
+                 r->set_private_(true);
+                 Credentials(r->mutable_credentials(), "anna", "");
+               }},
+              {"long credentials", "credentials.username credentials.password",
+               [](auto* r) {
+                 r->set_private_(true);
+                 Credentials(r->mutable_credentials(), std::string(257, 'u'), std::string(4097, 'p'));
+               }},
+              {"credentials that are no header", "credentials.username credentials.password",
+               [](auto* r) {
+                 r->set_private_(true);
+                 Credentials(r->mutable_credentials(), "anna\r\nHost: x", "secret\r\n");
+               }},
+              {"a name with a colon", "credentials.username", [](auto* r) {
+                 r->set_private_(true);
+                 Credentials(r->mutable_credentials(), "anna:x");
+               }}};
   for (const auto& row : rows) {
     INFO(row.what);
     auto request = Good();
@@ -139,21 +146,23 @@ TEST_CASE("what the settings of a repository take", "[R8][R9][R4]") {
       {"a long name", "name", [](auto* r) { r->set_name(std::string(129, 'x')); }},
       {"no level", "level", [](auto* r) { r->set_level(static_cast<AccessLevel>(9)); }},
       {"a short period", "sync_period", [](auto* r) { r->mutable_sync_period()->set_seconds(1); }},
-      {"parts of a second", "sync_period", [](auto* r) {
+      {"parts of a second", "sync_period",
+       [](auto* r) {
          r->mutable_sync_period()->set_seconds(600);
          r->mutable_sync_period()->set_nanos(500'000'000);
        }},
-      {"by hand only and by time", "sync_period", [](auto* r) {
+      {"by hand only and by time", "sync_period",
+       [](auto* r) {
          r->set_no_automatic_sync(true);
          r->mutable_sync_period()->set_seconds(600);
        }},
-      {"by time again", "", [](auto* r) {
+      {"by time again", "",
+       [](auto* r) {
          r->set_no_automatic_sync(false);
          r->mutable_sync_period()->set_seconds(600);
        }},
       {"credentials of a public one", "credentials", [](auto* r) { Credentials(r->mutable_credentials()); }},
-      {"no password", "credentials.password",
-       [](auto* r) { Credentials(r->mutable_credentials(), "anna", ""); }, true},
+      {"no password", "credentials.password", [](auto* r) { Credentials(r->mutable_credentials(), "anna", ""); }, true},
       {"other credentials", "", [](auto* r) { Credentials(r->mutable_credentials(), "", "token"); }, true},
       {"a branch that is not there", "default_branch", [](auto* r) { r->set_default_branch("gone"); }},
       {"no branch", "default_branch", [](auto* r) { r->set_default_branch(""); }},

@@ -247,8 +247,8 @@ TEST_CASE("users are listed for whoever may see them", "[A4][A5]") {
 
 TEST_CASE("guessing from one address over many logins has to wait", "[A1][A5]") {
   Office w;
-  Accounts accounts(w.people, w.secrets, {.registration = graph::v1::REGISTRATION_INVITATION,
-                                          .free_failures_of_address = 6});
+  Accounts accounts(w.people, w.secrets,
+                    {.registration = graph::v1::REGISTRATION_INVITATION, .free_failures_of_address = 6});
   const auto sign_in = [&](const std::string& login, const std::string& password, const std::string& from) {
     graph::v1::CreateSessionRequest request;
     request.set_login(login);

@@ -232,7 +232,8 @@ TEST_CASE("a preview says what changes of each variable, which roles go, and whi
   const auto before = w.Ids(w.unit), others = w.Ids(w.other);
   w.versions.Add("closed", 'c', R"({"input_variables": {
       "wanted": {"type": "number", "minimum": 10, "writable_by": ["people"], "description": "now in Kelvin"},
-      "by_links_only": {"type": "number", "writable_by": ["links"], "maximum": 5}}})", "{}");
+      "by_links_only": {"type": "number", "writable_by": ["links"], "maximum": 5}}})",
+                 "{}");
   w.Join(others.at("measured"), before.at("wanted"));
   graph::v1::PutGrantRequest role;
   role.set_node_id(before.at("measured"));
@@ -294,8 +295,8 @@ TEST_CASE("what a maintainer closed is no change of a version", "[U8]") {
 
 TEST_CASE("a move that closes an input to links suspends them, and the gate knows before the answer", "[U8][G5]") {
   Moving w;
-  w.versions.Add("closed", 'c',
-                 R"({"input_variables": {"wanted": {"type": "number", "writable_by": ["people"]}}})", "{}");
+  w.versions.Add("closed", 'c', R"({"input_variables": {"wanted": {"type": "number", "writable_by": ["people"]}}})",
+                 "{}");
   const auto others = w.Ids(w.other);
   w.Join(others.at("measured"), w.Ids(w.unit).at("wanted"));
   graph::v1::ListLinksRequest list;

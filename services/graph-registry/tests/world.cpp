@@ -26,6 +26,7 @@ const char kSchema[] = R"({
 
 absl::StatusOr<repo::v1::ResolveVersionResponse> MemoryVersions::Resolve(
     const repo::v1::ResolveVersionRequest& request) {
+  if (meanwhile) meanwhile();
   if (!status.ok()) return status;
   const std::string key = request.has_branch() ? "branch:" + request.branch()
                           : request.has_tag()  ? "tag:" + request.tag()
@@ -59,7 +60,7 @@ rpc::Caller World::User(const std::string& login, bool administrator) {
   account.password_hash = "hash of password of " + login;
   REQUIRE(people.CreateAccount({.user = id, .client_address = ""}, account, "").ok());
   const Uuid session = Uuid::New();
-  REQUIRE(people.CreateSession({session, id, NowMs() + 3'600'000}, "hash of " + session.ToString()).ok());
+  REQUIRE(people.CreateSession({session, id, NowMs() + 3'600'000}, "hash of " + session.ToString(), "").ok());
   return {.kind = rpc::Caller::Kind::kUser, .user_id = id, .session_id = session, .administrator = administrator};
 }
 

@@ -13,8 +13,8 @@ namespace pepeunit::state_logger {
 class Forgetting {
  public:
   Forgetting(bus::Bus& bus, ValueStore& store);
-  // Applies all events that wait, before values are stored: what was ended while nobody was here has ended. Thread-safe,
-  // beside what Start began, too.
+  // Applies all events that wait, before values are stored: what was ended while nobody was here has ended.
+  // Thread-safe, beside what Start began, too.
   absl::Status CatchUp() { return follower_.CatchUp(); }
   void Start() { follower_.Start(); }
   void Stop() { follower_.Stop(); }

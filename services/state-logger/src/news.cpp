@@ -20,8 +20,7 @@ void TellHeldBack(bus::Bus& bus, const HeldBackRow& row) {
   bus::PublishOptions options;
   options.message_id = "log:" + link + ':' + std::to_string(row.bound) + ':' + std::to_string(row.time_ms);
   bus.Publish("events.log.link." + link, event.SerializeAsString(), options, [link](const bus::PublishResult& result) {
-    if (!result.status.ok())
-      log::Warning("a link's bound is told later", {{"link", link}, {"status", result.status}});
+    if (!result.status.ok()) log::Warning("a link's bound is told later", {{"link", link}, {"status", result.status}});
   });
 }
 

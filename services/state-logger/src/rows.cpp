@@ -29,11 +29,12 @@ bus::v1::Scalar ReadScalar(const pqxx::field& kind, const pqxx::field& number, c
 
 LinkStates ReadLinks(pqxx::work& tx, const std::string& condition) {
   LinkStates links;
-  for (const auto& row : tx.exec("SELECT link_id, unit_id, output_id, input_id, target_id, carried, limited, unfit,"
-                                 " beyond_fan_out, carried_ms, limited_ms, refused_ms, tokens, filled_ms, void_before,"
-                                 " held_kind, held_number, held_text, held_time_ms, held_seq, held_version, due_ms, fan_out_ms"
-                                 " FROM link_state WHERE " +
-                                 condition)) {
+  for (const auto& row :
+       tx.exec("SELECT link_id, unit_id, output_id, input_id, target_id, carried, limited, unfit,"
+               " beyond_fan_out, carried_ms, limited_ms, refused_ms, tokens, filled_ms, void_before,"
+               " held_kind, held_number, held_text, held_time_ms, held_seq, held_version, due_ms, fan_out_ms"
+               " FROM link_state WHERE " +
+               condition)) {
     LinkState& state = links[ReadUuid(row[0])];
     state.unit = ReadUuid(row[1]);
     state.output = ReadUuid(row[2]);

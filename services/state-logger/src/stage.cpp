@@ -68,7 +68,6 @@ class Array {
 
 }  // namespace
 
-
 void CopyReadings(pqxx::work& tx, const std::vector<ReadingRow>& readings) {
   if (readings.empty()) return;
   pqxx::stream_to copy(tx, "reading",

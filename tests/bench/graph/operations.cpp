@@ -125,8 +125,7 @@ class Operations {
         [](auto& r) { return r.records_size(); });
     Time("variables of a unit", user, [&](const rpc::Caller& caller) {
       graph::v1::ListUnitVariablesResponse response;
-      const absl::Status status =
-          units_.ListVariables(caller, shape_.Unit(Below(shape_.units)).ToString(), response);
+      const absl::Status status = units_.ListVariables(caller, shape_.Unit(Below(shape_.units)).ToString(), response);
       if (!absl::IsNotFound(status)) Need(status, "variables of a unit");
       return static_cast<std::size_t>(response.variables_size());
     });
@@ -211,8 +210,7 @@ class Operations {
 
 }  // namespace
 
-std::vector<Timing> TimeOperations(postgres::Pool& pool, const Shape& shape, int rounds,
-                                   const std::string& only) {
+std::vector<Timing> TimeOperations(postgres::Pool& pool, const Shape& shape, int rounds, const std::string& only) {
   return Operations(pool, shape, rounds, only).Run();
 }
 

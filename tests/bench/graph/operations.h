@@ -21,7 +21,6 @@ struct Timing {
 // Calls the domain of graph-registry on its real storage, as its handlers do, one call after another, and times each.
 // Only those whose name holds `only`.
 // Throws std::runtime_error when an operation fails: a refusal where none is expected would be quick for nothing.
-std::vector<Timing> TimeOperations(postgres::Pool& pool, const Shape& shape, int rounds,
-                                   const std::string& only);
+std::vector<Timing> TimeOperations(postgres::Pool& pool, const Shape& shape, int rounds, const std::string& only);
 
 }  // namespace pepeunit::bench

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import json
 import os
+import random
 import secrets
 import socket
 import subprocess
@@ -22,15 +23,20 @@ MOST_SOCKET_PATH = 70  # of 107 that Linux allows; the rest is for the names in 
 
 
 def free_ports(count):
-    """Ports of loopback that nobody listens on now."""
-    held = []
-    for _ in range(count):
-        s = socket.socket()
-        s.bind(("127.0.0.1", 0))
-        held.append(s)
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
+    """Ports of loopback that nobody listens on now.
+
+    Below those that Linux gives to outgoing connections (from 32768 on), one of which could take it meanwhile.
+    """
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(20000, 32768)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in ports:
+            ports.append(port)
     return ports
 
 

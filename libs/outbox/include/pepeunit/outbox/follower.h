@@ -31,16 +31,16 @@ Apply OneByOne(std::function<absl::Status(const pepeunit::bus::v1::Event&)> appl
 absl::Status PassOver(const std::string& subject);  // OK
 
 struct FollowOptions {
-  std::string durable;       // of the service and what it follows: its replicas share the work
-  std::string filter;        // subjects: `events.repo.sync.>`
-  std::string what_waits;    // while events cannot be applied, for the log
+  std::string durable;        // of the service and what it follows: its replicas share the work
+  std::string filter;         // subjects: `events.repo.sync.>`
+  std::string what_waits;     // while events cannot be applied, for the log
   std::size_t at_once = 100;  // as many as can be applied within 30 s: what takes longer comes again meanwhile
   // Runs before the first event is fetched, again and again until it is OK: for those who begin from another source.
   std::function<absl::Status()> prepare{};
 };
 
-// Follows on a thread of its own and tries again with backoff, for as long as it takes. Events that cannot be parsed are
-// told in the log and passed over. Start, Stop and CatchUp are one owner's.
+// Follows on a thread of its own and tries again with backoff, for as long as it takes. Events that cannot be parsed
+// are told in the log and passed over. Start, Stop and CatchUp are one owner's.
 class Follower {
  public:
   Follower(bus::Bus& bus, FollowOptions options, Apply apply)

@@ -12,8 +12,8 @@ namespace pepeunit::postgres {
 std::string ArrayOf(const std::vector<Uuid>& ids);
 std::string ArrayOf(const std::vector<std::string>& ids);
 
-// The values of a query, beside its text: each call gives what stands for the value in the text. One that is given again
-// is the same parameter, so that equal questions have equal texts and are planned once (see Pool::Read).
+// The values of a query, beside its text: each call gives what stands for the value in the text. One that is given
+// again is the same parameter, so that equal questions have equal texts and are planned once (see Pool::Read).
 // PostgreSQL refuses parameters that the text does not name.
 class Params {
  public:

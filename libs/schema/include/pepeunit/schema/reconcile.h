@@ -28,7 +28,7 @@ struct Step {
   Change change = Change::kKept;
   std::string name;
   std::optional<std::size_t> before, after;  // places in the two lists
-  std::vector<std::string> keys{};           // kChanged: what is another, as schema.json names it: "unit", "minimum" ...
+  std::vector<std::string> keys{};  // kChanged: what is another, as schema.json names it: "unit", "minimum" ...
 };
 
 // From the variables of one version to those of another, both with unique names: in the order of `after`, then what is
