@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
   Neighbours others(settings, bus);
   Storage kept(settings, pool, relay, others);
   Domain d(settings, kept, others);
-  FollowedEvents events(bus, kept.graph, d.units);
+  FollowTurns turns(kept.graph, d.units);
+  FollowedEvents events(bus, kept.graph, turns);
   Housekeeping housekeeping({{"audit", [&] { return kept.graph.ForgetAudit(settings.audit_days); }},
                              {"idempotency keys", [&] { return kept.graph.ForgetIdempotencyKeys(); }},
                              {"invitations", [&] { return kept.invitations.ForgetInvitations(); }},
@@ -46,7 +47,7 @@ int main(int argc, char** argv) {
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
   service.OnDrain("calls", [&](auto) { calls.Drain(), passwords.Drain(), web_calls.Drain(), downloads.Drain(); });
   service.OnDrain("housekeeping", [&](auto) { housekeeping.Stop(); });
-  service.OnDrain("events", [&](auto) { events.Stop(); });
+  service.OnDrain("events", [&](auto) { events.Stop(), turns.Stop(); });
   service.OnDrain("outbox", [&](auto) { relay.Stop(); });
   constexpr std::chrono::seconds kTry(3);  // then the step is tried again, so that a stop is not held up
   return service.Run({
@@ -57,6 +58,6 @@ int main(int argc, char** argv) {
        [&] { return bus.EnsureStream(bus::ValuesStream(settings.values_max_bytes, settings.stream_replicas), kTry); }},
       {"administrator", [&] { return d.accounts.EnsureAdministrator(settings.admin_login, settings.admin_password); }},
       {"gRPC", [&] { return feed.Start(), server.Start(); }},
-      {"outbox", [&] { return relay.Start(), events.Start(), housekeeping.Start(), absl::OkStatus(); }},
+      {"outbox", [&] { return relay.Start(), turns.Start(), events.Start(), housekeeping.Start(), absl::OkStatus(); }},
   });
 }

@@ -217,11 +217,14 @@ class Document {
             "what the first one made. Other operations refuse the header."},
            {"schema", {{"type", "string"}, {"maxLength", 128}}}});
     }
-    if (HasEtag(*binding.method) && (binding.verb == "PATCH" || binding.verb == "PUT")) {
-      parameters.push_back({{"name", "If-Match"},
-                            {"in", "header"},
-                            {"description", "The ETag of the version to change; any other is refused with 412."},
-                            {"schema", {{"type", "string"}}}});
+    if (binding.if_match) {
+      parameters.push_back(
+          {{"name", "If-Match"},
+           {"in", "header"},
+           {"description",
+            "The ETag of the version to change; any other is refused with 412. Other operations refuse the "
+            "header."},
+           {"schema", {{"type", "string"}}}});
     }
     return parameters;
   }
@@ -266,7 +269,7 @@ class Document {
     }
     Json responses = {{created ? "201" : empty ? "204" : "200", std::move(good)}};
     for (const ProblemCase& problem : kProblems) {
-      if (std::string(problem.status) == "412" && !HasEtag(method)) continue;
+      if (std::string(problem.status) == "412" && !binding.if_match) continue;
       responses[problem.status] = {{"$ref", std::string("#/components/responses/") + problem.name}};
     }
     return responses;

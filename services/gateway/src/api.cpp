@@ -120,9 +120,12 @@ void Api::Operate(std::shared_ptr<Reply> reply, const Binding& binding, const Ca
   auto if_match = IfMatchTag(request.Header("If-Match"));
   if (!if_match.ok()) return reply->Refuse(if_match.status());
 
+  // Whoever sends one counts on it, so it is not passed over.
+  if (!if_match->empty() && !binding.if_match && binding.verb != "GET")
+    return reply->Refuse(InvalidField("If-Match", "is not honoured by this operation; leave it away"));
   auto key = IdempotencyKey(request.Header("Idempotency-Key"));
   if (!key.ok()) return reply->Refuse(key.status());
-  // Whoever sends one counts on it. What a GET, PUT or DELETE does twice it does once.
+  // What a GET, PUT or DELETE does twice it does once.
   if (!key->empty() && !binding.idempotency_key && (binding.verb == "POST" || binding.verb == "PATCH"))
     return reply->Refuse(InvalidField("Idempotency-Key", "is not honoured by this operation; leave it away"));
 

@@ -71,6 +71,7 @@ absl::StatusOr<Binding> BindingOf(const MethodDescriptor& method, const HttpRule
   }
   if (!rule.response_body().empty()) return Wrong(method, "response_body is not supported");
   binding.idempotency_key = method.options().GetExtension(common::v1::idempotency_key);
+  binding.if_match = method.options().GetExtension(common::v1::if_match);
   if (method.client_streaming()) return Wrong(method, "a stream of requests has no form in HTTP");
   const bool chunks = method.output_type()->full_name() == kFileChunk;
   binding.file = method.server_streaming() && chunks;

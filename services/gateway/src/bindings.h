@@ -20,6 +20,7 @@ struct Binding {
   bool file = false;             // a stream of pepeunit.common.v1.FileChunk: the answer's body is the file
   bool events = false;           // a stream of any other message: server-sent events
   bool idempotency_key = false;  // it honours one
+  bool if_match = false;         // likewise
 };
 
 // The bindings of a file's services, in the order they are written. An error names the rpc whose binding the gateway

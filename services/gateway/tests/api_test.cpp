@@ -36,6 +36,10 @@ TEST_CASE("errors of services become problems") {
   CHECK(StatusOf(changed) == 412);
   CHECK(JsonOf(changed)["errors"][0]["field"] == "etag");
   CHECK(s.units.last().if_match == "v0");
+  // One that it would not look at is not passed over.
+  const auto ignored = s.Ask("POST /api/v1/units", std::string(kJson) + "If-Match: \"v0\"\r\n", "{}");
+  CHECK(StatusOf(ignored) == 400);
+  CHECK(JsonOf(ignored)["errors"][0]["field"] == "If-Match");
   // No service stands behind this part.
   CHECK(StatusOf(s.Ask("GET /api/v1/variables/5/value")) == 500);
 }

@@ -53,10 +53,19 @@ void CheckNewPassword(const std::string& field, const std::string& password, Fie
   if (length < 10 || length > 256) fields->Fail(field, "must have 10 to 256 characters");
 }
 
+absl::Status CheckNewUser(const graph::v1::CreateUserRequest& request) {
+  Fields fields;
+  if (!IsLogin(Fold(request.login())))
+    fields.Fail("login", "must have 3 to 32 of a-z, 0-9, '-', '_' and '.', and begin with a letter");
+  CheckNewPassword("password", request.password(), &fields);
+  return fields.Finish();
+}
+
 }  // namespace
 
 absl::Status Accounts::SignUp(const rpc::Caller& caller, const graph::v1::CreateUserRequest& request,
                               graph::v1::User& out) {
+  PEPEUNIT_RETURN_IF_ERROR(CheckNewUser(request));  // a slip of the pen is no sign-up
   if (caller.administrator && RequireMaker(caller).ok()) return Create(ActorOf(caller), request, false, "", out);
   PEPEUNIT_ASSIGN_OR_RETURN(const std::string hash, CheckInvitation(request.invitation(), caller.client_address));
   // An invitation makes one user only.
@@ -92,11 +101,8 @@ absl::StatusOr<Account> Accounts::WithoutPassword(const std::string& name, const
 
 absl::Status Accounts::Create(const Actor& by, const graph::v1::CreateUserRequest& request, bool administrator,
                               const std::string& invitation_hash, graph::v1::User& out) {
+  PEPEUNIT_RETURN_IF_ERROR(CheckNewUser(request));
   const std::string login = Fold(request.login());
-  Fields fields;
-  if (!IsLogin(login)) fields.Fail("login", "must have 3 to 32 of a-z, 0-9, '-', '_' and '.', and begin with a letter");
-  CheckNewPassword("password", request.password(), &fields);
-  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
   Account account;
   PEPEUNIT_ASSIGN_OR_RETURN(account.password_hash, secrets_.HashPassword(request.password()));
   const Uuid id = Uuid::New();

@@ -5,12 +5,22 @@
 
 namespace pepeunit::graph_registry {
 
+namespace {
+
+// A session has what its user is at this moment, whatever he was when its access token was issued; a personal access
+// token only what its scopes say.
+bool Governs(const rpc::Caller& caller, bool administrator) {
+  return administrator && (caller.administrator || caller.reach == rpc::Caller::Reach::kAll);
+}
+
+}  // namespace
+
 absl::StatusOr<rpc::Caller> Callers::Admit(rpc::Caller caller) const {
   if (!caller.signed_in()) return caller;
   const auto user = store_.FindCaller(caller.user_id, caller.session_id);
   if (absl::IsNotFound(user.status())) return SessionEnded();
   if (!user.ok()) return user.status();
-  caller.administrator = caller.administrator && user->administrator();
+  caller.administrator = Governs(caller, user->administrator());
   return caller;
 }
 
@@ -29,7 +39,7 @@ absl::StatusOr<std::vector<std::optional<rpc::Caller>>> Callers::AdmitAgain(
       continue;
     }
     admitted.emplace_back(caller);
-    if (caller.signed_in()) admitted.back()->administrator = caller.administrator && user->second;
+    if (caller.signed_in()) admitted.back()->administrator = Governs(caller, user->second);
   }
   return admitted;
 }

@@ -56,9 +56,10 @@ absl::Status ChangeFeed::Watch(const rpc::Caller& caller, const graph::v1::Watch
   watcher->begin = watcher->told = watcher->moved = Clock::now();
   const auto last = FeedPlace::Parse(request.last_event_id());
   if (!last && !request.last_event_id().empty()) return InvalidField("last_event_id", "is not the id of an event");
-  PEPEUNIT_ASSIGN_OR_RETURN(const FeedBounds bounds, store_.Bounds());
-  // One of another database, or of one that was set back, would wait for what never comes.
-  const bool lost = last && (*last < bounds.forgotten || *last > bounds.newest);
+  PEPEUNIT_ASSIGN_OR_RETURN(const FeedBounds bounds, store_.Bounds(caller.user_id));
+  // One of another database, or of one that was set back, would wait for what never comes. What went before somebody
+  // was there he cannot have seen.
+  const bool lost = last && (*last < bounds.forgotten || *last < bounds.born || *last > bounds.newest);
   watcher->place = last && !lost ? *last : bounds.now;
   GraphChange first = At(watcher->place);
   if (lost)

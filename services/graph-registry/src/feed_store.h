@@ -63,6 +63,7 @@ struct FeedBounds {
   FeedPlace now;        // all before it has been committed or never will be, and nothing after it was told yet
   FeedPlace newest;     // no place that was ever told lies after it
   FeedPlace forgotten;  // what lies before is not kept any more
+  FeedPlace born;       // what lies before was before the viewer was there
 };
 
 // Thread-safe. Errors as those of GraphStore.
@@ -70,7 +71,8 @@ class FeedStore {
  public:
   virtual ~FeedStore() = default;
 
-  virtual absl::StatusOr<FeedBounds> Bounds() = 0;
+  // For this user; nil: for whoever has no account.
+  virtual absl::StatusOr<FeedBounds> Bounds(const Uuid& viewer) = 0;
   // What lies after `after`, at most `limit` rows, for these users who watch.
   virtual absl::StatusOr<FeedBatch> Read(const FeedPlace& after, int limit, const std::vector<Uuid>& watching) = 0;
   // Deletes what is older than so many hours, at most some thousands of rows; returns how many.

@@ -4,9 +4,9 @@
 
 namespace pepeunit::graph_registry {
 
-FollowedEvents::FollowedEvents(bus::Bus& bus, GraphStore& store, Units& units)
+FollowedEvents::FollowedEvents(bus::Bus& bus, GraphStore& store, FollowTurns& turns)
     : store_(store),
-      units_(units),
+      turns_(turns),
       syncs_(bus,
              {.durable = "graph-registry-repo-sync",
               .filter = "events.repo.sync.>",
@@ -23,8 +23,8 @@ absl::Status FollowedEvents::ApplySynced(const bus::v1::Event& event) {
   const auto id = Uuid::Parse(synced.repo_unit_id());
   if (!id) return outbox::PassOver("events.repo.sync");
   PEPEUNIT_RETURN_IF_ERROR(store_.ApplyRepoSynced(synced));
-  if (synced.state() != bus::v1::SYNC_STATE_READY) return absl::OkStatus();
-  return units_.Follow(*id);
+  if (synced.state() == bus::v1::SYNC_STATE_READY) turns_.Kick();
+  return absl::OkStatus();
 }
 
 absl::Status FollowedEvents::ApplyHeldBack(const bus::v1::Event& event) {

@@ -1,8 +1,8 @@
 #pragma once
 
+#include "follow_turns.h"
 #include "pepeunit/outbox/follower.h"
 #include "store.h"
-#include "units.h"
 
 namespace pepeunit::graph_registry {
 
@@ -10,7 +10,7 @@ namespace pepeunit::graph_registry {
 // that hit a bound. Replicas share the work; an event that comes again finds nothing left to do.
 class FollowedEvents {
  public:
-  FollowedEvents(bus::Bus& bus, GraphStore& store, Units& units);
+  FollowedEvents(bus::Bus& bus, GraphStore& store, FollowTurns& turns);
   void Start() { syncs_.Start(), links_.Start(); }
   void Stop() { syncs_.Stop(), links_.Stop(); }
 
@@ -19,7 +19,7 @@ class FollowedEvents {
   absl::Status ApplyHeldBack(const bus::v1::Event& event);
 
   GraphStore& store_;
-  Units& units_;
+  FollowTurns& turns_;
   outbox::Follower syncs_, links_;
 };
 

@@ -26,6 +26,7 @@ void AddLink(const LinkRow& row, graph::v1::UnitProfile* out) {
   link->mutable_input()->clear_description();
   link->mutable_input()->clear_unit_of_measure();
   link->mutable_input()->clear_default_value();
+  link->set_of_others(row.link.creator_id() != row.output.facts.access.owner_id.ToString());
 }
 
 }  // namespace
@@ -79,15 +80,10 @@ absl::Status Internals::UnitProfile(const rpc::Caller& caller, const std::string
 }
 
 absl::Status Internals::UnitPackage(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitPackage& out) {
-  const auto id = Uuid::Parse(unit);
-  if (!id) return InvalidField("unit_id", "is not a UUID");
-  const auto facts = store_.GetFacts(*id, SubjectOf(caller));
-  if (absl::IsNotFound(facts.status()) || (facts.ok() && facts->type != graph::v1::NODE_TYPE_UNIT))
-    return NotFound("unit");
-  if (!facts.ok()) return facts.status();
-  PEPEUNIT_RETURN_IF_ERROR(Check(caller, *facts, access::Role::kMaintainer, "unit"));
-  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit node, store_.GetUnit(*id));
-  PEPEUNIT_ASSIGN_OR_RETURN(const UnitSecrets secrets, store_.GetUnitSecrets(*id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, FindNode(store_, caller, "unit_id", unit, access::Role::kMaintainer,
+                                                            "unit", graph::v1::NODE_TYPE_UNIT));
+  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit node, store_.GetUnit(facts.id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const UnitSecrets secrets, store_.GetUnitSecrets(facts.id));
   out.set_unit_id(node.id());
   out.set_unit_name(node.name());
   out.set_repo_unit_id(node.version().repo_unit_id());

@@ -48,11 +48,7 @@ void CheckKind(graph::v1::SubjectKind kind, Fields* fields) {
 
 absl::StatusOr<NodeFacts> Nodes::CheckNode(const rpc::Caller& caller, const std::string& field, const std::string& id,
                                            access::Role needed) {
-  const auto uuid = Uuid::Parse(id);
-  if (!uuid) return InvalidField(field, "is not a UUID");
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*uuid, SubjectOf(caller)));
-  PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, needed, kNode));
-  return facts;
+  return FindNode(store_, caller, field, id, needed, kNode);
 }
 
 absl::Status Nodes::Get(const rpc::Caller& caller, const std::string& id, graph::v1::Node& out) {

@@ -34,14 +34,9 @@ bool IsLoginPrefix(const std::string& text) {
 }  // namespace
 
 absl::Status People::Get(const rpc::Caller& caller, const std::string& id, graph::v1::User& out) {
-  const auto uuid = Uuid::Parse(id);
-  if (!uuid) return InvalidField("id", "is not a UUID");
-  const auto facts = store_.GetFacts(*uuid, SubjectOf(caller));
-  if (absl::IsNotFound(facts.status()) || (facts.ok() && facts->type != graph::v1::NODE_TYPE_USER))
-    return NotFound(kUser);
-  if (!facts.ok()) return facts.status();
-  PEPEUNIT_RETURN_IF_ERROR(Check(caller, *facts, access::Role::kReader, kUser));
-  PEPEUNIT_ASSIGN_OR_RETURN(out, accounts_.GetUser(*uuid));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, FindNode(store_, caller, "id", id, access::Role::kReader, kUser,
+                                                            graph::v1::NODE_TYPE_USER));
+  PEPEUNIT_ASSIGN_OR_RETURN(out, accounts_.GetUser(facts.id));
   Conceal(caller, &out);
   return absl::OkStatus();
 }

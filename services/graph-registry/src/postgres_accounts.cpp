@@ -123,10 +123,12 @@ absl::Status PostgresAccounts::CreateSession(const SessionRow& session, const st
                    "This user is blocked; an administrator of this instance may unblock him.");
     }
     tx.exec_params("DELETE FROM session WHERE user_id = $1 AND expires_at < now()", user);
-    tx.exec_params(
-        "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE user_id = $1 ORDER BY expires_at DESC, id"
-        " OFFSET $2)",
-        user, kMostSessions - 1);
+    for (const auto& oldest :
+         tx.exec_params("DELETE FROM session WHERE id IN (SELECT id FROM session WHERE user_id = $1"
+                        " ORDER BY expires_at DESC, id OFFSET $2) RETURNING id",
+                        user, kMostSessions - 1)) {
+      Audit(tx, {}, "session.end-oldest", user, {{"session_id", oldest[0].c_str()}});
+    }
     tx.exec_params(
         "INSERT INTO session (id, user_id, refresh_hash, expires_at, client_address)"
         " VALUES ($1, $2, $3, to_timestamp($4 / 1000.0), $5)",
@@ -158,7 +160,11 @@ absl::StatusOr<SessionRow> PostgresAccounts::RotateSession(const std::string& re
             pqxx::binarystring(refresh_hash), pqxx::binarystring(new_hash), new_expires_at_ms);
         if (!rows.empty())
           return std::optional(SessionRow{ReadUuid(rows[0][0]), ReadUuid(rows[0][1]), new_expires_at_ms});
-        tx.exec_params("DELETE FROM session WHERE previous_hash = $1", pqxx::binarystring(refresh_hash));
+        for (const auto& stolen : tx.exec_params("DELETE FROM session WHERE previous_hash = $1 RETURNING user_id, id",
+                                                 pqxx::binarystring(refresh_hash))) {
+          // By nobody who is known: either its user or a thief came second.
+          Audit(tx, {}, "session.end-reused", stolen[0].c_str(), {{"session_id", stolen[1].c_str()}});
+        }
         return std::optional<SessionRow>();
       });
   if (!rotated.ok()) return rotated.status();

@@ -22,7 +22,7 @@ FeedBounds ReadBounds(pqxx::work& tx) {
   const auto row = tx.exec1(
       "SELECT pg_snapshot_xmin(s)::text, 0, pg_snapshot_xmax(s)::text, 0, f.xid::text, f.id"
       " FROM graph_change_forgotten f, pg_current_snapshot() s");
-  return {ReadPlace(row, 0), ReadPlace(row, 2), ReadPlace(row, 4)};
+  return {ReadPlace(row, 0), ReadPlace(row, 2), ReadPlace(row, 4), {}};
 }
 
 // Who is told how something is now needs to be told once.
@@ -88,9 +88,13 @@ std::optional<FeedPlace> FeedPlace::Parse(std::string_view text) {
   return place;
 }
 
-absl::StatusOr<FeedBounds> PostgresFeed::Bounds() {
-  return pool_.Query<FeedBounds>("feed bounds",
-                                 [](pqxx::work& tx) -> absl::StatusOr<FeedBounds> { return ReadBounds(tx); });
+absl::StatusOr<FeedBounds> PostgresFeed::Bounds(const Uuid& viewer) {
+  return pool_.Query<FeedBounds>("feed bounds", [&](pqxx::work& tx) -> absl::StatusOr<FeedBounds> {
+    FeedBounds bounds = ReadBounds(tx);
+    const auto made = tx.exec_params("SELECT made_in::text FROM account WHERE id = $1", viewer.ToString());
+    if (!made.empty()) bounds.born.xid = made[0][0].as<std::uint64_t>();
+    return bounds;
+  });
 }
 
 absl::StatusOr<FeedBatch> PostgresFeed::Read(const FeedPlace& after, int limit, const std::vector<Uuid>& watching) {

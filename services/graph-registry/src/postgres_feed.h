@@ -9,7 +9,7 @@ namespace pepeunit::graph_registry {
 class PostgresFeed final : public FeedStore {
  public:
   explicit PostgresFeed(postgres::Pool& pool) : pool_(pool) {}
-  absl::StatusOr<FeedBounds> Bounds() override;
+  absl::StatusOr<FeedBounds> Bounds(const Uuid& viewer) override;
   absl::StatusOr<FeedBatch> Read(const FeedPlace& after, int limit, const std::vector<Uuid>& watching) override;
   absl::StatusOr<std::int64_t> Forget(int hours) override;
 

@@ -41,15 +41,17 @@ absl::Status LockEnds(pqxx::work& tx, const graph::v1::Link& link) {
 
 absl::Status CheckBounds(pqxx::work& tx, const graph::v1::Link& link, const LinkBounds& bounds) {
   const auto leaving = tx.exec_params1(
-      "SELECT n.owner_id, count(l.id), count(*) FILTER (WHERE l.creator_id <> n.owner_id) FROM variable v"
-      " JOIN node n ON n.id = v.unit_id JOIN variable o ON o.unit_id = v.unit_id LEFT JOIN link l ON l.output_id = o.id"
-      " WHERE v.id = $1 GROUP BY 1",
-      link.output_id());
+      "SELECT n.owner_id, count(l.id), count(*) FILTER (WHERE l.creator_id <> n.owner_id),"
+      " count(*) FILTER (WHERE l.creator_id = $2) FROM variable v JOIN node n ON n.id = v.unit_id"
+      " JOIN variable o ON o.unit_id = v.unit_id LEFT JOIN link l ON l.output_id = o.id WHERE v.id = $1 GROUP BY 1",
+      link.output_id(), link.creator_id());
   if (leaving[1].as<std::int64_t>() >= bounds.from_unit) return TooMany(bounds.from_unit, "leave one unit");
-  // Whoever may read an output may draw links from it: half of what a unit carries is kept for its owner.
-  const std::int64_t most_of_others = (bounds.from_unit + 1) / 2;
-  if (link.creator_id() != leaving[0].c_str() && leaving[2].as<std::int64_t>() >= most_of_others)
-    return TooMany(most_of_others, "be drawn from one unit by others than its owner");
+  if (link.creator_id() != leaving[0].c_str()) {
+    if (leaving[3].as<std::int64_t>() >= bounds.of_one_other())
+      return TooMany(bounds.of_one_other(), "be drawn from somebody else's unit by one user");
+    if (leaving[2].as<std::int64_t>() >= bounds.of_others())
+      return TooMany(bounds.of_others(), "be drawn from one unit by others than its owner");
+  }
   const auto meeting = tx.exec_params1("SELECT count(*) FROM link WHERE input_id = $1", link.input_id());
   if (meeting[0].as<std::int64_t>() >= bounds.into_input) return TooMany(bounds.into_input, "meet in one input");
   return absl::OkStatus();

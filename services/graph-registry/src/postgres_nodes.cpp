@@ -195,8 +195,9 @@ absl::StatusOr<std::vector<graph::v1::AuditRecord>> PostgresStore::ListAudit(con
 absl::StatusOr<std::int64_t> PostgresStore::ForgetAudit(int days) {
   return pool_.Query<std::int64_t>("forget audit", [&](pqxx::work& tx) -> absl::StatusOr<std::int64_t> {
     const auto deleted = tx.exec_params(
-        "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < now() - make_interval(days => $1)"
-        " ORDER BY id LIMIT 5000)",
+        // Ids are in order of time, so those that are old are at the beginning of the index.
+        "DELETE FROM audit WHERE id IN (SELECT id FROM (SELECT id, at FROM audit ORDER BY id LIMIT 5000) oldest"
+        " WHERE at < now() - make_interval(days => $1))",
         days);
     return static_cast<std::int64_t>(deleted.affected_rows());
   });

@@ -78,7 +78,7 @@ absl::StatusOr<Uuid> PostgresStore::CreateRepoUnit(const Actor& actor, const gra
                                                    const std::string& sealed_credentials) {
   return Make("create repo_unit", actor, repo.id(), [&](pqxx::work& tx) -> absl::Status {
     PEPEUNIT_RETURN_IF_ERROR(
-        CheckQuota(tx, repo.owner_id(), graph::v1::NODE_TYPE_REPO_UNIT, quotas_.repo_units, "repositories"));
+        CheckQuota(tx, repo.owner_id(), {graph::v1::NODE_TYPE_REPO_UNIT}, quotas_.repo_units, 1, "repositories"));
     InsertNode(tx, repo.id(), graph::v1::NODE_TYPE_REPO_UNIT, "", repo.owner_id(), repo.name(), repo.level());
     tx.exec_params(
         "INSERT INTO repo_unit (id, url, private, sealed_credentials, sync_period_s) VALUES ($1, $2, $3, $4, $5)",
@@ -137,9 +137,10 @@ absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::
   });
 }
 
-absl::Status PostgresStore::DeleteRepoUnit(const Actor& actor, const Uuid& id) {
+absl::Status PostgresStore::DeleteRepoUnit(const Actor& actor, const Uuid& id, std::int64_t expected_version) {
   return Change("delete repo_unit", actor, [&](pqxx::work& tx) -> absl::Status {
     const std::string text = id.ToString();
+    PEPEUNIT_RETURN_IF_ERROR(CheckVersion(tx, id, expected_version, "repository"));
     // Locks the row, so that no unit is made from it meanwhile.
     if (tx.exec_params("SELECT 1 FROM repo_unit WHERE id = $1 FOR UPDATE", text).empty()) return NotFound("repository");
     postgres::Params params;
@@ -170,10 +171,40 @@ absl::Status PostgresStore::ApplyRepoSynced(const bus::v1::RepoSynced& synced) {
   return pool_.Transact("apply repo_synced", [&](pqxx::work& tx) {
     // Of two states in the same millisecond the later in a sync wins: running, then ready or failed.
     tx.exec_params(
-        "UPDATE repo_unit SET sync = $2, sync_time_ms = $3, sync_state = $4"
-        " WHERE id = $1 AND (sync_time_ms, sync_state) <= ($3, $4::smallint)",
+        "UPDATE repo_unit SET sync = $2, sync_time_ms = $3, sync_state = $4,"
+        " follow_due = CASE WHEN $5 THEN $3 ELSE follow_due END, follow_after = CASE WHEN $5 THEN NULL ELSE "
+        "follow_after"
+        " END WHERE id = $1 AND (sync_time_ms, sync_state) <= ($3, $4::smallint)",
         synced.repo_unit_id(), pqxx::binarystring(synced.SerializeAsString()), synced.time_ms(),
-        static_cast<int>(synced.state()));
+        static_cast<int>(synced.state()), synced.state() == bus::v1::SYNC_STATE_READY);
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::optional<FollowTurn>> PostgresStore::TakeFollowTurn() {
+  using Taken = std::optional<FollowTurn>;
+  return pool_.Query<Taken>("take follow turn", [](pqxx::work& tx) -> absl::StatusOr<Taken> {
+    const auto rows = tx.exec(
+        "UPDATE repo_unit SET follow_turn = now() + interval '30 seconds' WHERE id = (SELECT id FROM repo_unit"
+        " WHERE follow_due IS NOT NULL AND follow_turn <= now() ORDER BY follow_turn LIMIT 1 FOR UPDATE SKIP LOCKED)"
+        " RETURNING id, follow_after, follow_due");
+    if (rows.empty()) return Taken();
+    const auto& row = rows[0];
+    return FollowTurn{ReadUuid(row[0]), row[1].is_null() ? Uuid{} : ReadUuid(row[1]), row[2].as<std::int64_t>()};
+  });
+}
+
+absl::Status PostgresStore::EndFollowTurn(const FollowTurn& turn, const Uuid& after, std::chrono::milliseconds wait) {
+  return pool_.Transact("end follow turn", [&](pqxx::work& tx) {
+    const std::string id = turn.repo_unit.ToString();
+    tx.exec_params("UPDATE repo_unit SET follow_turn = now() + make_interval(secs => $2::float8 / 1000) WHERE id = $1",
+                   id, wait.count());
+    // Another sync that came meanwhile begins at the first unit.
+    const bool done = after.IsNil() && wait.count() == 0;
+    tx.exec_params(
+        "UPDATE repo_unit SET follow_due = CASE WHEN $3 THEN NULL ELSE follow_due END,"
+        " follow_after = nullif($4::uuid, $5::uuid) WHERE id = $1 AND follow_due = $2",
+        id, turn.due, done, after.ToString(), Uuid().ToString());
     return absl::OkStatus();
   });
 }

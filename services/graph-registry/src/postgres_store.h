@@ -33,9 +33,11 @@ class PostgresStore final : public GraphStore {
   absl::Status UpdateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                               const std::optional<std::string>& sealed_credentials,
                               std::int64_t expected_version) override;
-  absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id) override;
+  absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id, std::int64_t expected_version) override;
   absl::Status RequestSync(const Actor& actor, const Uuid& id) override;
   absl::Status ApplyRepoSynced(const bus::v1::RepoSynced& synced) override;
+  absl::StatusOr<std::optional<FollowTurn>> TakeFollowTurn() override;
+  absl::Status EndFollowTurn(const FollowTurn& turn, const Uuid& after, std::chrono::milliseconds wait) override;
   absl::StatusOr<std::vector<graph::v1::RepositoryToKeep>> ListRepositoriesToKeep(const Page& page) override;
 
   absl::StatusOr<Uuid> CreateUnit(const Actor& actor, const NewUnit& unit) override;
@@ -55,7 +57,7 @@ class PostgresStore final : public GraphStore {
                         std::int64_t expected_version) override;
   absl::StatusOr<std::map<std::string, std::int32_t>> CountVariableGrants(const Uuid& unit) override;
   absl::StatusOr<FollowersDifference> CompareFollowers(const Uuid& repo_unit, access::Level level) override;
-  absl::Status DeleteUnit(const Actor& actor, const Uuid& id) override;
+  absl::Status DeleteUnit(const Actor& actor, const Uuid& id, std::int64_t expected_version) override;
   absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) override;
   absl::StatusOr<std::vector<VariableRow>> ListVariables(const Uuid& unit, const access::Subject& viewer) override;
 

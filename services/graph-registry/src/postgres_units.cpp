@@ -11,6 +11,16 @@ namespace pepeunit::graph_registry {
 namespace {
 
 constexpr int kUnitsAtOnce = 1'000;
+const std::vector<graph::v1::NodeType> kVariableTypes = {graph::v1::NODE_TYPE_INPUT_VARIABLE,
+                                                         graph::v1::NODE_TYPE_OUTPUT_VARIABLE};
+
+// Of what a change names in the audit: how many, and the first of them.
+nlohmann::json Some(const std::vector<std::string>& ids) {
+  constexpr std::size_t kMost = 20;
+  const std::vector<std::string> first(ids.begin(),
+                                       ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), kMost)));
+  return {{"count", ids.size()}, {"first", first}};
+}
 
 std::string UnitColumns() {
   return "n.id, n.name, n.owner_id, n.level, " + VersionColumns("u") + ", " + MsOf("n.created_at") + ", " +
@@ -138,7 +148,9 @@ absl::StatusOr<Uuid> PostgresStore::CreateUnit(const Actor& actor, const NewUnit
     // Holds the repository until the unit hangs on it.
     if (tx.exec_params("SELECT 1 FROM repo_unit WHERE id = $1 FOR SHARE", version.repo_unit_id()).empty())
       return NotFound("repository");
-    PEPEUNIT_RETURN_IF_ERROR(CheckQuota(tx, unit.owner_id(), graph::v1::NODE_TYPE_UNIT, quotas_.units, "units"));
+    PEPEUNIT_RETURN_IF_ERROR(CheckQuota(tx, unit.owner_id(), {graph::v1::NODE_TYPE_UNIT}, quotas_.units, 1, "units"));
+    PEPEUNIT_RETURN_IF_ERROR(
+        CheckQuota(tx, unit.owner_id(), kVariableTypes, quotas_.variables, made.variables.size(), "variables"));
     InsertNode(tx, unit.id(), graph::v1::NODE_TYPE_UNIT, "", unit.owner_id(), unit.name(), unit.level());
     tx.exec_params(
         "INSERT INTO unit (id, repo_unit_id, commit_id, tag, branch, follow, sealed_sync_key, sealed_env, env_keys)"
@@ -211,6 +223,10 @@ absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) 
     if (rows.empty()) return NotFound("unit");
     const graph::v1::Unit unit = ReadUnit(rows[0]);
     PEPEUNIT_RETURN_IF_ERROR(Touch(tx, move.unit, unit.name(), unit.level(), move.expected_version, "unit"));
+    if (move.added.size() > move.removed.size()) {
+      PEPEUNIT_RETURN_IF_ERROR(CheckQuota(tx, unit.owner_id(), kVariableTypes, quotas_.variables,
+                                          move.added.size() - move.removed.size(), "variables"));
+    }
     const auto& to = move.version;
     const std::vector<std::string> locked = LockWithSources(tx, id);
     tx.exec_params(
@@ -234,8 +250,8 @@ absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) 
           {{"from", unit.version().commit()},
            {"to", to.commit()},
            {"follow", to.follow()},
-           {"added", move.added},
-           {"removed", move.removed}});
+           {"added", Some(move.added)},
+           {"removed", Some(move.removed)}});
     AppendUnitMoved(tx, std::move(changed), locked);
     return absl::OkStatus();
   });
@@ -333,11 +349,12 @@ absl::StatusOr<GraphStore::FollowersDifference> PostgresStore::CompareFollowers(
   });
 }
 
-absl::Status PostgresStore::DeleteUnit(const Actor& actor, const Uuid& id) {
+absl::Status PostgresStore::DeleteUnit(const Actor& actor, const Uuid& id, std::int64_t expected_version) {
   return Change("delete unit", actor, [&](pqxx::work& tx) -> absl::Status {
     const std::string text = id.ToString();
     // Nobody links to it from here on.
     if (tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR UPDATE", text).empty()) return NotFound("unit");
+    PEPEUNIT_RETURN_IF_ERROR(CheckVersion(tx, id, expected_version, "unit"));
     std::vector<std::string> removed;
     for (const auto& row : tx.exec_params("SELECT id FROM variable WHERE unit_id = $1", text))
       removed.emplace_back(row[0].c_str());

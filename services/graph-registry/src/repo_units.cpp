@@ -120,15 +120,13 @@ absl::Status RepoUnits::Create(const rpc::Caller& caller, const graph::v1::Creat
   return absl::OkStatus();
 }
 
+absl::StatusOr<NodeFacts> RepoUnits::CheckRepo(const rpc::Caller& caller, const std::string& id, access::Role needed) {
+  return FindNode(store_, caller, "id", id, needed, kWhat, graph::v1::NODE_TYPE_REPO_UNIT);
+}
+
 absl::Status RepoUnits::Get(const rpc::Caller& caller, const std::string& id, graph::v1::RepoUnit& out) {
-  const auto uuid = Uuid::Parse(id);
-  if (!uuid) return InvalidField("id", "is not a UUID");
-  // The decision first: what is hidden must cost as little time as what is not there.
-  const auto facts = store_.GetFacts(*uuid, SubjectOf(caller));
-  if (absl::IsNotFound(facts.status())) return NotFound(kWhat);
-  if (!facts.ok()) return facts.status();
-  PEPEUNIT_RETURN_IF_ERROR(Check(caller, *facts, access::Role::kReader, kWhat));
-  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetRepoUnit(*uuid));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckRepo(caller, id, access::Role::kReader));
+  PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetRepoUnit(facts.id));
   return absl::OkStatus();
 }
 
@@ -148,11 +146,9 @@ absl::Status RepoUnits::Update(const rpc::Caller& caller, const graph::v1::Updat
 
 absl::Status RepoUnits::UpdateOnce(const rpc::Caller& caller, const graph::v1::UpdateRepoUnitRequest& request,
                                    graph::v1::RepoUnit& out) {
-  graph::v1::RepoUnit repo;
-  PEPEUNIT_RETURN_IF_ERROR(Get(caller, request.id(), repo));
-  const Uuid id = *Uuid::Parse(repo.id());
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(id, SubjectOf(caller)));
-  PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kMaintainer, kWhat));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckRepo(caller, request.id(), access::Role::kMaintainer));
+  const Uuid id = facts.id;
+  PEPEUNIT_ASSIGN_OR_RETURN(graph::v1::RepoUnit repo, store_.GetRepoUnit(id));
   PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller, repo.etag()));
   PEPEUNIT_RETURN_IF_ERROR(ApplyFields(request, &repo));
   if (request.has_default_branch()) {
@@ -182,17 +178,15 @@ absl::Status RepoUnits::CheckBranch(const std::string& repo, const std::string& 
 }
 
 absl::Status RepoUnits::Delete(const rpc::Caller& caller, const std::string& id) {
-  graph::v1::RepoUnit repo;
-  PEPEUNIT_RETURN_IF_ERROR(Get(caller, id, repo));
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(id), SubjectOf(caller)));
-  PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kOwner, kWhat));
-  return store_.DeleteRepoUnit(ActorOf(caller, {{facts.id, access::Role::kOwner, kWhat}}), facts.id);
+  return ReadAndUpdate(caller, [&]() -> absl::Status {
+    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckRepo(caller, id, access::Role::kOwner));
+    PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller, std::to_string(facts.version)));
+    return store_.DeleteRepoUnit(ActorOf(caller, {{facts.id, access::Role::kOwner, kWhat}}), facts.id, expected);
+  });
 }
 
 absl::Status RepoUnits::Sync(const rpc::Caller& caller, const std::string& id, graph::v1::RepoUnit& out) {
-  PEPEUNIT_RETURN_IF_ERROR(Get(caller, id, out));
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(id), SubjectOf(caller)));
-  PEPEUNIT_RETURN_IF_ERROR(Check(caller, facts, access::Role::kMaintainer, kWhat));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckRepo(caller, id, access::Role::kMaintainer));
   PEPEUNIT_RETURN_IF_ERROR(
       store_.RequestSync(ActorOf(caller, {{facts.id, access::Role::kMaintainer, kWhat}}), facts.id));
   PEPEUNIT_ASSIGN_OR_RETURN(out, store_.GetRepoUnit(facts.id));

@@ -28,6 +28,7 @@ class RepoUnits {
   absl::Status ListStandard(graph::v1::ListStandardRepositoriesResponse& out) const;
 
  private:
+  absl::StatusOr<NodeFacts> CheckRepo(const rpc::Caller& caller, const std::string& id, access::Role needed);
   absl::Status UpdateOnce(const rpc::Caller& caller, const graph::v1::UpdateRepoUnitRequest& request,
                           graph::v1::RepoUnit& out);
   absl::Status CheckBranch(const std::string& repo, const std::string& branch);

@@ -105,6 +105,18 @@ access::Subject SubjectOf(const rpc::Caller& caller) {
           .most = MostOf(caller.reach)};
 }
 
+absl::StatusOr<NodeFacts> FindNode(GraphStore& store, const rpc::Caller& caller, const std::string& field,
+                                   const std::string& id, access::Role needed, const std::string& what,
+                                   std::optional<graph::v1::NodeType> type) {
+  const auto uuid = Uuid::Parse(id);
+  if (!uuid) return InvalidField(field, "is not a UUID");
+  auto facts = store.GetFacts(*uuid, SubjectOf(caller));
+  if (absl::IsNotFound(facts.status()) || (facts.ok() && type && facts->type != *type)) return NotFound(what);
+  if (!facts.ok()) return facts.status();
+  PEPEUNIT_RETURN_IF_ERROR(Check(caller, *facts, needed, what));
+  return facts;
+}
+
 Actor ActorOf(const rpc::Caller& caller, std::vector<Need> needs) {
   return {.user = caller.user_id,
           .client_address = caller.client_address,
@@ -182,7 +194,8 @@ absl::StatusOr<std::int64_t> ExpectedVersion(const rpc::Caller& caller, const st
 }
 
 absl::Status ReadAndUpdate(const rpc::Caller& caller, const std::function<absl::Status()>& update) {
-  constexpr int kMostTries = 5;
+  // Each is lost to somebody else's change that was made.
+  constexpr int kMostTries = 50;
   absl::Status status;
   for (int tries = 0; tries < kMostTries; ++tries) {
     status = update();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,13 @@ absl::Status Check(const access::Subject& subject, const NodeFacts& facts, acces
                    const std::string& what);
 // The same for the caller. One without registration who may see the node is UNAUTHENTICATED: signing in may help.
 absl::Status Check(const rpc::Caller& caller, const NodeFacts& facts, access::Role needed, const std::string& what);
+
+// What `field` of a request names by its id, if the caller has this role there: INVALID_ARGUMENT naming the field when
+// it is no id; NOT_FOUND also when it is of another type; else as Check. The decision comes before anything else is
+// read, for what is hidden must cost as little time as what is not there.
+absl::StatusOr<NodeFacts> FindNode(GraphStore& store, const rpc::Caller& caller, const std::string& field,
+                                   const std::string& id, access::Role needed, const std::string& what,
+                                   std::optional<graph::v1::NodeType> type = {});
 
 // `needs` are what was checked beforehand, for the storage to ask again.
 Actor ActorOf(const rpc::Caller& caller, std::vector<Need> needs = {});

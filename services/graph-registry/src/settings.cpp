@@ -125,6 +125,8 @@ Settings Settings::From(Config& config) {
                                        "repositories that a user may have who is no administrator");
   s.quotas.units = config.Integer("PEPEUNIT_UNITS_PER_USER", 1000, 1, 1'000'000,
                                   "units that a user may have who is no administrator");
+  s.quotas.variables = config.Integer("PEPEUNIT_VARIABLES_PER_USER", 20'000, 1, 100'000'000,
+                                      "variables of all units that a user may have who is no administrator");
   s.audit_days = static_cast<int>(
       config.Integer("PEPEUNIT_AUDIT_DAYS", 365, 30, 36'500, "days that a record of the audit is kept"));
   s.feed.watchers = static_cast<std::size_t>(config.Integer(

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -120,6 +122,12 @@ struct MoveWrite {
   std::vector<std::string> env_keys;           // names of what env has from the sample then
 };
 
+// A repository whose units have to move, which follow it: those after `after`, with the sync of this time.
+struct FollowTurn {
+  Uuid repo_unit, after;
+  std::int64_t due = 0;
+};
+
 // A link with all that decides whether it still holds: the grants are those to its creator.
 struct LinkRow {
   graph::v1::Link link;  // as it was drawn; its state follows from the rest
@@ -138,11 +146,15 @@ struct SeenLink {
 inline constexpr std::int64_t kMostLinksFromUnit = 5'000;
 struct LinkBounds {
   std::int64_t from_unit = 1000, into_input = 100;
+  // Whoever may read an output may draw links from it: half of what a unit carries is kept for its owner, and one other
+  // cannot use up the other half.
+  std::int64_t of_others() const { return (from_unit + 1) / 2; }
+  std::int64_t of_one_other() const { return std::max<std::int64_t>(2, from_unit / 10); }
 };
 
 // How much one user may own (A5). Administrators are not bound by it, nor is what is handed over to somebody.
 struct Quotas {
-  std::int64_t repo_units = 100, units = 1000;
+  std::int64_t repo_units = 100, units = 1000, variables = 20'000;
 };
 
 // Links that a viewer may see can lie far apart: reading stops after so many.
@@ -191,11 +203,18 @@ class GraphStore {
   virtual absl::Status UpdateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                                       const std::optional<std::string>& sealed_credentials,
                                       std::int64_t expected_version) = 0;
-  // FAILED_PRECONDITION (IN_USE) while units are made from it, with their number and how many the actor may not see.
-  virtual absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id) = 0;
+  // FAILED_PRECONDITION: VERSION_MISMATCH, or IN_USE while units are made from it, with their number and how many the
+  // actor may not see.
+  virtual absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id, std::int64_t expected_version) = 0;
   virtual absl::Status RequestSync(const Actor& actor, const Uuid& id) = 0;
-  // Keeps the state unless a newer one is there. Unknown repositories are ignored.
+  // Keeps the state unless a newer one is there. Unknown repositories are ignored. With a sync that ended well the
+  // units that follow become due.
   virtual absl::Status ApplyRepoSynced(const bus::v1::RepoSynced& synced) = 0;
+  // Of the repositories whose units have to move the one that has waited longest; nobody else gets it for half a
+  // minute, or until EndFollowTurn. nullopt when there is none.
+  virtual absl::StatusOr<std::optional<FollowTurn>> TakeFollowTurn() = 0;
+  // It goes on after this unit (nil: it is done, unless another sync came meanwhile), not before `wait` has passed.
+  virtual absl::Status EndFollowTurn(const FollowTurn& turn, const Uuid& after, std::chrono::milliseconds wait) = 0;
   virtual absl::StatusOr<std::vector<graph::v1::RepositoryToKeep>> ListRepositoriesToKeep(const Page& page) = 0;
 
   virtual absl::StatusOr<Uuid> CreateUnit(const Actor& actor, const NewUnit& unit) = 0;
@@ -229,8 +248,8 @@ class GraphStore {
   // expected.
   virtual absl::Status ResetEnv(const Actor& actor, const Uuid& unit, const SealedEnv& env,
                                 std::int64_t expected_version) = 0;
-  // With its variables, their links, and the roles that were given to it.
-  virtual absl::Status DeleteUnit(const Actor& actor, const Uuid& id) = 0;
+  // With its variables, their links, and the roles that were given to it. FAILED_PRECONDITION (VERSION_MISMATCH).
+  virtual absl::Status DeleteUnit(const Actor& actor, const Uuid& id, std::int64_t expected_version) = 0;
 
   virtual absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) = 0;
   // In the order of schema.json, each with the grants to this subject.

@@ -14,8 +14,6 @@
 namespace pepeunit::graph_registry {
 namespace {
 
-constexpr int kFollowersAtOnce = 100;
-
 static_assert(static_cast<int>(schema::Change::kKept) + 1 == graph::v1::VARIABLE_CHANGE_KIND_KEPT &&
               static_cast<int>(schema::Change::kChanged) + 1 == graph::v1::VARIABLE_CHANGE_KIND_CHANGED &&
               static_cast<int>(schema::Change::kAdded) + 1 == graph::v1::VARIABLE_CHANGE_KIND_ADDED &&
@@ -208,41 +206,42 @@ absl::StatusOr<EnvChange> Units::PlanEnv(const VersionFiles& files, bool preview
   return change;
 }
 
-absl::Status Units::Follow(const Uuid& repo_unit) {
+absl::StatusOr<Uuid> Units::Follow(const Uuid& repo_unit, const Uuid& after, int most) {
   const auto repo = store_.GetRepoUnit(repo_unit);
-  if (absl::IsNotFound(repo.status())) return absl::OkStatus();
+  if (absl::IsNotFound(repo.status())) return Uuid{};
   if (!repo.ok()) return repo.status();
-  if (repo->default_branch().empty()) return absl::OkStatus();
-  const auto refused = [&](const absl::Status& status, const repo::v1::ResolveVersionResponse& tip) {
+  if (repo->default_branch().empty()) return Uuid{};
+  const auto refused = [&](const absl::Status& status,
+                           const repo::v1::ResolveVersionResponse& tip) -> absl::StatusOr<Uuid> {
     if (absl::IsUnavailable(status)) return status;
     log::Warning("units stay where they are", {{"repo_unit", repo->id()}, {"status", status}});
-    return store_.SetFollowProblem(repo_unit, {}, FollowProblemOf(status, tip));
+    PEPEUNIT_RETURN_IF_ERROR(store_.SetFollowProblem(repo_unit, {}, FollowProblemOf(status, tip)));
+    return Uuid{};
   };
   const auto resolved = ChooseVersion(*repo, {});
   if (!resolved.ok()) return refused(resolved.status(), {});
   const auto files = ReadVersionFiles(*resolved);
   if (!files.ok()) return refused(files.status(), *resolved);
-  return FollowAll(repo_unit, VersionOf(*resolved, repo->id(), true), *files);
+  return FollowSome(repo_unit, VersionOf(*resolved, repo->id(), true), *files, {.after = after, .limit = most});
 }
 
-absl::Status Units::FollowAll(const Uuid& repo_unit, const graph::v1::UnitVersion& to, const VersionFiles& files) {
-  for (Page page{.after = {}, .limit = kFollowersAtOnce};;) {
-    PEPEUNIT_ASSIGN_OR_RETURN(const auto behind, store_.ListBehind(repo_unit, to.branch(), to.commit(), page));
-    for (const Uuid& unit : behind) {
-      const absl::Status status = FollowOnce(unit, to, files);
-      if (absl::IsUnavailable(status)) return status;
-      // One that is moved or deleted at the same moment is somebody's wish, and stays so.
-      if (status.ok() || absl::IsNotFound(status)) continue;
-      log::Warning("a unit stays where it is", {{"unit", unit.ToString()}, {"status", status}});
-      repo::v1::ResolveVersionResponse tip;
-      tip.set_commit(to.commit());
-      PEPEUNIT_RETURN_IF_ERROR(store_.SetFollowProblem(repo_unit, unit, FollowProblemOf(status, tip)));
-    }
-    if (behind.size() < kFollowersAtOnce) break;
-    page.after = behind.back();
+absl::StatusOr<Uuid> Units::FollowSome(const Uuid& repo_unit, const graph::v1::UnitVersion& to,
+                                       const VersionFiles& files, const Page& page) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto behind, store_.ListBehind(repo_unit, to.branch(), to.commit(), page));
+  for (const Uuid& unit : behind) {
+    const absl::Status status = FollowOnce(unit, to, files);
+    if (absl::IsUnavailable(status)) return status;
+    // One that is moved or deleted at the same moment is somebody's wish, and stays so.
+    if (status.ok() || absl::IsNotFound(status)) continue;
+    log::Warning("a unit stays where it is", {{"unit", unit.ToString()}, {"status", status}});
+    repo::v1::ResolveVersionResponse tip;
+    tip.set_commit(to.commit());
+    PEPEUNIT_RETURN_IF_ERROR(store_.SetFollowProblem(repo_unit, unit, FollowProblemOf(status, tip)));
   }
+  if (behind.size() == static_cast<std::size_t>(page.limit)) return behind.back();
   // Of units that stood there before: the tip came back to them.
-  return store_.ClearFollowProblems(repo_unit, to.branch(), to.commit());
+  PEPEUNIT_RETURN_IF_ERROR(store_.ClearFollowProblems(repo_unit, to.branch(), to.commit()));
+  return Uuid{};
 }
 
 absl::Status Units::FollowOnce(const Uuid& id, const graph::v1::UnitVersion& to, const VersionFiles& files) {

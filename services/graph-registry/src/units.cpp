@@ -66,10 +66,9 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
   if (request.has_pin()) CheckPin(request.pin(), &fields);
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
 
-  const auto facts = store_.GetFacts(repo_id, SubjectOf(caller));
-  if (absl::IsNotFound(facts.status())) return NotFound("repository");
-  if (!facts.ok()) return facts.status();
-  PEPEUNIT_RETURN_IF_ERROR(Check(caller, *facts, access::Role::kReader, "repository"));
+  PEPEUNIT_RETURN_IF_ERROR(FindNode(store_, caller, "repo_unit_id", request.repo_unit_id(), access::Role::kReader,
+                                    "repository", graph::v1::NODE_TYPE_REPO_UNIT)
+                               .status());
   PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::RepoUnit repo, store_.GetRepoUnit(repo_id));
   if (repo.default_branch().empty()) {
     return Error(absl::StatusCode::kFailedPrecondition, "NOT_CONFIGURED",
@@ -126,14 +125,7 @@ absl::StatusOr<repo::v1::ResolveVersionResponse> Units::ChooseVersion(const grap
 
 absl::StatusOr<NodeFacts> Units::CheckUnit(const rpc::Caller& caller, const std::string& field, const std::string& id,
                                            access::Role needed) {
-  const auto uuid = Uuid::Parse(id);
-  if (!uuid) return InvalidField(field, "is not a UUID");
-  const auto facts = store_.GetFacts(*uuid, SubjectOf(caller));
-  if (absl::IsNotFound(facts.status()) || (facts.ok() && facts->type != graph::v1::NODE_TYPE_UNIT))
-    return NotFound(kUnit);
-  if (!facts.ok()) return facts.status();
-  PEPEUNIT_RETURN_IF_ERROR(Check(caller, *facts, needed, kUnit));
-  return *facts;
+  return FindNode(store_, caller, field, id, needed, kUnit, graph::v1::NODE_TYPE_UNIT);
 }
 
 absl::Status Units::Get(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out) {
@@ -216,8 +208,11 @@ absl::Status Units::ResetEnv(const rpc::Caller& caller, const std::string& id, g
 }
 
 absl::Status Units::Delete(const rpc::Caller& caller, const std::string& id) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "id", id, access::Role::kOwner));
-  return store_.DeleteUnit(ActorOf(caller, {{facts.id, access::Role::kOwner, kUnit}}), facts.id);
+  return ReadAndUpdate(caller, [&]() -> absl::Status {
+    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, CheckUnit(caller, "id", id, access::Role::kOwner));
+    PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller, std::to_string(facts.version)));
+    return store_.DeleteUnit(ActorOf(caller, {{facts.id, access::Role::kOwner, kUnit}}), facts.id, expected);
+  });
 }
 
 absl::Status Units::ListVariables(const rpc::Caller& caller, const std::string& unit,

@@ -27,10 +27,10 @@ class Units {
   absl::Status Delete(const rpc::Caller& caller, const std::string& id);
   absl::Status Move(const rpc::Caller& caller, const graph::v1::MoveUnitRequest& request, graph::v1::UnitMove& out);
   absl::Status ResetEnv(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out);
-  // Moves every unit that follows the repository to the tip of its default branch (U9). A version that no unit can be
-  // made from moves nobody, and each unit that could not be moved tells why. UNAVAILABLE: call it again; what was
-  // moved stays moved.
-  absl::Status Follow(const Uuid& repo_unit);
+  // Moves units that follow the repository to the tip of its default branch (U9): those after `after`, at most `most`.
+  // The last of them when there may be more; nil when all are done. A version that no unit can be made from moves
+  // nobody, and each unit that could not be moved tells why. UNAVAILABLE: call it again; what was moved stays moved.
+  absl::StatusOr<Uuid> Follow(const Uuid& repo_unit, const Uuid& after, int most);
 
   absl::Status ListVariables(const rpc::Caller& caller, const std::string& unit,
                              graph::v1::ListUnitVariablesResponse& out);
@@ -46,7 +46,8 @@ class Units {
   absl::StatusOr<repo::v1::ResolveVersionResponse> ChooseVersion(const graph::v1::RepoUnit& repo,
                                                                  const graph::v1::VersionChoice& pin);
   absl::Status MoveOnce(const rpc::Caller& caller, const graph::v1::MoveUnitRequest& request, graph::v1::UnitMove& out);
-  absl::Status FollowAll(const Uuid& repo_unit, const graph::v1::UnitVersion& to, const VersionFiles& files);
+  absl::StatusOr<Uuid> FollowSome(const Uuid& repo_unit, const graph::v1::UnitVersion& to, const VersionFiles& files,
+                                  const Page& page);
   absl::Status FollowOnce(const Uuid& unit, const graph::v1::UnitVersion& to, const VersionFiles& files);
   absl::Status TellLosses(const std::vector<VariableRow>& rows, const MoveWrite& write, graph::v1::UnitMove* told);
   absl::Status TellUnfit(const MoveWrite& write, graph::v1::UnitMove* told);

@@ -19,16 +19,24 @@ absl::Status Touch(pqxx::work& tx, const Uuid& id, const std::string& name, int 
   return VersionMismatch();
 }
 
-absl::Status CheckQuota(pqxx::work& tx, const std::string& owner, graph::v1::NodeType type, std::int64_t most,
-                        const std::string& what) {
+absl::Status CheckVersion(pqxx::work& tx, const Uuid& id, std::int64_t expected_version, const std::string& what) {
+  const auto rows = tx.exec_params("SELECT version FROM node WHERE id = $1", id.ToString());
+  if (rows.empty()) return NotFound(what);
+  return rows[0][0].as<std::int64_t>() == expected_version ? absl::OkStatus() : VersionMismatch();
+}
+
+absl::Status CheckQuota(pqxx::work& tx, const std::string& owner, const std::vector<graph::v1::NodeType>& types,
+                        std::int64_t most, std::size_t added, const std::string& what) {
   // The lock makes the count exact, whatever else he makes at the same moment.
   const auto account = tx.exec_params("SELECT administrator FROM account WHERE id = $1 FOR NO KEY UPDATE", owner);
   if (account.empty()) return NotFound("user");  // deleted at this moment
   if (account[0][0].as<bool>()) return absl::OkStatus();
+  std::string any;
+  for (const auto type : types) any += (any.empty() ? "" : ",") + std::to_string(static_cast<int>(type));
   const auto count =
-      tx.exec_params1("SELECT count(*) FROM node WHERE owner_id = $1 AND type = $2", owner, static_cast<int>(type))[0]
+      tx.exec_params1("SELECT count(*) FROM node WHERE owner_id = $1 AND type IN (" + any + ")", owner)[0]
           .as<std::int64_t>();
-  if (count < most) return absl::OkStatus();
+  if (count + static_cast<std::int64_t>(added) <= most) return absl::OkStatus();
   return Error(absl::StatusCode::kResourceExhausted, "LIMIT",
                "You have " + std::to_string(count) + ' ' + what + ", and may have " + std::to_string(most) +
                    " on this instance; delete some first, or ask its administrator.");

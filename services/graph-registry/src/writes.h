@@ -15,11 +15,14 @@ namespace pepeunit::graph_registry {
 // Raises the version; NOT_FOUND or VERSION_MISMATCH when the row is not as expected.
 absl::Status Touch(pqxx::work& tx, const Uuid& id, const std::string& name, int level, std::int64_t expected_version,
                    const std::string& what);
+// The same of a row that is to go, and is locked.
+absl::Status CheckVersion(pqxx::work& tx, const Uuid& id, std::int64_t expected_version, const std::string& what);
 // Closes the variables of a unit that are more open than it, or gives all of them its level.
 void SetVariableLevels(pqxx::work& tx, const std::string& unit, int level, bool all);
-// RESOURCE_EXHAUSTED when the owner has `most` nodes of this type already and is no administrator.
-absl::Status CheckQuota(pqxx::work& tx, const std::string& owner, graph::v1::NodeType type, std::int64_t most,
-                        const std::string& what);
+// RESOURCE_EXHAUSTED when the owner, who is no administrator, has more than `most` nodes of these types with the
+// `added` ones, which are not there yet.
+absl::Status CheckQuota(pqxx::work& tx, const std::string& owner, const std::vector<graph::v1::NodeType>& types,
+                        std::int64_t most, std::size_t added, const std::string& what);
 void InsertNode(pqxx::work& tx, const std::string& id, graph::v1::NodeType type, const std::string& parent,
                 const std::string& owner, const std::string& name, int level);
 

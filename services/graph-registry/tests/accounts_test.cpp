@@ -215,6 +215,8 @@ TEST_CASE("a refresh token works once, and its second use ends the session", "[A
   CHECK(Reason(w.accounts.Refresh(Refresh(second.refresh_token()), second)) == "UNAUTHENTICATED");
   CHECK(Reason(w.accounts.Refresh(Refresh(third.refresh_token()), second)) == "UNAUTHENTICATED");
   CHECK(w.Count("session") == 0);
+  CHECK(w.Count("audit WHERE action = 'session.end-reused' AND actor_id IS NULL AND node_id = '" + user.id() + "'") ==
+        1);
   CHECK(Violations(w.accounts.Refresh(Refresh(""), second)) == "refresh_token");
   CHECK(w.Count("session WHERE refresh_hash = 'x'") == 0);
 }
@@ -223,10 +225,11 @@ TEST_CASE("tokens are kept as hashes only, sessions end in time and are bounded"
   World w;
   const rpc::Caller anna = w.User("anna");
   for (int i = 0; i < 103; ++i) {
-    REQUIRE(
-        w.people.CreateSession({Uuid::New(), anna.user_id, NowMs() + 60'000 + i}, "hash " + std::to_string(i), "").ok());
+    REQUIRE(w.people.CreateSession({Uuid::New(), anna.user_id, NowMs() + 60'000 + i}, "hash " + std::to_string(i), "")
+                .ok());
   }
   CHECK(w.Count("session") == 100);
+  CHECK(w.Count("audit WHERE action = 'session.end-oldest'") == 4);  // of 104 with the one of his own
   CHECK(absl::IsNotFound(w.people.FindSession("hash 0").status()));
   CHECK(w.people.FindSession("hash 102").ok());
   REQUIRE(w.people.CreateSession({Uuid::New(), anna.user_id, NowMs() - 1'000}, "old", "").ok());

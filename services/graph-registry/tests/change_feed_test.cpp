@@ -151,6 +151,19 @@ TEST_CASE("an id that never was one is refused by its name, a lost one begins an
   CHECK(old.NextOf(repo.id()).node_changed().node().name() == "after");
 }
 
+TEST_CASE("who goes on from before he was there begins anew", "[A4]") {
+  ServedFeed f;
+  const auto repo = f.Repo(f.owner);
+  FeedStream own(f, f.owner);
+  const std::string old = own.Next().event_id();
+  f.Repo(f.owner);
+  const rpc::Caller newcomer = f.User("newcomer");
+  FeedStream stream(f, newcomer, old);
+  CHECK(stream.Next().has_reset());
+  FeedStream again(f, f.owner, old);
+  CHECK(again.Next().has_ready());
+}
+
 TEST_CASE("a heartbeat moves the id past what the caller does not see", "[G1]") {
   ServedFeed f({.heartbeat = 100ms});
   FeedStream stream(f, f.friendly);
@@ -242,7 +255,7 @@ TEST_CASE("who reads slowly holds up nobody, gets everything late, and is ended 
 TEST_CASE("many who come back with an old id are told all of it in order", "[G1]") {
   ServedFeed f({.each = 100});
   const auto repo = f.Repo(f.owner);
-  const auto begin = f.store_of_changes.Bounds()->now.ToString();
+  const auto begin = f.store_of_changes.Bounds({})->now.ToString();
   for (int i = 0; i < 60; ++i) f.Unit(f.owner, repo);
   std::vector<std::unique_ptr<FeedStream>> streams;
   for (int i = 0; i < 20; ++i) streams.push_back(std::make_unique<FeedStream>(f, f.owner, begin));

@@ -144,7 +144,7 @@ TEST_CASE("a repository that moves its followers spares who is deleted or pinned
     for (int i = 0; i < 6; ++i) units.push_back(w.Unit(w.anna, w.repo));
     w.versions.Add("main", static_cast<char>('c' + turn), kSchema,
                    R"({"ROUND": )" + std::to_string(turn) + R"(, "K)" + std::to_string(turn) + R"(": 1})");
-    const auto statuses = AtOnce({[&] { return w.units.Follow(*Uuid::Parse(w.repo.id())); },
+    const auto statuses = AtOnce({[&] { return w.FollowAll(*Uuid::Parse(w.repo.id())); },
                                   [&] { return w.units.Delete(w.anna, units[0].id()); },
                                   [&] {
                                     graph::v1::MoveUnitRequest request;

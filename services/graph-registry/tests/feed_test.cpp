@@ -18,7 +18,7 @@ struct FeedWorld : World {
               administrator = User("administrator", true), anonymous;
 
   FeedPlace Now() {
-    const auto bounds = feed.Bounds();
+    const auto bounds = feed.Bounds({});
     REQUIRE(bounds.ok());
     return bounds->now;
   }
@@ -268,6 +268,20 @@ TEST_CASE("a right that is lost in the same stretch as something else is told at
   }
 }
 
+TEST_CASE("nobody is told of what went before he was there", "[A4]") {
+  FeedWorld f;
+  const auto repo = f.Repo(f.owner);
+  const auto unit = f.Unit(f.owner, repo, ACCESS_LEVEL_INSTANCE);
+  f.Level(unit.id(), ACCESS_LEVEL_PRIVATE);
+  const rpc::Caller newcomer = f.User("newcomer");
+  const FeedBounds old = f.feed.Bounds(f.owner.user_id).value(), now = f.feed.Bounds(newcomer.user_id).value();
+  CHECK(old.born < now.born);
+  CHECK(now.forgotten < now.born);
+  // What he is told from there on is his own.
+  for (const auto& change : ReadFeed(f.feed, newcomer, now.born)) CHECK_FALSE(change.has_node_removed());
+  CHECK(f.feed.Bounds({}).value().born == FeedPlace{});
+}
+
 TEST_CASE("what is old is forgotten, and the place is remembered", "[G1]") {
   FeedWorld f;
   f.Repo(f.owner);
@@ -279,7 +293,7 @@ TEST_CASE("what is old is forgotten, and the place is remembered", "[G1]") {
   const FeedPlace at = f.Now();
   CHECK(f.feed.Forget(24).value() > 0);
   CHECK(f.Count("graph_change") == 0);
-  const auto bounds = f.feed.Bounds();
+  const auto bounds = f.feed.Bounds({});
   CHECK(bounds->forgotten > FeedPlace{});
   CHECK(bounds->forgotten < at);
   CHECK(f.feed.Read(FeedPlace{}, 10, {})->forgotten == bounds->forgotten);

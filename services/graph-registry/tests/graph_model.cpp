@@ -140,14 +140,20 @@ StatusCode Graph::CanLink(const Viewer& viewer, const Link& link) const {
 StatusCode Graph::CanDraw(const Viewer& viewer, const Link& link) const {
   if (const auto may = NeedMaker(viewer); may != StatusCode::kOk) return may;
   if (const auto may = CanLink(viewer, link); may != StatusCode::kOk) return may;
-  std::size_t from = 0, into = 0;
+  std::size_t from = 0, into = 0, of_others = 0, own = 0;
   bool linked = false;
+  const std::string& owner = nodes.at(link.output).owner;
   for (const auto& [id, other] : links) {
-    from += nodes.at(other.output).parent == nodes.at(link.output).parent;
+    const bool same_unit = nodes.at(other.output).parent == nodes.at(link.output).parent;
+    from += same_unit;
+    of_others += same_unit && other.creator != owner;
+    own += same_unit && other.creator == link.creator;
     into += other.input == link.input;
     linked = linked || (other.output == link.output && other.input == link.input);
   }
+  const bool stranger = link.creator != owner;
   if (from >= kLinksFromUnit || into >= kLinksIntoInput) return StatusCode::kResourceExhausted;
+  if (stranger && (own >= kLinksOfOneOther || of_others >= kLinksOfOthers)) return StatusCode::kResourceExhausted;
   return linked ? StatusCode::kAlreadyExists : StatusCode::kOk;
 }
 

@@ -64,7 +64,7 @@ struct Viewer {
 
 class Graph {
  public:
-  static constexpr std::size_t kLinksFromUnit = 3, kLinksIntoInput = 2;
+  static constexpr std::size_t kLinksFromUnit = 3, kLinksIntoInput = 2, kLinksOfOthers = 2, kLinksOfOneOther = 2;
 
   std::map<std::string, Node> nodes;
   std::map<std::string, User> users;

@@ -380,7 +380,7 @@ StatusCode Player::Push() {
   version.set_branch(branch);
   w_.versions.versions["branch:" + branch] = version;
   told_ = "push of " + branch + " to " + commit.substr(0, 1) + ", followed by " + repo;
-  const absl::Status status = w_.units.Follow(*Uuid::Parse(repo));
+  const absl::Status status = w_.FollowAll(*Uuid::Parse(repo));
   Expect(StatusCode::kOk, status);
   const auto found = m_.repos.find(repo);
   if (found == m_.repos.end() || found->second.empty()) return status.code();

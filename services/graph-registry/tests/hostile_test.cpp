@@ -391,7 +391,7 @@ TEST_CASE("who lost the sight of a repository cannot move his unit there, and hi
     return now.version().commit();
   };
   const auto audited = w.Count("audit");
-  REQUIRE(w.units.Follow(*Uuid::Parse(repo.id())) == absl::OkStatus());
+  REQUIRE(w.FollowAll(*Uuid::Parse(repo.id())) == absl::OkStatus());
   // New code of a repository that was closed to its owner reaches no device by itself.
   CHECK(commit(unit) == std::string(40, 'a'));
   CHECK(commit(own) == std::string(40, 'b'));
@@ -403,6 +403,6 @@ TEST_CASE("who lost the sight of a repository cannot move his unit there, and hi
   role.set_role(graph::v1::ROLE_READER);
   graph::v1::Grant grant;
   REQUIRE(w.nodes.PutGrant(anna, role, grant) == absl::OkStatus());
-  REQUIRE(w.units.Follow(*Uuid::Parse(repo.id())) == absl::OkStatus());
+  REQUIRE(w.FollowAll(*Uuid::Parse(repo.id())) == absl::OkStatus());
   CHECK(commit(unit) == std::string(40, 'b'));
 }

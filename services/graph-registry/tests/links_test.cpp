@@ -215,6 +215,33 @@ TEST_CASE("others leave the owner half of what may be drawn from a unit", "[G5]"
   CHECK(Reason(w.Join(w.anna, LINK_TYPE_READ, output, w.Variable(w.annas, "by_links_only"))) == "LIMIT");
 }
 
+TEST_CASE("one user does not use up what others may draw from a unit", "[G5]") {
+  Wiring w;
+  Links bounded(w.store, {.from_unit = 30, .into_input = 100});
+  const std::string output = w.Variable(w.annas, "measured");
+  const auto draw = [&](const rpc::Caller& who, const std::string& input) {
+    graph::v1::CreateLinkRequest request;
+    request.set_type(LINK_TYPE_READ);
+    request.set_output_id(output);
+    request.set_input_id(input);
+    return Reason(bounded.Create(who, request, w.link));
+  };
+  for (const char* name : {"wanted", "by_links_only", "by_people_only"})
+    CHECK(draw(w.berta, w.Variable(w.bertas, name)).empty());
+  const graph::v1::Unit another = w.Unit(w.berta, w.repo);
+  CHECK(draw(w.berta, w.Variable(another, "wanted")) == "LIMIT");
+  CHECK(draw(w.carla, w.Variable(w.Unit(w.carla, w.repo), "wanted")).empty());
+  for (const auto& unit : {w.annas, w.Unit(w.anna, w.repo)}) {
+    for (const char* name : {"wanted", "by_links_only"}) CHECK(draw(w.anna, w.Variable(unit, name)).empty());
+  }
+  // Where one report cannot carry all, the owner's go first.
+  int of_others = 0;
+  const auto profile = w.Profile(w.annas);
+  for (const auto& link : profile.links()) of_others += link.of_others();
+  CHECK(profile.links_size() == 8);
+  CHECK(of_others == 4);
+}
+
 TEST_CASE("a bound on the links that meet in one input", "[G5]") {
   Wiring w;
   const std::string input = w.Variable(w.bertas, "wanted");

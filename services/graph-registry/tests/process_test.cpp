@@ -177,7 +177,8 @@ TEST_CASE("events leave with their change, repo-sync's are followed, and values 
   outbox::Relay relay(w.pool, bus, w.schema);
   relay.Start();
   PostgresStore store(w.pool, &relay);
-  FollowedEvents events(bus, store, w.units);
+  FollowTurns turns(store, w.units);
+  FollowedEvents events(bus, store, turns);
   events.Start();
   const rpc::Caller anna = w.User("anna");
   auto repo = w.Repo(anna);

@@ -55,6 +55,39 @@ TEST_CASE("what one user may own is bounded, but for administrators", "[A5][R1][
   for (int i = 0; i < 5; ++i) CHECK(n.AddUnit(admin, repo).ok());
 }
 
+TEST_CASE("the variables of all units of a user are bounded, whether units are made or moved", "[A5][U2]") {
+  Narrow n;
+  const rpc::Caller anna = n.w.User("anna"), admin = n.w.User("boss", true);
+  const auto repo = n.w.Repo(anna);  // each unit has 6 variables
+  PostgresStore store(n.w.pool, nullptr, nullptr, {.repo_units = 2, .units = 30, .variables = 13});
+  Units units(store, n.w.secrets, n.w.versions, n.w.values, n.w.inputs, "http://device:8081");
+  graph::v1::CreateUnitRequest request;
+  request.set_repo_unit_id(repo.id());
+  request.set_name("unit");
+  graph::v1::Unit unit;
+  REQUIRE(units.Create(anna, request, unit) == absl::OkStatus());
+  REQUIRE(units.Create(anna, request, unit) == absl::OkStatus());
+  CHECK(Reason(units.Create(anna, request, unit)) == "LIMIT");
+  for (int i = 0; i < 3; ++i) CHECK(units.Create(admin, request, unit) == absl::OkStatus());
+
+  n.w.versions.Add("larger", 'b',
+                   R"({"output_variables": {"a": {"type": "number"}, "b": {"type": "number"}, "c": {"type":
+    "number"}, "d": {"type": "number"}, "e": {"type": "number"}, "f": {"type": "number"}, "g": {"type": "number"},
+    "h": {"type": "number"}}})",
+                   "{}");
+  graph::v1::ListUnitsRequest list;
+  graph::v1::ListUnitsResponse listed;
+  REQUIRE(units.List(anna, list, listed) == absl::OkStatus());
+  graph::v1::MoveUnitRequest move;
+  graph::v1::UnitMove moved;
+  move.set_id(listed.units(0).id());
+  move.mutable_pin()->set_branch("larger");
+  CHECK(Reason(units.Move(anna, move, moved)) == "LIMIT");
+  n.w.versions.Add("smaller", 'c', R"({"output_variables": {"a": {"type": "number"}}})", "{}");
+  move.mutable_pin()->set_branch("smaller");
+  CHECK(units.Move(anna, move, moved) == absl::OkStatus());
+}
+
 TEST_CASE("units that are made at once do not pass the quota", "[A5]") {
   Narrow n;
   const rpc::Caller anna = n.w.User("anna");

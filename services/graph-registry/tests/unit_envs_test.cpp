@@ -55,7 +55,7 @@ struct Envs : World {
     REQUIRE(units.Move(anna, request, move) == absl::OkStatus());
     return move;
   }
-  void Follow() { REQUIRE(units.Follow(*Uuid::Parse(repo.id())) == absl::OkStatus()); }
+  void Follow() { REQUIRE(FollowAll(*Uuid::Parse(repo.id())) == absl::OkStatus()); }
   // As units are that were made before the names of their keys were kept.
   void ForgetKeys() {
     REQUIRE(pool.Transact("forget", [&](pqxx::work& tx) {
@@ -222,7 +222,7 @@ TEST_CASE("what follows gets the keys of the new version, and nothing is opened 
 
   w.versions.Add("main", 'd', kSchema, R"({"WIFI_SSID": "", "LED": 3, "ZONE": 1})");
   w.secrets.down = true;
-  CHECK(absl::IsUnavailable(w.units.Follow(*Uuid::Parse(w.repo.id()))));
+  CHECK(absl::IsUnavailable(w.FollowAll(*Uuid::Parse(w.repo.id()))));
   CHECK(w.Now().version().commit() == std::string(40, 'c'));
   w.secrets.down = false;
   w.Follow();

@@ -162,25 +162,25 @@ TEST_CASE("units that follow are moved by a sync, others stay", "[U9]") {
   const Uuid repo = *Uuid::Parse(w.repo.id());
   w.Move(w.other, "main");  // pinned where it stands
   w.Events();
-  REQUIRE(w.units.Follow(repo) == absl::OkStatus());
+  REQUIRE(w.FollowAll(repo) == absl::OkStatus());
   CHECK(w.Events().empty());
   w.versions.Add("main", 'd', kNext, "{}");
-  REQUIRE(w.units.Follow(repo) == absl::OkStatus());
+  REQUIRE(w.FollowAll(repo) == absl::OkStatus());
   CHECK(w.Now(w.unit).version().commit() == std::string(40, 'd'));
   CHECK(w.Now(w.unit).version().follow());
   CHECK(w.Now(w.other).version().commit() == std::string(40, 'a'));
   CHECK(w.Events().size() == 1);
-  REQUIRE(w.units.Follow(repo) == absl::OkStatus());  // the same event again
+  REQUIRE(w.FollowAll(repo) == absl::OkStatus());  // the same event again
   CHECK(w.Events().empty());
   // It may follow again.
   w.Move(w.other, "");
   CHECK(w.Now(w.other).version().commit() == std::string(40, 'd'));
   // A version that no unit can be made from moves nobody.
   w.versions.Add("main", 'e', "{", "{}");
-  REQUIRE(w.units.Follow(repo) == absl::OkStatus());
+  REQUIRE(w.FollowAll(repo) == absl::OkStatus());
   CHECK(w.Now(w.unit).version().commit() == std::string(40, 'd'));
   w.versions.status = Unavailable("down");
-  CHECK(absl::IsUnavailable(w.units.Follow(repo)));
+  CHECK(absl::IsUnavailable(w.FollowAll(repo)));
 }
 
 TEST_CASE("a follow, moves by hand and a deletion at once leave every unit whole", "[U8][U9][U11]") {
@@ -189,7 +189,7 @@ TEST_CASE("a follow, moves by hand and a deletion at once leave every unit whole
   for (int i = 0; i < 12; ++i) units.push_back(w.Unit(w.anna, w.repo));
   w.versions.Add("main", 'd', kNext, "{}");
   std::vector<std::thread> threads;
-  for (int i = 0; i < 2; ++i) threads.emplace_back([&] { (void)w.units.Follow(*Uuid::Parse(w.repo.id())); });
+  for (int i = 0; i < 2; ++i) threads.emplace_back([&] { (void)w.FollowAll(*Uuid::Parse(w.repo.id())); });
   threads.emplace_back([&] {
     for (const auto& unit : units) {
       graph::v1::UnitMove move;
@@ -223,7 +223,7 @@ TEST_CASE("another default branch asks for the sync that moves who follows", "[U
   const auto requests = events[0].repo_unit_changed().sync_requests();
   REQUIRE(w.repo_units.Update(w.anna, update, repo) == absl::OkStatus());
   CHECK(w.Events().at(0).repo_unit_changed().sync_requests() == requests);
-  REQUIRE(w.units.Follow(*Uuid::Parse(repo.id())) == absl::OkStatus());
+  REQUIRE(w.FollowAll(*Uuid::Parse(repo.id())) == absl::OkStatus());
   CHECK(w.Now(w.unit).version().branch() == "next");
 }
 

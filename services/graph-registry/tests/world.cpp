@@ -99,6 +99,14 @@ std::string World::Variable(const graph::v1::Unit& unit, const std::string& name
   return "";
 }
 
+absl::Status World::FollowAll(const Uuid& repo_unit) {
+  Uuid after;
+  do {
+    PEPEUNIT_ASSIGN_OR_RETURN(after, units.Follow(repo_unit, after, 2));
+  } while (!after.IsNil());
+  return absl::OkStatus();
+}
+
 std::vector<bus::v1::Event> World::Events() {
   std::vector<bus::v1::Event> events;
   REQUIRE(pool.Transact("events", [&](pqxx::work& tx) {

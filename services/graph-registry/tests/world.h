@@ -174,6 +174,8 @@ struct World {
   graph::v1::Unit Unit(const rpc::Caller& owner, const graph::v1::RepoUnit& repo,
                        common::v1::AccessLevel level = common::v1::ACCESS_LEVEL_PRIVATE);
   std::string Variable(const graph::v1::Unit& unit, const std::string& name);
+  // Moves all units that follow the repository.
+  absl::Status FollowAll(const Uuid& repo_unit);
   // What waits in the outbox, oldest first, which is emptied.
   std::vector<bus::v1::Event> Events();
   std::int64_t Count(const std::string& table);

@@ -43,7 +43,7 @@ std::shared_ptr<Profile> ToProfile(const graph::v1::UnitProfile& from, const Uui
     if (output == by_id.end()) continue;
     output->second->targets.push_back(
         {Uuid::Parse(link.link_id()).value_or(Uuid{}), Uuid::Parse(link.input().id()).value_or(Uuid{}),
-         Uuid::Parse(link.input().unit_id()).value_or(Uuid{}), values::ToDefinition(link.input())});
+         Uuid::Parse(link.input().unit_id()).value_or(Uuid{}), values::ToDefinition(link.input()), link.of_others()});
   }
   return profile;
 }

@@ -17,6 +17,7 @@ namespace pepeunit::unit_ingest {
 struct Target {
   Uuid link, input, unit;
   schema::Variable definition;  // of the input
+  bool of_others = false;       // somebody else than the unit's owner drew the link
 };
 
 struct Output {

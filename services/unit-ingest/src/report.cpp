@@ -73,26 +73,18 @@ class Reader {
     out_->max_answer = value.get<std::size_t>();
   }
 
-  // The newest value of each output, along its links.
+  // The newest value of each output, along its links: those of the unit's owner first, which others cannot push out.
   void Deliver(std::size_t most) {
     std::vector<const Newest*> order;
     for (const auto& [output, newest] : newest_) {
       if (!output->targets.empty()) order.push_back(&newest);
     }
     std::sort(order.begin(), order.end(), [](const Newest* a, const Newest* b) { return a->place < b->place; });
-    for (const Newest* newest : order) {
-      for (const Target& target : newest->output->targets) {
-        const auto carried = schema::Carry(*newest->value, target.definition);
-        if (!carried || static_cast<std::size_t>(report().deliveries_size()) >= most) {
-          auto& refusal = out_->refusals.emplace_back();
-          SetWay(*newest->output, target, &refusal);
-          carried ? refusal.set_beyond_fan_out(1) : refusal.set_unfit(1);
-          continue;
+    for (const bool of_others : {false, true}) {
+      for (const Newest* newest : order) {
+        for (const Target& target : newest->output->targets) {
+          if (target.of_others == of_others) Deliver(*newest, target, most);
         }
-        auto* delivery = report().add_deliveries();
-        SetWay(*newest->output, target, delivery);
-        delivery->set_time_ms(newest->time_ms);
-        values::ToScalar(*carried, target.definition.type, delivery->mutable_value());
       }
     }
   }
@@ -111,6 +103,20 @@ class Reader {
   };
 
   bus::v1::Report& report() { return *out_->message.mutable_report(); }
+
+  void Deliver(const Newest& newest, const Target& target, std::size_t most) {
+    const auto carried = schema::Carry(*newest.value, target.definition);
+    if (!carried || static_cast<std::size_t>(report().deliveries_size()) >= most) {
+      auto& refusal = out_->refusals.emplace_back();
+      SetWay(*newest.output, target, &refusal);
+      carried ? refusal.set_beyond_fan_out(1) : refusal.set_unfit(1);
+      return;
+    }
+    auto* delivery = report().add_deliveries();
+    SetWay(*newest.output, target, delivery);
+    delivery->set_time_ms(newest.time_ms);
+    values::ToScalar(*carried, target.definition.type, delivery->mutable_value());
+  }
 
   void ReadOne(const json& reading, std::size_t index) {
     const auto at = [index](const char* tail) { return "output_variables[" + std::to_string(index) + "]" + tail; };

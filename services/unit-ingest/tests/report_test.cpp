@@ -30,10 +30,10 @@ struct World {
     profile.unit = Uuid::New();
     profile.version = 7;
     Output temperature{Uuid::New(), Of(schema::Type::kNumber), {}};
-    temperature.targets.push_back({Uuid::New(), shown, display, Of(schema::Type::kNumber)});
+    temperature.targets.push_back({Uuid::New(), shown, display, Of(schema::Type::kNumber), false});
     schema::Variable bounded = Of(schema::Type::kInteger);
     bounded.maximum = 50;
-    temperature.targets.push_back({Uuid::New(), whole, display, bounded});
+    temperature.targets.push_back({Uuid::New(), whole, display, bounded, false});
     profile.outputs["temperature"] = temperature;
     Output silent{Uuid::New(), Of(schema::Type::kString), {}};
     silent.definition.logging = schema::Logging::kOff;
@@ -90,6 +90,20 @@ TEST_CASE("what a link cannot carry is left out, and the fan-out is bounded", "[
   REQUIRE(capped->refusals.size() == 1);
   CHECK(capped->refusals[0].unfit() == 0);
   CHECK(capped->refusals[0].beyond_fan_out() == 1);
+}
+
+TEST_CASE("links of others carry after those of the unit's owner, whichever output they leave", "[G5]") {
+  World w;
+  Output first{Uuid::New(), Of(schema::Type::kNumber), {}};
+  for (int i = 0; i < 70; ++i)
+    first.targets.push_back({Uuid::New(), Uuid::New(), Uuid::New(), Of(schema::Type::kNumber), true});
+  w.profile.outputs["count"] = first;
+  const auto report = w.Parse(R"({"output_variables": [{"values": {"count": 1, "temperature": 21}}]})");
+  REQUIRE(report.ok());
+  REQUIRE(report->message.report().deliveries_size() == 64);
+  CHECK(report->message.report().deliveries(0).input_id() == w.shown.ToBytes());
+  CHECK(report->message.report().deliveries(1).input_id() == w.whole.ToBytes());
+  CHECK(report->refusals.size() == 8);
 }
 
 TEST_CASE("an empty report is a report: it says that the device lives", "[S2]") {
