@@ -31,7 +31,7 @@ int main(int argc, char** argv) {
   rpc::Calls calls(settings.server, &service.metrics());
   rpc::Calls passwords(settings.password_server, &service.metrics());
   rpc::Calls web_calls(settings.web_server, &service.metrics());
-  rpc::Calls downloads(settings.web_server, &service.metrics());
+  rpc::Calls downloads(settings.download_server, &service.metrics());
   const Callers callers(kept.people);
   ChangeFeed feed(kept.feed, callers, settings.feed);
   Handlers handlers({calls, passwords, web_calls, downloads}, callers, d.accounts, d.users, d.departures, d.exports,

@@ -34,8 +34,9 @@ int main(int argc, char** argv) {
   Repositories repositories(copies, store, graph);
 
   rpc::Calls calls(settings.server, &service.metrics());
+  rpc::Calls trees(settings.tree_server, &service.metrics());
   RepositoryHandler handler(calls, repositories);
-  RepositoryInternalHandler internal_handler(calls, repositories);
+  RepositoryInternalHandler internal_handler(calls, trees, repositories);
   rpc::Server server(settings.server, {&handler, &internal_handler});
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });
@@ -43,7 +44,7 @@ int main(int argc, char** argv) {
   service.AddReadiness("graph-registry", [&] { return graph_channel.Check(); });
   service.OnReadyChange([&](bool ready) { server.SetServing(ready); });
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
-  service.OnDrain("calls", [&](auto) { calls.Drain(); });
+  service.OnDrain("calls", [&](auto) { calls.Drain(), trees.Drain(); });
   service.OnDrain("events", [&](auto) { repo_events.Stop(); });
   service.OnDrain("syncs", [&](auto) { syncs.Stop(); });
   service.OnDrain("outbox", [&](auto) { relay.Stop(); });

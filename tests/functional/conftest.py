@@ -87,7 +87,8 @@ def make_instance(settings=None, fast=True):
     # Short, for the names of sockets; passable, for PostgreSQL's own user.
     folder = tempfile.mkdtemp(prefix="pu-", dir="/tmp")
     os.chmod(folder, 0o755)
-    return Instance(folder, BIN, fast=fast, settings={"PEPEUNIT_PRIVATE_REMOTES": "*", "PEPEUNIT_FAILURES_PER_ADDRESS": "1000000", **(settings or {})})
+    return Instance(folder, BIN, fast=fast, settings={"PEPEUNIT_PRIVATE_REMOTES": "*", "PEPEUNIT_FAILURES_PER_ADDRESS": "1000000",
+                                                         "PEPEUNIT_HTTP_CHANGES_BURST": "1000000", **(settings or {})})
 
 
 def dispose(instance):

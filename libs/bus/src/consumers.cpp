@@ -1,6 +1,8 @@
 #include "consumers.h"
 
 #include <algorithm>
+#include <limits>
+#include <memory>
 #include <utility>
 
 #include "ack.h"
@@ -136,6 +138,20 @@ absl::Status AckingConsumer::AckFetched() {
   }
   fetched_.clear();
   return ToStatus(natsConnection_FlushTimeout(connection_, 2'000), "acknowledging");
+}
+
+absl::StatusOr<std::uint64_t> AckingConsumer::AckedUpTo() {
+  if (!subscription_) PEPEUNIT_RETURN_IF_ERROR(Open());
+  jsConsumerInfo* raw = nullptr;
+  jsErrCode code = static_cast<jsErrCode>(0);
+  const natsStatus status = js_GetConsumerInfo(&raw, js_, stream_.c_str(), durable_.c_str(), nullptr, &code);
+  const std::unique_ptr<jsConsumerInfo, decltype(&jsConsumerInfo_Destroy)> info(raw, &jsConsumerInfo_Destroy);
+  if (status != NATS_OK) {
+    subscription_.Reset();
+    return ToStatus(status, "asking about a consumer", code);
+  }
+  if (info->NumPending == 0 && info->NumAckPending == 0) return std::numeric_limits<std::uint64_t>::max();
+  return info->AckFloor.Stream;
 }
 
 }  // namespace pepeunit::bus

@@ -1,5 +1,7 @@
 #include "pepeunit/http/server.h"
 
+#include <sys/resource.h>
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -9,6 +11,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "pepeunit/base/address.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
@@ -22,6 +25,22 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr std::chrono::milliseconds kSweep{500};
+
+// Each connection is an open file, and the process needs some besides: with none left it could not even refuse.
+void FitFiles(ServerOptions* options) {
+  constexpr rlim_t kOthers = 256;
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  const rlim_t wanted = options->max_connections + kOthers;
+  if (files.rlim_cur < wanted) {
+    files.rlim_cur = std::min(wanted, files.rlim_max);
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  if (files.rlim_cur >= wanted) return;
+  options->max_connections = files.rlim_cur > 2 * kOthers ? files.rlim_cur - kOthers : files.rlim_cur / 2;
+  log::Warning("this process may open fewer files than it may have connections; it takes as many as fit",
+               {{"files", files.rlim_cur}, {"connections", options->max_connections}});
+}
 
 // A thread, its loop, and the sessions that live on it.
 struct Worker {
@@ -88,7 +107,10 @@ struct Server::Impl {
   }
 
   void Begin(Worker& worker, asio::ip::tcp::socket socket) {
-    if (shared.connections >= shared.options.max_connections) {
+    error_code unknown;
+    const auto remote = socket.remote_endpoint(unknown);
+    std::string client = unknown ? std::string() : AddressGroup(remote.address().to_string());
+    if (shared.connections >= shared.options.max_connections || !shared.Admit(client)) {
       auto busy = Problem(Unavailable("Too many connections."), "", TraceContext::New());
       const std::string text =
           "HTTP/1.1 503 Service Unavailable\r\nContent-Type: " + busy.content_type +
@@ -99,7 +121,7 @@ struct Server::Impl {
       socket.send(asio::buffer(text), 0, ignored);
       return;
     }
-    auto session = std::make_shared<Session>(worker.io, std::move(socket), shared);
+    auto session = std::make_shared<Session>(worker.io, std::move(socket), std::move(client), shared);
     asio::post(worker.io, [&worker, session] {
       worker.sessions.emplace(session.get(), session);
       session->Start();
@@ -123,6 +145,7 @@ Server::~Server() {
 }
 
 absl::Status Server::Start() {
+  FitFiles(&impl_->shared.options);
   const ServerOptions& options = impl_->shared.options;
   const std::string where = options.address + ":" + std::to_string(options.port);
   error_code error;

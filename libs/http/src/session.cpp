@@ -47,8 +47,28 @@ absl::Status ErrorOf(int status, const std::string& message) {
 
 }  // namespace
 
-Session::Session(asio::io_context& io, asio::ip::tcp::socket socket, Shared& shared)
-    : io_(io), socket_(std::move(socket)), shared_(shared), buffer_(shared.options.max_header_bytes + (64u << 10)) {
+bool Shared::Admit(const std::string& client) {
+  if (options.max_of_address == 0) return true;
+  std::lock_guard lock(mutex_);
+  const auto known = clients_.find(client);
+  if (known != clients_.end() && known->second >= options.max_of_address) return false;
+  ++clients_[client];
+  return true;
+}
+
+void Shared::Leave(const std::string& client) {
+  if (options.max_of_address == 0) return;
+  std::lock_guard lock(mutex_);
+  const auto known = clients_.find(client);
+  if (known != clients_.end() && --known->second == 0) clients_.erase(known);
+}
+
+Session::Session(asio::io_context& io, asio::ip::tcp::socket socket, std::string client, Shared& shared)
+    : io_(io),
+      socket_(std::move(socket)),
+      shared_(shared),
+      client_(std::move(client)),
+      buffer_(shared.options.max_header_bytes + (64u << 10)) {
   ++shared_.connections;
   error_code error;
   socket_.set_option(asio::ip::tcp::no_delay(true), error);
@@ -56,7 +76,10 @@ Session::Session(asio::io_context& io, asio::ip::tcp::socket socket, Shared& sha
   if (!error) remote_address_ = remote.address().to_string(error);
 }
 
-Session::~Session() { --shared_.connections; }
+Session::~Session() {
+  --shared_.connections;
+  shared_.Leave(client_);
+}
 
 void Session::Enter(State state, std::chrono::milliseconds limit) {
   state_ = state;
@@ -103,7 +126,9 @@ void Session::ReadHead() {
     Enter(State::kReading, shared_.options.read_timeout);
     return OnReadable();
   }
-  Enter(State::kIdle, shared_.options.idle_timeout);
+  // A connection that never sent anything gets no more patience than a slow request.
+  Enter(State::kIdle, served_ ? shared_.options.idle_timeout : shared_.options.read_timeout);
+  served_ = true;
   auto ready = [self = shared_from_this()](const error_code& error) {
     if (self->state_ != State::kIdle) return;
     if (error) return self->Close();

@@ -9,8 +9,10 @@
 #include <boost/beast/http/string_body.hpp>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 
 #include "pepeunit/http/server.h"
 
@@ -23,6 +25,14 @@ struct Shared {
   std::atomic<std::size_t> connections = 0;
   std::atomic<std::uint64_t> requests = 0;
   std::atomic<bool> draining = false;
+
+  // Counts a connection of this client; false when it has as many as it may.
+  bool Admit(const std::string& client);
+  void Leave(const std::string& client);
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::size_t> clients_;
 };
 
 class RequestExchange;
@@ -32,7 +42,8 @@ class RequestExchange;
 // kept by the server, which calls CheckTime twice a second, for a timer per operation would cost more than a request.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(boost::asio::io_context& io, boost::asio::ip::tcp::socket socket, Shared& shared);
+  // The client was admitted, and leaves with the session.
+  Session(boost::asio::io_context& io, boost::asio::ip::tcp::socket socket, std::string client, Shared& shared);
   ~Session();
 
   void Start() { ReadHead(); }
@@ -74,6 +85,8 @@ class Session : public std::enable_shared_from_this<Session> {
   boost::asio::io_context& io_;
   boost::asio::ip::tcp::socket socket_;
   Shared& shared_;
+  const std::string client_;
+  bool served_ = false;  // a request on this connection
   std::string remote_address_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;

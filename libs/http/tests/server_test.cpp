@@ -217,6 +217,35 @@ TEST_CASE("one connection more than allowed is refused") {
   CHECK(Has(Raw(f.server->port()).ReadAll(), "503 "));
 }
 
+TEST_CASE("one client has a share of the connections, which comes back with each that ends") {
+  Fixture f([](http::ServerOptions& o) { o.max_of_address = 2; });
+  // A connection is counted until the server has seen its end, which is after the client's.
+  const auto left = [&](size_t most) {
+    for (int i = 0; i < 500 && f.server->stats().connections > most; ++i) std::this_thread::sleep_for(10ms);
+    return f.server->stats().connections <= most;
+  };
+  for (int round = 0; round < 3; ++round) {
+    REQUIRE(left(0));
+    Raw first(f.server->port());
+    {
+      Raw second(f.server->port());
+      for (Raw* raw : {&first, &second}) {
+        raw->Send("GET /one HTTP/1.1\r\nHost: x\r\n\r\n");
+        CHECK(Has(raw->ReadUntil("  "), "/one"));
+      }
+      CHECK(Has(Raw(f.server->port()).ReadAll(), "503 "));
+    }
+    REQUIRE(left(1));
+    CHECK(Has(f.Once("GET /again" + kClose + "\r\n"), "200 "));
+  }
+}
+
+TEST_CASE("a connection that never sends anything is not kept as long as one between requests") {
+  Fixture f([](http::ServerOptions& o) { o.read_timeout = 200ms; });  // idle ones are kept for 75 s
+  Raw silent(f.server->port());
+  CHECK(silent.ReadAll().empty());
+}
+
 TEST_CASE("a stream arrives in chunks, and a cut one is seen as cut") {
   Fixture f;
   const std::string whole = f.Once("GET /stream" + kClose + "\r\n");

@@ -1,11 +1,17 @@
 #include "pepeunit/outbox/follower.h"
 
 #include "pepeunit/base/backoff.h"
+#include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
 #include "pepeunit/base/trace.h"
 
 namespace pepeunit::outbox {
+namespace {
+
+constexpr std::int64_t kPatienceMs = 5'000;
+
+}  // namespace
 
 Apply OneByOne(std::function<absl::Status(const pepeunit::bus::v1::Event&)> apply) {
   return [apply = std::move(apply)](const std::vector<Received>& events) -> absl::Status {
@@ -24,11 +30,17 @@ absl::Status PassOver(const std::string& subject) {
 
 absl::Status Follower::CatchUp() {
   const auto consumer = bus_.Consume(bus::kEventsStream, options_.durable, options_.filter);
+  PEPEUNIT_ASSIGN_OR_RETURN(const bus::StreamState stream, bus_.GetStreamState(bus::kEventsStream));
   Fetched fetched;
-  for (;;) {
-    PEPEUNIT_ASSIGN_OR_RETURN(const bool came, Step(*consumer, std::chrono::milliseconds(200), &fetched));
-    if (!came) return absl::OkStatus();
+  std::uint64_t acked = 0;
+  for (std::int64_t moved_ms = MonotonicMs(); MonotonicMs() - moved_ms < kPatienceMs;) {
+    const std::uint64_t before = acked;
+    PEPEUNIT_ASSIGN_OR_RETURN(acked, consumer->AckedUpTo());
+    if (acked >= stream.last_sequence) return absl::OkStatus();
+    PEPEUNIT_ASSIGN_OR_RETURN(const bool came, Step(*consumer, std::chrono::milliseconds(20), &fetched));
+    if (came || acked > before) moved_ms = MonotonicMs();
   }
+  return Unavailable("events that somebody else took are not applied yet");
 }
 
 void Follower::Start() {

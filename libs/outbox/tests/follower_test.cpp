@@ -65,6 +65,35 @@ TEST_CASE("a follower applies what comes in order, passes over what is no event,
   CHECK(e.Applied() == Units{"1", "2", "3"});
 }
 
+TEST_CASE("catching up waits for what somebody else took") {
+  Events e;
+  std::atomic<int> taken = 0, released = 0;
+  const auto slow = [&](const std::vector<outbox::Received>& events) {
+    for (const int mine = ++taken; released < mine;) std::this_thread::sleep_for(1ms);
+    return e.Note()(events);
+  };
+  auto publish = [&, n = 0](const std::string& unit) mutable {
+    e.Publish(unit);
+    for (++n; taken < n;) std::this_thread::sleep_for(1ms);
+  };
+  outbox::Follower other(e.bus, kOptions, slow);
+  other.Start();
+  publish("1");
+  outbox::Follower follower(e.bus, kOptions, e.Note());
+  std::thread later([&] { std::this_thread::sleep_for(700ms), released = 1; });
+  CHECK(follower.CatchUp() == absl::OkStatus());
+  CHECK(e.Applied() == Units{"1"});
+  later.join();
+
+  // While it is not applied, nobody is told that it is.
+  publish("2");
+  CHECK(follower.CatchUp().code() == absl::StatusCode::kUnavailable);
+  CHECK(e.Applied() == Units{"1"});
+  released = 2;
+  CHECK(follower.CatchUp() == absl::OkStatus());
+  CHECK(e.Applied() == Units{"1", "2"});
+}
+
 TEST_CASE("a follower is prepared first, and both are tried again until they are done") {
   Events e;
   std::atomic<int> tries = 0;

@@ -8,9 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
+#include <unordered_map>
 
 #include "metadata.h"
+#include "pepeunit/base/address.h"
 #include "pepeunit/base/bytes.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
@@ -27,18 +30,24 @@ std::string Metadata(const grpc::CallbackServerContext& context, const char* nam
                                                   : std::string(found->second.data(), found->second.size());
 }
 
+// For whom a call counts; empty for the services themselves.
+std::string PartyOf(const Caller& caller) {
+  if (caller.kind == Caller::Kind::kService) return "";
+  return caller.signed_in() ? caller.user_id.ToString() : AddressGroup(caller.client_address);
+}
+
 std::string CodeName(absl::StatusCode code) { return absl::StatusCodeToString(code); }
 
 }  // namespace
 
 grpc::Status ToGrpcStatus(const absl::Status& status) { return ToGrpc(status); }
 
-ServerOptions ServerOptionsFrom(Config& config, std::uint16_t default_port) {
+ServerOptions ServerOptionsFrom(Config& config, std::uint16_t default_port, std::int64_t threads) {
   ServerOptions options;
   options.address = config.String("PEPEUNIT_GRPC_ADDRESS", "127.0.0.1:" + std::to_string(default_port),
                                   "where this service answers gRPC: host:port or unix:/path");
   options.threads = static_cast<std::size_t>(
-      config.Integer("PEPEUNIT_GRPC_THREADS", 4, 1, 256, "threads that run calls, which may wait for SQL"));
+      config.Integer("PEPEUNIT_GRPC_THREADS", threads, 1, 256, "threads that run calls, which may wait for SQL"));
   options.queue = static_cast<std::size_t>(config.Integer(
       "PEPEUNIT_GRPC_QUEUE", 256, 1, 65536, "calls that may wait for a thread; one more is RESOURCE_EXHAUSTED"));
   options.instance_key = InstanceKeyFrom(config);
@@ -82,7 +91,27 @@ struct Calls::Impl {
         .Observe(taken.count());
   }
 
+  std::size_t share() const { return options.share > 0 ? options.share : std::max<std::size_t>(1, options.queue / 4); }
+
+  // False when the party has its share of calls here already.
+  bool Enter(const std::string& party) {
+    if (party.empty()) return true;
+    std::lock_guard lock(mutex);
+    std::size_t& calls_of_party = parties[party];
+    if (calls_of_party >= share()) return false;
+    ++calls_of_party;
+    return true;
+  }
+  void Leave(const std::string& party) {
+    if (party.empty()) return;
+    std::lock_guard lock(mutex);
+    const auto found = parties.find(party);
+    if (found != parties.end() && --found->second == 0) parties.erase(found);
+  }
+
   ServerOptions options;
+  std::mutex mutex;
+  std::unordered_map<std::string, std::size_t> parties;  // the calls that wait or run of each
   Executor executor;
   prometheus::Family<prometheus::Counter>* calls = nullptr;
   prometheus::Family<prometheus::Histogram>* seconds = nullptr;
@@ -93,6 +122,8 @@ Calls::Calls(const ServerOptions& options, prometheus::Registry* metrics)
 Calls::~Calls() { Drain(); }
 
 void Calls::Drain() { impl_->executor.Drain(); }
+
+std::chrono::milliseconds Calls::patience() const { return impl_->options.patience; }
 
 void Calls::Finish(grpc::ServerUnaryReactor* reactor, const absl::Status& status) { reactor->Finish(ToGrpc(status)); }
 
@@ -107,8 +138,15 @@ void Calls::Start(grpc::CallbackServerContext* context, const std::string& reque
     done(call.status());
     return;
   }
+  const std::string party = PartyOf(call->caller);
+  if (!impl_->Enter(party)) {
+    const absl::Status enough = Limit("Too many of your calls are waiting or running; try again shortly.", 500);
+    impl_->Count(method, enough, begin);
+    done(enough);
+    return;
+  }
   const auto trace = TraceContext::Parse(Metadata(*context, kTraceparent)).value_or(TraceContext::New());
-  auto task = [this, begin, method, trace, done, call = *std::move(call), work = std::move(work)] {
+  auto task = [this, begin, method, trace, party, done, call = *std::move(call), work = std::move(work)] {
     const TraceScope scope(trace);
     absl::Status status;
     if (std::chrono::system_clock::now() >= call.deadline) {
@@ -118,9 +156,11 @@ void Calls::Start(grpc::CallbackServerContext* context, const std::string& reque
     }
     log::Debug("call", {{"method", method}, {"status", CodeName(status.code())}});
     impl_->Count(method, status, begin);
+    impl_->Leave(party);
     done(status);
   };
   if (!impl_->executor.TryRun(std::move(task))) {
+    impl_->Leave(party);
     const absl::Status full = Limit("Too many calls are waiting; try again shortly.", 500);
     impl_->Count(method, full, begin);
     done(full);

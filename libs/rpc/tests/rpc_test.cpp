@@ -102,10 +102,7 @@ class FakeTrees final : public rpb::RepositoryInternalService::CallbackService {
 };
 
 struct Fixture {
-  rpc::ServerOptions options{.address = "unix:/tmp/pepeunit-rpc-test-" + std::to_string(::getpid()) + ".sock",
-                             .instance_key = kKey,
-                             .threads = 2,
-                             .queue = 2};
+  rpc::ServerOptions options;
   prometheus::Registry metrics;
   rpc::Calls calls{options, &metrics};
   FakeCrypto fake{calls};
@@ -114,7 +111,14 @@ struct Fixture {
   rpc::Channel channel{options.address, kKey};
   std::unique_ptr<cpb::CryptoService::Stub> stub = cpb::CryptoService::NewStub(channel.grpc());
 
-  Fixture() { REQUIRE(server.Start().ok()); }
+  explicit Fixture(rpc::ServerOptions o = {.threads = 2, .queue = 2}) : options(WithAddress(std::move(o))) {
+    REQUIRE(server.Start().ok());
+  }
+  static rpc::ServerOptions WithAddress(rpc::ServerOptions options) {
+    options.address = "unix:/tmp/pepeunit-rpc-test-" + std::to_string(::getpid()) + ".sock";
+    options.instance_key = kKey;
+    return options;
+  }
   ~Fixture() {
     server.Shutdown(std::chrono::system_clock::now() + 2s);
     calls.Drain();
@@ -221,6 +225,50 @@ TEST_CASE("a full queue is RESOURCE_EXHAUSTED, and an absent server UNAVAILABLE"
   CHECK(rpc::Call<cpb::OpenResponse>(nobody, {}, 1s, [&](auto* c, auto* r) { return stub->Open(c, {}, r); })
             .status()
             .code() == absl::StatusCode::kUnavailable);
+}
+
+TEST_CASE("one user or address has a share of the places, and the others the rest") {
+  Fixture f({.threads = 2, .queue = 20, .share = 3});
+  rpc::Caller anna{.kind = rpc::Caller::Kind::kUser, .user_id = Uuid::New(), .session_id = Uuid::New()}, nobody;
+  nobody.client_address = "192.0.2.1";
+  std::atomic<int> refused = 0, served = 0, others = 0;
+  std::vector<std::thread> threads;
+  for (const rpc::Caller& caller : {anna, nobody}) {
+    for (int i = 0; i < 8; ++i) {
+      threads.emplace_back([&, caller] {
+        const auto answer = f.Open("slow", caller);
+        (answer.ok() ? served : answer.status().code() == absl::StatusCode::kResourceExhausted ? refused : others)++;
+      });
+    }
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(others == 0);
+  CHECK(served >= 6);
+  CHECK(refused >= 2);
+  // What ended counts no more; services themselves are not bound.
+  CHECK(f.Open("slow", anna).ok());
+  threads.clear();
+  served = 0;
+  for (int i = 0; i < 8; ++i) threads.emplace_back([&] { served += f.Open("slow", rpc::Caller::Service()).ok(); });
+  for (auto& thread : threads) thread.join();
+  CHECK(served == 8);
+}
+
+TEST_CASE("a receiver that takes nothing is cut, and its thread free again") {
+  Fixture f({.threads = 1, .patience = 300ms});
+  auto stub = rpb::RepositoryInternalService::NewStub(f.channel.grpc());
+  grpc::ClientContext context;
+  f.channel.Prepare(context, {}, 60s);
+  rpb::ReadTreeRequest request;
+  request.set_commit("endless");
+  auto reader = stub->ReadTree(&context, request);
+  rpb::TreePiece piece;
+  REQUIRE(reader->Read(&piece));  // it has begun
+  CHECK(f.Open("x").ok());        // waits for the one thread
+  CHECK(f.trees.gone);
+  while (reader->Read(&piece)) {
+  }
+  CHECK_FALSE(reader->Finish().ok());
 }
 
 TEST_CASE("a stream arrives whole, ends with its status, and stops when the caller goes") {

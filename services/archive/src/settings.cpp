@@ -9,7 +9,8 @@ namespace pepeunit::archive {
 Settings Settings::From(Config& config) {
   Settings settings;
   settings.runtime = runtime::RuntimeSettings::From(config, "archive", 9104);
-  settings.server = rpc::ServerOptionsFrom(config, 7004);
+  settings.server = rpc::ServerOptionsFrom(config, 7004, 16);
+  settings.server.share = 4;  // downloads of one user: a receiver who takes his time holds a thread
   settings.server.longest_call = config.Duration("PEPEUNIT_ARCHIVE_TIMEOUT", std::chrono::minutes(5),
                                                  "how long a download may take; it holds one of the threads");
   settings.graph_target = rpc::TargetFrom(config, "PEPEUNIT_GRAPH_TARGET", 7002, "graph-registry");

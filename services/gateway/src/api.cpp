@@ -8,6 +8,7 @@
 #include "file_response.h"
 #include "message_json.h"
 #include "negotiation.h"
+#include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
 
 namespace pepeunit::gateway {
@@ -59,7 +60,12 @@ std::string ClientAddress(const http::Exchange& request, bool trusted_proxy) {
 }
 
 Api::Api(ApiOptions options, Router router, Authenticator& authenticator, Backends& backends, Edge& edge)
-    : options_(options), router_(std::move(router)), authenticator_(authenticator), backends_(backends), edge_(edge) {}
+    : options_(options),
+      router_(std::move(router)),
+      change_rate_(options.changes_per_second, options.changes_burst),
+      authenticator_(authenticator),
+      backends_(backends),
+      edge_(edge) {}
 
 void Api::Handle(std::shared_ptr<http::Exchange> exchange) {
   const TraceScope scope(exchange->trace());
@@ -139,6 +145,9 @@ void Api::Operate(std::shared_ptr<Reply> reply, const Binding& binding, const Ca
     caller->if_match = tag;
     caller->idempotency_key = key;
     caller->client_address = ClientAddress(q, options_.trusted_proxy);
+    if (binding.verb != "GET") {
+      if (const auto may = change_rate_.Take(*caller, MonotonicMs()); !may.ok()) return reply->Refuse(may);
+    }
     const auto message = ReadRequest(binding, captures, q.query(), q.body());
     if (!message.ok()) return reply->Refuse(message.status());
     if (binding.events) SetLastEvent(q.Header("Last-Event-ID"), message->get());

@@ -5,6 +5,7 @@
 
 #include "authenticator.h"
 #include "backends.h"
+#include "change_rate.h"
 #include "pages.h"
 #include "reply.h"
 #include "router.h"
@@ -14,8 +15,9 @@ namespace pepeunit::gateway {
 struct ApiOptions {
   std::chrono::milliseconds call_timeout{30'000};
   std::chrono::milliseconds file_timeout{300'000};
-  std::chrono::milliseconds stream_timeout{7'200'000};  // of one stream of events; services end theirs before
-  bool trusted_proxy = false;                           // X-Forwarded-For names the client
+  std::chrono::milliseconds stream_timeout{7'200'000};   // of one stream of events; services end theirs before
+  bool trusted_proxy = false;                            // X-Forwarded-For names the client
+  double changes_per_second = 5, changes_burst = 1'000;  // of one user, or one address without registration
 };
 
 // The HTTP API: finds the operation, tells who calls, maps the request to a message, calls the service and maps the
@@ -37,6 +39,7 @@ class Api {
   const ApiOptions options_;
   const Router router_;
   const Pages pages_;
+  ChangeRate change_rate_;
   Authenticator& authenticator_;
   Backends& backends_;
   Edge& edge_;

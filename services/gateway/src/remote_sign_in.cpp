@@ -1,5 +1,6 @@
 #include "remote_sign_in.h"
 
+#include "pepeunit/base/errors.h"
 #include "pepeunit/crypto/v1/crypto.pb.h"
 #include "pepeunit/graph/v1/internal.pb.h"
 

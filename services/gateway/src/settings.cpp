@@ -15,6 +15,9 @@ Settings Settings::From(Config& config) {
   s.server.threads = static_cast<std::size_t>(config.Integer("PEPEUNIT_HTTP_THREADS", 2, 1, 64, "threads for HTTP"));
   s.server.max_connections = static_cast<std::size_t>(
       config.Integer("PEPEUNIT_HTTP_MAX_CONNECTIONS", 10'000, 1, 1'000'000, "connections; one more gets 503"));
+  s.server.max_of_address = static_cast<std::size_t>(
+      config.Integer("PEPEUNIT_HTTP_MAX_OF_ADDRESS", 1'000, 1, 1'000'000,
+                     "connections of one address; one more gets 503. Not behind a trusted proxy, whose they all are"));
   s.server.max_body_bytes = static_cast<std::size_t>(
       config.Integer("PEPEUNIT_HTTP_MAX_BODY", 1 << 20, 1024, 64 << 20, "bytes of a request's body; more gets 413"));
   s.max_in_flight = static_cast<std::size_t>(
@@ -25,6 +28,12 @@ Settings Settings::From(Config& config) {
   s.api.file_timeout = config.Duration("PEPEUNIT_HTTP_FILE_TIMEOUT", seconds(300), "how long a download may take");
   s.api.trusted_proxy = config.Boolean("PEPEUNIT_TRUSTED_PROXY", false,
                                        "a proxy of ours stands in front, so X-Forwarded-For names the client");
+  if (s.api.trusted_proxy) s.server.max_of_address = 0;
+  s.api.changes_per_second =
+      static_cast<double>(config.Integer("PEPEUNIT_HTTP_CHANGES_PER_SECOND", 5, 1, 1'000'000,
+                                         "changes a second of one user who is no administrator; more is 429"));
+  s.api.changes_burst = static_cast<double>(config.Integer("PEPEUNIT_HTTP_CHANGES_BURST", 1'000, 1, 1'000'000,
+                                                           "changes that he may make at once after a pause"));
   std::istringstream origins(
       config.String("PEPEUNIT_CORS_ORIGINS", "",
                     "origins of other sites whose pages may call the API, separated by spaces; none: off"));

@@ -1,10 +1,8 @@
 #include "guesses.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
-#include <array>
 
+#include "pepeunit/base/address.h"
 #include "pepeunit/base/errors.h"
 
 namespace pepeunit::graph_registry {
@@ -13,23 +11,10 @@ namespace {
 constexpr FailureBound kLoginFromAddress{.free = 5};
 // What is left to many addresses together, with and after the others' bound: one guess in half a minute.
 constexpr FailureBound kLogin{.free = 100, .longest_wait_s = 30};
-constexpr std::size_t kMostAddressCharacters = 64;
 
 }  // namespace
 
-std::string Guesses::KeyOf(const std::string& address) {
-  if (address.empty()) return "";
-  in6_addr six{};
-  if (inet_pton(AF_INET6, address.c_str(), &six) != 1) return '@' + address.substr(0, kMostAddressCharacters);
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  if (IN6_IS_ADDR_V4MAPPED(&six)) {
-    inet_ntop(AF_INET, &six.s6_addr[12], text.data(), text.size());
-    return std::string("@") + text.data();
-  }
-  std::fill(std::begin(six.s6_addr) + 8, std::end(six.s6_addr), std::uint8_t{0});
-  inet_ntop(AF_INET6, &six, text.data(), text.size());
-  return std::string("@") + text.data() + "/64";
-}
+std::string Guesses::KeyOf(const std::string& address) { return address.empty() ? "" : '@' + AddressGroup(address); }
 
 absl::StatusOr<Guesses::Attempt> Guesses::Begin(const std::string& login, const std::string& address) {
   Attempt attempt;

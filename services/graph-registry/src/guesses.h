@@ -32,8 +32,7 @@ class Guesses {
   // A sign-up, which counts whatever comes of it, apart from what was wrong: who makes many users waits between them.
   absl::Status SignUp(const std::string& address);
 
-  // `@` and an IPv4 address, or the first 64 bits of an IPv6 address, which is what one household or host gets: whoever
-  // has that has all addresses in it. Empty for an empty address.
+  // `@` and the AddressGroup of an address; empty for an empty one.
   static std::string KeyOf(const std::string& address);
 
  private:

@@ -141,6 +141,10 @@ Settings Settings::From(Config& config) {
   s.web_server = s.server;
   s.web_server.threads = 2;
   s.web_server.queue = 32;
+  s.download_server = s.server;
+  s.download_server.threads = 8;
+  s.download_server.queue = 32;
+  s.download_server.share = 2;  // a receiver who takes his time holds a thread
   s.password_server = s.server;
   s.password_server.threads = 2;
   s.password_server.queue = 64;

@@ -18,6 +18,7 @@ struct Settings {
   runtime::RuntimeSettings runtime;
   rpc::ServerOptions server;
   rpc::ServerOptions web_server;       // for calls that wait for programs on the web
+  rpc::ServerOptions download_server;  // for exports, which take as long as the receiver does
   rpc::ServerOptions password_server;  // for calls that wait for a password to be hashed
   OidcSettings oidc;
   postgres::PoolOptions pool;

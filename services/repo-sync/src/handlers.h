@@ -36,8 +36,9 @@ class RepositoryHandler final : public repo::v1::RepositoryService::CallbackServ
 
 class RepositoryInternalHandler final : public repo::v1::RepositoryInternalService::CallbackService {
  public:
-  RepositoryInternalHandler(rpc::Calls& calls, Repositories& repositories)
-      : calls_(calls), repositories_(repositories) {}
+  // `trees` are read at the pace of who downloads them, which must not hold up anything else.
+  RepositoryInternalHandler(rpc::Calls& calls, rpc::Calls& trees, Repositories& repositories)
+      : calls_(calls), trees_(trees), repositories_(repositories) {}
   grpc::ServerUnaryReactor* ResolveVersion(grpc::CallbackServerContext* c, const repo::v1::ResolveVersionRequest* q,
                                            repo::v1::ResolveVersionResponse* r) override {
     return calls_.Unary(c, q, r, [&d = repositories_](const rpc::Context& x, const auto& request, auto& response) {
@@ -46,14 +47,14 @@ class RepositoryInternalHandler final : public repo::v1::RepositoryInternalServi
   }
   grpc::ServerWriteReactor<repo::v1::TreePiece>* ReadTree(grpc::CallbackServerContext* c,
                                                           const repo::v1::ReadTreeRequest* q) override {
-    return calls_.ServerStream<repo::v1::ReadTreeRequest, repo::v1::TreePiece>(
+    return trees_.ServerStream<repo::v1::ReadTreeRequest, repo::v1::TreePiece>(
         c, q, [&d = repositories_](const rpc::Context& x, const auto& request, const auto& write) {
           return d.ReadTree(x, request, write);
         });
   }
 
  private:
-  rpc::Calls& calls_;
+  rpc::Calls &calls_, &trees_;
   Repositories& repositories_;
 };
 

@@ -8,6 +8,8 @@ Settings Settings::From(Config& config) {
   Settings s;
   s.runtime = runtime::RuntimeSettings::From(config, "repo-sync", 9103);
   s.server = rpc::ServerOptionsFrom(config, 7003);
+  s.tree_server = s.server;
+  s.tree_server.threads = 16;
   s.pool = postgres::PoolOptionsFrom(config, "repo");
   s.bus = bus::BusOptionsFrom(config, "repo-sync");
   s.crypto_target = rpc::TargetFrom(config, "PEPEUNIT_CRYPTO_TARGET", 7001, "crypto");

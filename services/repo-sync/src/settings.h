@@ -14,6 +14,7 @@ namespace pepeunit::repo_sync {
 struct Settings {
   runtime::RuntimeSettings runtime;
   rpc::ServerOptions server;
+  rpc::ServerOptions tree_server;  // for reading whole trees, which takes as long as the receiver does
   postgres::PoolOptions pool;
   bus::BusOptions bus;
   std::string crypto_target, graph_target;

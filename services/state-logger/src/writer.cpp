@@ -81,9 +81,10 @@ void Writer::Pause(std::chrono::milliseconds time) {
 
 void Writer::Loop() {
   Backoff backoff(std::chrono::milliseconds(100), std::chrono::milliseconds(2'000));
+  Sleep sleep(after_sleep_);
   while (!stopping()) {
     const std::int64_t begin = MonotonicMs();
-    const absl::Status status = Follow();
+    const absl::Status status = Follow(sleep);
     if (stopping()) return;
     if (MonotonicMs() - begin > 10'000) backoff.Reset();  // it went well for a while
     log::Warning("values wait in the stream", {{"partition", partition_}, {"status", status}});
@@ -91,11 +92,10 @@ void Writer::Loop() {
   }
 }
 
-absl::Status Writer::Follow() {
+absl::Status Writer::Follow(Sleep& sleep) {
   PEPEUNIT_ASSIGN_OR_RETURN(const bus::StreamState stream, bus_.GetStreamState(bus::kValuesStream));
   PEPEUNIT_ASSIGN_OR_RETURN(applied_, store_.Resume(partition_, stream));
   const auto reader = bus_.ReadStream(bus::kValuesStream, "values." + std::to_string(partition_) + ".>", applied_ + 1);
-  Sleep sleep(after_sleep_);
   while (!stopping()) {
     const std::int64_t begin = MonotonicMs();
     PEPEUNIT_ASSIGN_OR_RETURN(const auto messages, reader->Fetch(kMostMessages, std::chrono::milliseconds(500)));

@@ -51,7 +51,7 @@ class Writer {
  private:
   void Loop();
   // From the stored position until something fails or Stop.
-  absl::Status Follow();
+  absl::Status Follow(Sleep& sleep);
   absl::Status Store(const Batch& batch);
   bool stopping() const;
   void Pause(std::chrono::milliseconds time);

@@ -17,6 +17,8 @@ Settings Settings::From(Config& config) {
       size("PEPEUNIT_INGEST_MAX_BODY", 16'384, 256, 1 << 20, "largest envelope in bytes; a larger one is 413");
   s.server.max_connections =
       size("PEPEUNIT_INGEST_CONNECTIONS", 20'000, 1, 1'000'000, "most connections; one more is 503");
+  s.server.max_of_address = size("PEPEUNIT_INGEST_CONNECTIONS_OF_ADDRESS", 5'000, 1, 1'000'000,
+                                 "most connections of one address; one more is 503. Many devices may share one");
   s.server.max_header_bytes = 4'096;
   s.edge.unit_rate = static_cast<double>(
       size("PEPEUNIT_UNIT_RATE", 20, 1, 1'000'000, "exchanges a second that one unit may make; more is 429"));

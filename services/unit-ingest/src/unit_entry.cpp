@@ -1,20 +1,8 @@
 #include "unit_entry.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace pepeunit::unit_ingest {
-
-std::int64_t RateLimiter::Take(std::int64_t now_ms) {
-  if (last_ms_ != 0)
-    tokens_ = std::min(burst_, tokens_ + static_cast<double>(now_ms - last_ms_) * per_second_ / 1000.0);
-  last_ms_ = now_ms;
-  if (tokens_ >= 1) {
-    tokens_ -= 1;
-    return 0;
-  }
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil((1 - tokens_) * 1000.0 / per_second_)));
-}
 
 bool UnitEntry::TakeTurn(std::function<void()> task) {
   {

@@ -10,22 +10,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "pepeunit/base/rate_limiter.h"
 #include "ports.h"
 #include "profile.h"
 
 namespace pepeunit::unit_ingest {
-
-// A token bucket (https://en.wikipedia.org/wiki/Token_bucket). Not thread-safe: it belongs to who has the turn.
-class RateLimiter {
- public:
-  RateLimiter(double per_second, double burst) : per_second_(per_second), burst_(burst), tokens_(burst) {}
-  // 0 when one may pass; else the time to wait, in ms.
-  std::int64_t Take(std::int64_t now_ms);
-
- private:
-  double per_second_, burst_, tokens_;
-  std::int64_t last_ms_ = 0;
-};
 
 // What is known of one unit. Its exchanges take turns, so whoever has the turn owns `standing` and what follows it;
 // profile and inputs are also touched by events, under the lock. Thread-safe where it locks.

@@ -17,13 +17,15 @@
 namespace pepeunit::http {
 
 struct ServerOptions {
-  std::string address = "127.0.0.1";                  // IP to listen on
-  std::uint16_t port = 0;                             // 0: any free one, see Server::port()
-  std::size_t threads = 2;                            // handlers run on these and must not block
-  std::size_t max_body_bytes = 1u << 20;              // more: 413
-  std::size_t max_header_bytes = 16u << 10;           // more: 431
-  std::size_t max_connections = 10'000;               // more: 503 and closed
-  std::chrono::milliseconds read_timeout{10'000};     // for one request's head and body: 408
+  std::string address = "127.0.0.1";         // IP to listen on
+  std::uint16_t port = 0;                    // 0: any free one, see Server::port()
+  std::size_t threads = 2;                   // handlers run on these and must not block
+  std::size_t max_body_bytes = 1u << 20;     // more: 413
+  std::size_t max_header_bytes = 16u << 10;  // more: 431
+  std::size_t max_connections = 10'000;      // more: 503 and closed
+  std::size_t max_of_address = 0;            // the same of one client (AddressGroup); 0: no bound of its own
+  std::chrono::milliseconds read_timeout{
+      10'000};  // for one request's head and body: 408; for its first byte on a new connection
   std::chrono::milliseconds idle_timeout{75'000};     // between requests of a connection
   std::chrono::milliseconds write_timeout{30'000};    // without progress: closed
   std::chrono::milliseconds handler_timeout{60'000};  // no answer by then: 503, of a stream no next piece: closed

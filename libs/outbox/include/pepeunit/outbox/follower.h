@@ -47,7 +47,9 @@ class Follower {
       : bus_(bus), options_(std::move(options)), apply_(std::move(apply)) {}
   ~Follower() { Stop(); }
 
-  // Applies all events that wait, in the calling thread; beside Loop, when that runs.
+  // From its return on, every event that was in the stream before the call is applied. Applies what waits in the
+  // calling thread; what Loop or another replica took already is waited for, and after 5 s without any progress
+  // UNAVAILABLE.
   absl::Status CatchUp();
   void Start();
   // Returns when what is being applied is done. `apply` may ask `stopping` to be done sooner.

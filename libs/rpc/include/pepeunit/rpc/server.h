@@ -31,10 +31,14 @@ struct Context {
 };
 
 struct ServerOptions {
-  std::string address;       // `127.0.0.1:7001` or `unix:/run/pepeunit/crypto.sock`
-  std::string instance_key;  // the shared secret of the instance's services
-  std::size_t threads = 4;   // for handlers, which may block
-  std::size_t queue = 256;   // calls waiting for a thread; one more is RESOURCE_EXHAUSTED
+  std::string address{};       // `127.0.0.1:7001` or `unix:/run/pepeunit/crypto.sock`
+  std::string instance_key{};  // the shared secret of the instance's services
+  std::size_t threads = 4;     // for handlers, which may block
+  std::size_t queue = 256;     // calls waiting for a thread; one more is RESOURCE_EXHAUSTED
+  // Calls of one user, or of one address without registration, that wait or run; one more is RESOURCE_EXHAUSTED, so
+  // that nobody takes all places. 0: a quarter of the queue.
+  std::size_t share = 0;
+  std::chrono::milliseconds patience{30'000};  // for a receiver that takes nothing of a stream; then it is cut
   std::chrono::milliseconds longest_call{30'000};
   std::size_t max_message_bytes = 4u << 20;
 };
@@ -63,11 +67,12 @@ class Calls {
     return reactor;
   }
 
-  // The handler calls `write(message)`, which waits until the caller can take more and is false when it went away.
+  // The handler calls `write(message)`, which waits until the caller can take more and is false when it went away, or
+  // took nothing for as long as the server's patience.
   template <typename Request, typename Message, typename Handler>
   grpc::ServerWriteReactor<Message>* ServerStream(grpc::CallbackServerContext* context, const Request* request,
                                                   Handler handler) {
-    auto* reactor = new StreamReactor<Message>();
+    auto* reactor = new StreamReactor<Message>(context, patience());
     auto shared = reactor->state;  // outlives the reactor, which deletes itself in OnDone
     Start(
         context, Request::descriptor()->full_name(), [shared](const absl::Status& status) { shared->Finish(status); },
@@ -104,6 +109,8 @@ class Calls {
              std::function<absl::Status(const Context&)> work);
   static void Finish(grpc::ServerUnaryReactor* reactor, const absl::Status& status);
 
+  std::chrono::milliseconds patience() const;
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
@@ -124,8 +131,9 @@ class Server {
   std::unique_ptr<Impl> impl_;
 };
 
-// PEPEUNIT_GRPC_ADDRESS (default 127.0.0.1:`default_port`), PEPEUNIT_GRPC_THREADS and PEPEUNIT_INSTANCE_KEY.
-ServerOptions ServerOptionsFrom(Config& config, std::uint16_t default_port);
+// PEPEUNIT_GRPC_ADDRESS (default 127.0.0.1:`default_port`), PEPEUNIT_GRPC_THREADS (default `threads`),
+// PEPEUNIT_GRPC_QUEUE and PEPEUNIT_INSTANCE_KEY.
+ServerOptions ServerOptionsFrom(Config& config, std::uint16_t default_port, std::int64_t threads = 4);
 
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
@@ -136,12 +144,17 @@ struct Calls::StreamReactor : grpc::ServerWriteReactor<Message> {
     std::mutex mutex;
     std::condition_variable changed;
     StreamReactor* reactor = nullptr;
+    grpc::CallbackServerContext* context = nullptr;
+    std::chrono::milliseconds patience{};
     Message message;
     bool writing = false, gone = false;
 
     bool Write(const Message& m) {
       std::unique_lock lock(mutex);
-      changed.wait(lock, [&] { return !writing || gone; });
+      if (!changed.wait_for(lock, patience, [&] { return !writing || gone; })) {
+        gone = true;
+        context->TryCancel();  // which ends the write that is under way
+      }
       if (gone) return false;
       writing = true;
       message = m;
@@ -156,7 +169,11 @@ struct Calls::StreamReactor : grpc::ServerWriteReactor<Message> {
   };
   std::shared_ptr<State> state = std::make_shared<State>();
 
-  StreamReactor() { state->reactor = this; }
+  StreamReactor(grpc::CallbackServerContext* context, std::chrono::milliseconds patience) {
+    state->reactor = this;
+    state->context = context;
+    state->patience = patience;
+  }
   void OnWriteDone(bool ok) override {
     std::lock_guard lock(state->mutex);
     state->writing = false;
