@@ -31,7 +31,7 @@ std::vector<Row> ReadBatch(pqxx::work& tx) {
     bus::v1::Event event;
     const pqxx::binarystring raw(r[2]);
     if (!event.ParseFromArray(raw.data(), static_cast<int>(raw.size()))) {
-      log::Error("an event in the outbox cannot be read; it is dropped", {{"id", r[0].as<std::uint64_t>()}});
+      log::Error("an event in the outbox cannot be read; readers will pass it over", {{"id", r[0].as<std::uint64_t>()}});
     }
     event.set_id(r[0].as<std::uint64_t>());
     event.set_time_ms(r[4].as<std::int64_t>());

@@ -249,3 +249,62 @@ TEST_CASE("one idempotency key makes one node, also for requests at the same tim
   CHECK(*w.store.ForgetIdempotencyKeys() == 4);
   CHECK(w.Count("idempotency") == 1);
 }
+
+TEST_CASE("links that go while both of their ends change wait for each other, and never in a circle", "[G5][U11]") {
+  Crowd w;
+  const auto deadlocks = [&] {
+    w.Sql("SELECT pg_stat_clear_snapshot()");
+    return w.Count("pg_stat_database, generate_series(1, deadlocks) WHERE datname = current_database()");
+  };
+  const std::int64_t before = deadlocks();
+  w.versions.Add("bare", 'b', R"({"input_variables": {}, "output_variables": {}})", "{}");
+  const auto move = [&](const graph::v1::Unit& unit, const std::string& branch) {
+    graph::v1::MoveUnitRequest request;
+    request.set_id(unit.id());
+    if (branch.empty())
+      request.set_follow(true);
+    else
+      request.mutable_pin()->set_branch(branch);
+    graph::v1::UnitMove out;
+    return w.units.Move(w.anna, request, out);
+  };
+  int deleted = 0;
+  for (int round = 0; round < 30; ++round) {
+    REQUIRE(w.Join(w.Variable(w.unit, "measured"), w.Variable(w.other, "wanted")).ok());
+    REQUIRE(w.Join(w.Variable(w.other, "measured"), w.Variable(w.unit, "wanted")).ok());
+    graph::v1::ListLinksRequest list;
+    graph::v1::ListLinksResponse drawn;
+    REQUIRE(w.links.List(w.anna, list, drawn) == absl::OkStatus());
+    REQUIRE(drawn.links_size() == 2);
+    std::vector<std::function<absl::Status()>> calls;
+    for (const auto& link : drawn.links()) {
+      calls.emplace_back([&w, id = link.id()] { return w.links.Delete(w.anna, id); });
+    }
+    for (const auto* unit : {&w.unit, &w.other}) calls.emplace_back([&move, unit] { return move(*unit, "bare"); });
+    const auto statuses = AtOnce(calls);
+    // Whoever comes second finds nothing more.
+    for (const auto& status : {statuses[0], statuses[1]}) {
+      CHECK((status.ok() || absl::IsNotFound(status)));
+      deleted += status.ok();
+    }
+    CHECK((statuses[2].ok() && statuses[3].ok()));
+    CHECK(w.Count("link") == 0);
+    for (const auto* unit : {&w.unit, &w.other}) REQUIRE(move(*unit, "") == absl::OkStatus());
+  }
+  CHECK(deleted > 0);
+  // A connection tells the statistics at most once a second.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'500));
+  CHECK(deadlocks() == before);
+  // That the measure would have shown one: two who lock in a circle.
+  const auto cross = [&](const std::string& first, const std::string& second) {
+    return w.pool.Transact("cross", [&](pqxx::work& tx) {
+      tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR UPDATE", first);
+      tx.exec("SELECT pg_sleep(0.2)");
+      tx.exec_params("SELECT 1 FROM node WHERE id = $1 FOR UPDATE", second);
+      return absl::OkStatus();
+    });
+  };
+  (void)AtOnce({[&] { return cross(w.unit.id(), w.other.id()); }, [&] { return cross(w.other.id(), w.unit.id()); }});
+  for (int i = 0; i < 100 && deadlocks() == before; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  CHECK(deadlocks() > before);
+}

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <map>
 #include <set>
@@ -248,22 +249,26 @@ TEST_CASE("administrators delete others, but never the last of them", "[A5]") {
 }
 
 TEST_CASE("what a user makes at the moment of his deletion goes with him or is not made", "[A5]") {
+  std::atomic<int> made = 0;
   for (int round = 0; round < 5; ++round) {
     Farewell w;
     std::thread maker([&] {
-      for (int i = 0; i < 10; ++i) {
+      for (int i = 0; i < 200; ++i) {
         graph::v1::CreateUnitRequest request;
         request.set_repo_unit_id(w.bertas_repo.id());
         request.set_name("late");
         graph::v1::Unit unit;
         if (!w.units.Create(w.anna, request, unit).ok()) break;
+        ++made;
       }
     });
+    for (const int before = made; made <= before + round;) std::this_thread::yield();
     const absl::Status status = w.Delete(w.root, w.anna, kDelete);
     maker.join();
     REQUIRE(status == absl::OkStatus());
     CHECK(w.Count("node WHERE owner_id = '" + w.anna.user_id.ToString() + "'") == 0);
   }
+  CHECK(made < 5 * 200);  // each deletion came while he still made some
 }
 
 TEST_CASE("a user with ten thousand nodes is deleted, or handed over", "[A5]") {

@@ -82,6 +82,36 @@ StatusCode Graph::CanBlock(const Viewer& viewer, const std::string& user, bool b
   return block && user == viewer.id ? StatusCode::kInvalidArgument : StatusCode::kOk;
 }
 
+StatusCode Graph::CanGovern(const Viewer& viewer, const std::string& user) const {
+  if (const auto may = NeedOf(kUser, viewer, user, kReader); may != StatusCode::kOk) return may;
+  if (viewer.id.empty()) return StatusCode::kUnauthenticated;
+  return viewer.session && viewer.admin ? StatusCode::kOk : StatusCode::kPermissionDenied;
+}
+
+bool Graph::IsLastAdministrator(const std::string& id) const {
+  const auto governs = [](const User& user) { return user.admin && !user.blocked; };
+  return governs(users.at(id)) &&
+         std::count_if(users.begin(), users.end(), [&](const auto& user) { return governs(user.second); }) == 1;
+}
+
+std::size_t Graph::UnitsOfOthers(const std::string& user) const {
+  return static_cast<std::size_t>(std::count_if(units.begin(), units.end(), [&](const auto& unit) {
+    return nodes.at(unit.first).owner != user && nodes.at(unit.second.repo).owner == user;
+  }));
+}
+
+StatusCode Graph::CanRemove(const Viewer& viewer, const std::string& user, bool transfer, const std::string& heir,
+                            bool agreed, bool preview) const {
+  if (transfer && (heir == user || NeedOf(kUser, viewer, heir, kReader) != StatusCode::kOk))
+    return StatusCode::kInvalidArgument;
+  if (IsLastAdministrator(user)) return StatusCode::kFailedPrecondition;
+  if (transfer) {
+    if (users.at(heir).blocked) return StatusCode::kInvalidArgument;
+    return agreed && !grants.contains({heir, kToUser, user}) ? StatusCode::kFailedPrecondition : StatusCode::kOk;
+  }
+  return !preview && UnitsOfOthers(user) > 0 ? StatusCode::kFailedPrecondition : StatusCode::kOk;
+}
+
 StatusCode Graph::CanDeleteRepo(const Viewer& viewer, const std::string& repo) const {
   if (const auto may = NeedOf(kRepo, viewer, repo, kOwner); may != StatusCode::kOk) return may;
   for (const auto& [id, unit] : units) {
@@ -200,6 +230,33 @@ void Graph::SetLevel(const std::string& node, int level, bool with_variables) {
   }
 }
 
+void Graph::Remove(const Viewer& actor, const std::string& user, const std::string& heir) {
+  Log(actor, "user.delete", user);
+  // Roles on what is others' are told to them.
+  for (const auto& [grant, role] : grants) {
+    const auto& [on, kind, subject] = grant;
+    const bool his_unit = heir.empty() && kind == kToUnit && nodes.at(subject).owner == user;
+    if (nodes.at(on).owner != user && (his_unit || (kind == kToUser && subject == user)))
+      Log(actor, "grant.delete", on);
+  }
+  for (const int type : {kUnit, kRepo}) {
+    for (const auto& [id, node] : std::map(nodes)) {
+      if (node.owner != user || node.type != type) continue;
+      if (heir.empty()) {
+        Log(actor, type == kUnit ? "unit.delete" : "repo_unit.delete", id);
+        Erase(id);
+        continue;
+      }
+      std::vector<std::string> with = VariablesOf(id);
+      with.push_back(id);
+      for (const std::string& one : with) nodes.at(one).owner = heir, ++nodes.at(one).version;
+      Log(actor, "node.transfer", id);
+    }
+  }
+  Erase(user);
+  users.erase(user);
+}
+
 std::vector<std::string> Graph::VariablesOf(const std::string& unit) const {
   std::vector<std::string> ids;
   for (const auto& [id, node] : nodes) {
@@ -214,7 +271,7 @@ void Graph::Erase(const std::string& node) {
   // Roles that were given to it go with it.
   std::erase_if(grants, [&](const auto& grant) {
     const auto& [on, kind, subject] = grant.first;
-    return on == node || (kind == kToUnit && subject == node);
+    return on == node || (kind != kToRemoteUser && subject == node);
   });
   repos.erase(node), units.erase(node), variables.erase(node), nodes.erase(node);
 }

@@ -60,6 +60,7 @@ struct Viewer {
   std::string id;
   bool admin = false;
   int cap = kOwner;
+  bool session = true;  // not by a token
 };
 
 class Graph {
@@ -90,6 +91,12 @@ class Graph {
   StatusCode CanDeleteGrant(const Viewer& viewer, const std::string& node, int kind, const std::string& subject) const;
   StatusCode CanSetLevel(const Viewer& viewer, const std::string& node, int level, bool with_variables) const;
   StatusCode CanBlock(const Viewer& viewer, const std::string& user, bool block) const;
+  StatusCode CanGovern(const Viewer& viewer, const std::string& user) const;
+  bool IsLastAdministrator(const std::string& user) const;
+  // What hinders that his nodes are deleted with him or go to `heir`; `agreed`: whether the heir has to have.
+  StatusCode CanRemove(const Viewer& viewer, const std::string& user, bool transfer, const std::string& heir,
+                       bool agreed, bool preview) const;
+  std::size_t UnitsOfOthers(const std::string& user) const;
   StatusCode CanDeleteRepo(const Viewer& viewer, const std::string& repo) const;
   // `branch` empty and `commit` empty: the default branch.
   StatusCode CanUseVersion(const std::string& repo, const std::string& branch, const std::string& commit) const;
@@ -108,6 +115,8 @@ class Graph {
   void SetLevel(const std::string& node, int level, bool with_variables);
   // The node, what hangs on it, its links and the roles on it.
   void Erase(const std::string& node);
+  // The user, and his nodes, unless `heir` has them from now on.
+  void Remove(const Viewer& actor, const std::string& user, const std::string& heir);
   std::vector<std::string> VariablesOf(const std::string& unit) const;
 
  private:

@@ -9,7 +9,7 @@ using model::StatusCode;
 
 namespace {
 
-constexpr int kMostUsers = 6;
+constexpr std::size_t kMostUsers = 6;
 
 common::v1::AccessLevel LevelOf(int level) { return static_cast<common::v1::AccessLevel>(level); }
 
@@ -24,6 +24,10 @@ const std::vector<std::pair<const char*, Player::Operation>>& Player::Operations
       {"block", &Player::Block},
       {"sign out", &Player::SignOut},
       {"unblock", &Player::Unblock},
+      {"set administrator", &Player::SetAdministrator},
+      {"delete user", &Player::DeleteUser},
+      {"delete user", &Player::DeleteUser},
+      {"delete himself", &Player::DeleteSelf},
       {"make token", &Player::MakeToken},
       {"make token", &Player::MakeToken},
       {"delete token", &Player::DeleteToken},
@@ -68,9 +72,14 @@ const std::vector<std::pair<const char*, Player::Operation>>& Player::Operations
   return operations;
 }
 
+std::string Player::NextLogin() {
+  const auto user = std::next(m_.users.begin(), Next(static_cast<unsigned>(m_.users.size())));
+  return w_.people.GetUser(*Uuid::Parse(user->first))->login();
+}
+
 StatusCode Player::SignUp() {
-  const bool taken = users_ == kMostUsers;
-  const std::string login = "user" + std::to_string(taken ? 0 : users_);
+  const bool taken = m_.users.size() == kMostUsers;
+  const std::string login = taken ? NextLogin() : "user" + std::to_string(users_);
   graph::v1::CreateUserRequest request;
   request.set_login(login);
   request.set_password("password of " + login);
@@ -86,7 +95,7 @@ StatusCode Player::SignUp() {
 }
 
 StatusCode Player::SignIn() {
-  const std::string login = "user" + std::to_string(Next(static_cast<unsigned>(users_)));
+  const std::string login = NextLogin();
   graph::v1::CreateSessionRequest request;
   request.set_login(login);
   request.set_password("password of " + login);
@@ -147,6 +156,95 @@ StatusCode Player::BlockOrNot(bool block) {
 
 StatusCode Player::Block() { return BlockOrNot(true); }
 StatusCode Player::Unblock() { return BlockOrNot(false); }
+
+StatusCode Player::SetAdministrator() {
+  const std::string id = NextOf(model::kUser);
+  const bool administrator = Next(2) == 0;
+  StatusCode expected = m_.CanGovern(viewer_, id);
+  if (expected == StatusCode::kOk && !administrator && m_.IsLastAdministrator(id))
+    expected = StatusCode::kFailedPrecondition;
+  graph::v1::SetAdministratorRequest request;
+  request.set_id(id);
+  request.set_administrator(administrator);
+  graph::v1::User user;
+  const absl::Status status = w_.users.SetAdministrator(caller_, request, user);
+  told_ += " of " + id + ": " + (administrator ? "yes" : "no");
+  Expect(expected, status);
+  if (!status.ok() || m_.users.at(id).admin == administrator) return status.code();
+  m_.users.at(id).admin = administrator;
+  for (Who& who : who_) {
+    if (who.viewer.id == id) who.viewer.admin = administrator && who.governs;
+  }
+  m_.Log(viewer_, "user.set-administrator", id);
+  return status.code();
+}
+
+bool Player::NextRemoval(const std::string& user, bool* transfer, std::string* heir) {
+  *transfer = Next(2) == 0;
+  if (*transfer) *heir = NextOf(model::kUser);
+  const bool preview = Next(4) == 0;
+  told_ += " of " + user + (*transfer ? ", to " + *heir : ", nodes too") + (preview ? ", preview" : "");
+  return !preview;
+}
+
+StatusCode Player::DeleteUser() {
+  const std::string id = NextOf(model::kUser);
+  bool transfer = false;
+  std::string heir;
+  const bool preview = !NextRemoval(id, &transfer, &heir);
+  StatusCode expected = m_.CanGovern(viewer_, id);
+  if (expected == StatusCode::kOk && id == viewer_.id) expected = StatusCode::kInvalidArgument;
+  if (expected == StatusCode::kOk) expected = m_.CanRemove(viewer_, id, transfer, heir, false, preview);
+  graph::v1::DeleteUserRequest request;
+  request.set_id(id);
+  request.set_nodes(transfer ? graph::v1::NODES_CHOICE_TRANSFER : graph::v1::NODES_CHOICE_DELETE);
+  request.set_transfer_to(heir);
+  request.set_preview(preview);
+  graph::v1::UserDeletion deletion;
+  const absl::Status status = w_.departures.Delete(caller_, request, deletion);
+  Expect(expected, status);
+  if (status.ok()) Removed(id, transfer, heir, preview, deletion);
+  return status.code();
+}
+
+StatusCode Player::DeleteSelf() {
+  const std::string id = viewer_.id;
+  bool transfer = false;
+  std::string heir;
+  const bool preview = !NextRemoval(id, &transfer, &heir);
+  StatusCode expected = id.empty()         ? StatusCode::kUnauthenticated
+                        : !viewer_.session ? StatusCode::kPermissionDenied
+                                           : m_.CanRemove(viewer_, id, transfer, heir, true, preview);
+  graph::v1::DeleteCurrentUserRequest request;
+  if (!id.empty()) request.set_current_password("password of " + w_.people.GetUser(caller_.user_id)->login());
+  request.set_nodes(transfer ? graph::v1::NODES_CHOICE_TRANSFER : graph::v1::NODES_CHOICE_DELETE);
+  request.set_transfer_to(heir);
+  request.set_preview(preview);
+  graph::v1::UserDeletion deletion;
+  const absl::Status status = w_.departures.DeleteCurrent(caller_, request, deletion);
+  Expect(expected, status);
+  if (status.ok()) Removed(id, transfer, heir, preview, deletion);
+  return status.code();
+}
+
+void Player::Removed(const std::string& user, bool transfer, const std::string& heir, bool preview,
+                     const graph::v1::UserDeletion& told) {
+  std::map<int, std::int32_t> owned;
+  for (const auto& [id, node] : m_.nodes) {
+    if (node.owner != user) continue;
+    ++owned[node.type];
+    if (!preview && !transfer) gone_.push_back(id);
+  }
+  if (told.units() != owned[model::kUnit] || told.repo_units() != owned[model::kRepo] ||
+      static_cast<std::size_t>(told.units_of_others()) != m_.UnitsOfOthers(user))
+    Wrong("other nodes are told to go than those that go");
+  if (preview) return;
+  if (transfer) gone_.push_back(user);
+  m_.Remove(viewer_, user, transfer ? heir : "");
+  for (Who& who : who_) {
+    if (who.viewer.id == user) who.lives = false;
+  }
+}
 
 StatusCode Player::MakeToken() {
   constexpr rpc::Caller::Reach kReach[] = {rpc::Caller::Reach::kRead, rpc::Caller::Reach::kWrite,

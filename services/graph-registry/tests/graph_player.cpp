@@ -157,7 +157,8 @@ bool Player::NextIfMatch(const std::string& node) {
 }
 
 void Player::AddCaller(const rpc::Caller& caller, int cap, bool admin) {
-  who_.push_back({caller, {caller.user_id.ToString(), admin, cap}, true});
+  const bool session = caller.reach == rpc::Caller::Reach::kAll;
+  who_.push_back({caller, {caller.user_id.ToString(), admin, cap, session}, true, session || admin});
 }
 
 void Player::ReadVariables(const std::string& unit, const model::Version& version) {

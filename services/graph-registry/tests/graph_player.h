@@ -36,6 +36,7 @@ class Player {
     rpc::Caller caller;
     model::Viewer viewer;
     bool lives = true;
+    bool governs = true;  // while its user is an administrator
   };
   using Operation = model::StatusCode (Player::*)();
   static const std::vector<std::pair<const char*, Operation>>& Operations();
@@ -46,6 +47,9 @@ class Player {
   model::StatusCode SignOut();
   model::StatusCode Block();
   model::StatusCode Unblock();
+  model::StatusCode SetAdministrator();
+  model::StatusCode DeleteUser();
+  model::StatusCode DeleteSelf();
   model::StatusCode MakeToken();
   model::StatusCode DeleteToken();
   model::StatusCode MakeRepo();
@@ -68,11 +72,16 @@ class Player {
   model::StatusCode Look();
 
   model::StatusCode BlockOrNot(bool block);
+  // What is to become of the nodes: false for nothing, as a preview.
+  bool NextRemoval(const std::string& user, bool* transfer, std::string* heir);
+  void Removed(const std::string& user, bool transfer, const std::string& heir, bool preview,
+               const graph::v1::UserDeletion& told);
   void Expect(model::StatusCode expected, const absl::Status& status);
   void Wrong(const std::string& what) { wrong_ += (wrong_.empty() ? "" : "\n  ") + what; }
   // A step's next number, below `most`.
   unsigned Next(unsigned most) { return step_.choose[chosen_++ % step_.choose.size()] % most; }
   std::string NextNode();
+  std::string NextLogin();  // of a user who is there
   std::string NextOf(int type);
   // Whether the caller sent If-Match, and if so whether it still fits.
   bool NextIfMatch(const std::string& node);

@@ -208,6 +208,8 @@ void Player::CompareAuditOf(const std::string& node) {
 void Player::CompareLists() {
   const Who& who = who_[Next(static_cast<unsigned>(who_.size()))];
   if (!who.lives) return;
+  const auto caller = callers_.Admit(who.caller);
+  if (!caller.ok()) return Wrong("not admitted");
   const auto compare = [&](const char* what, const std::set<std::string>& got, const std::set<std::string>& want) {
     if (got != want)
       Wrong(std::string(what) + " for " + (who.viewer.id.empty() ? "nobody" : who.viewer.id) + ": " +
@@ -225,7 +227,7 @@ void Player::CompareLists() {
   do {
     list_units.set_page_size(3);
     graph::v1::ListUnitsResponse page;
-    Expect(StatusCode::kOk, w_.units.List(who.caller, list_units, page));
+    Expect(StatusCode::kOk, w_.units.List(*caller, list_units, page));
     for (const auto& unit : page.units()) units.insert(unit.id());
     list_units.set_cursor(page.next_cursor());
   } while (!list_units.cursor().empty());
@@ -234,7 +236,7 @@ void Player::CompareLists() {
   do {
     list_repos.set_page_size(3);
     graph::v1::ListRepoUnitsResponse page;
-    Expect(StatusCode::kOk, w_.repo_units.List(who.caller, list_repos, page));
+    Expect(StatusCode::kOk, w_.repo_units.List(*caller, list_repos, page));
     for (const auto& repo : page.repo_units()) repos.insert(repo.id());
     list_repos.set_cursor(page.next_cursor());
   } while (!list_repos.cursor().empty());
@@ -243,7 +245,7 @@ void Player::CompareLists() {
   do {
     list_links.set_page_size(3);
     graph::v1::ListLinksResponse page;
-    Expect(StatusCode::kOk, w_.links.List(who.caller, list_links, page));
+    Expect(StatusCode::kOk, w_.links.List(*caller, list_links, page));
     for (const auto& link : page.links()) {
       links.insert(link.id());
       const auto found = m_.links.find(link.id());
@@ -265,7 +267,7 @@ void Player::CompareLists() {
   const std::string unit = NextOf(model::kUnit);
   std::set<std::string> variables, want;
   graph::v1::ListUnitVariablesResponse page;
-  Expect(m_.NeedOf(model::kUnit, who.viewer, unit, model::kReader), w_.units.ListVariables(who.caller, unit, page));
+  Expect(m_.NeedOf(model::kUnit, who.viewer, unit, model::kReader), w_.units.ListVariables(*caller, unit, page));
   for (const auto& variable : page.variables()) variables.insert(variable.id());
   for (const std::string& id : m_.VariablesOf(unit)) {
     if (m_.units.contains(unit) && m_.Sees(who.viewer, unit) && m_.Sees(who.viewer, id)) want.insert(id);

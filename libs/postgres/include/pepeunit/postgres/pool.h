@@ -65,7 +65,7 @@ class Pool {
                       const std::function<absl::Status(const pqxx::result&)>& read);
   static constexpr std::size_t kPlans = 64;  // about 10 MB for the largest ones
 
-  // `SELECT 1` within a second.
+  // `SELECT 1`, with the patience of any query for a connection and for the answer.
   absl::Status Ping();
 
   // A connection of one's own outside the pool (for advisory locks); null with `status` set when it cannot be had.
