@@ -158,14 +158,14 @@ def test_what_of_a_repository_never_changes_and_never_comes_out(admin, instance,
                         ({"credentials": {"username": "a", "password": ""}}, "credentials.password"),
                         ({"sync_period": "300.5s"}, "sync_period"), ({"sync_period": "600s", "no_automatic_sync": True}, "sync_period")):
         refused(400, "INVALID_FIELD", admin.patch, path, body, field=field)
-    changed = admin.patch(path, {"credentials": {"username": "baba", "password": secret + "!"}, "no_automatic_sync": True})
+    changed = admin.patch(path, {"credentials": {"username": "morgiana", "password": secret + "!"}, "no_automatic_sync": True})
     assert changed.get("sync_period") is None
     told = json.dumps([repo, changed, admin.get(path), admin.get("/api/v1/nodes/" + repo["id"]), admin.list("/api/v1/repo-units", "repo_units"),
                        admin.list("/api/v1/audit?node_id=" + repo["id"], "records")])
     for log in glob.glob(os.path.join(instance.log_dir, "*.log")):
         with open(log, errors="replace") as f:
             told += f.read()
-    assert secret not in told and "baba" not in told
+    assert secret not in told and "morgiana" not in told
     rows = instance.postgres.psql("SELECT t::text FROM graph.repo_unit t") + instance.postgres.psql("SELECT t::text FROM repo.repository t")
     assert rows and secret.encode().hex() not in json.dumps(rows) and secret not in json.dumps(rows)
     admin.delete(path)

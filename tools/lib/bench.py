@@ -152,7 +152,8 @@ def graph(options):
         result = json.loads(run.stdout)
         result["database_mb"] = round(int(postgres.psql("SELECT pg_database_size('pepeunit')")[0][0]) / 1e6)
         for t in result["timings"]:
-            say(f"{t['operation']:48} {t['user']:14} p50 {t['p50_ms']:8.2f}  p99 {t['p99_ms']:8.2f}  most {t['most_ms']:8.2f} ms  {t['rows']:6.1f} rows")
+            say(f"{t['operation']:48} {t['user']:14} p50 {t['p50_ms']:8.2f}  p99 {t['p99_ms']:8.2f}  most {t['most_ms']:8.2f} ms  {t['rows']:6.1f} rows"
+                + ("  MORE THAN 10 ms" if t["p99_ms"] > 10 else ""))
         print(json.dumps(result), flush=True)
         return 0
     finally:

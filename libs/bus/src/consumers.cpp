@@ -140,6 +140,12 @@ absl::Status AckingConsumer::AckFetched() {
   return ToStatus(natsConnection_FlushTimeout(connection_, 2'000), "acknowledging");
 }
 
+void AckingConsumer::ReturnFetched() {
+  for (const MsgPtr& raw : fetched_) natsMsg_Nak(raw.get(), nullptr);
+  fetched_.clear();
+  natsConnection_FlushTimeout(connection_, 2'000);
+}
+
 absl::StatusOr<std::uint64_t> AckingConsumer::AckedUpTo() {
   if (!subscription_) PEPEUNIT_RETURN_IF_ERROR(Open());
   jsConsumerInfo* raw = nullptr;

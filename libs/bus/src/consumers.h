@@ -48,6 +48,7 @@ class AckingConsumer final : public DurableConsumer {
         filter_(std::move(filter)) {}
   absl::StatusOr<std::vector<Message>> Fetch(std::size_t max, std::chrono::milliseconds timeout) override;
   absl::Status AckFetched() override;
+  void ReturnFetched() override;
   absl::StatusOr<std::uint64_t> AckedUpTo() override;
 
  private:

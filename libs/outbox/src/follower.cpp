@@ -37,8 +37,12 @@ absl::Status Follower::CatchUp() {
     const std::uint64_t before = acked;
     PEPEUNIT_ASSIGN_OR_RETURN(acked, consumer->AckedUpTo());
     if (acked >= stream.last_sequence) return absl::OkStatus();
-    PEPEUNIT_ASSIGN_OR_RETURN(const bool came, Step(*consumer, std::chrono::milliseconds(20), &fetched));
-    if (came || acked > before) moved_ms = MonotonicMs();
+    const auto came = Step(*consumer, std::chrono::milliseconds(20), &fetched);
+    if (!came.ok()) {
+      consumer->ReturnFetched();  // else nobody would have them before the bus delivers them again
+      return came.status();
+    }
+    if (*came || acked > before) moved_ms = MonotonicMs();
   }
   return Unavailable("events that somebody else took are not applied yet");
 }

@@ -65,6 +65,16 @@ TEST_CASE("a follower applies what comes in order, passes over what is no event,
   CHECK(e.Applied() == Units{"1", "2", "3"});
 }
 
+TEST_CASE("what could not be applied while catching up is there again at once") {
+  Events e;
+  outbox::Follower follower(e.bus, kOptions, e.Note());
+  e.Publish("1");
+  e.refuse = 1;
+  CHECK(follower.CatchUp().code() == absl::StatusCode::kUnavailable);
+  CHECK(follower.CatchUp() == absl::OkStatus());
+  CHECK(e.Applied() == Units{"1"});
+}
+
 TEST_CASE("catching up waits for what somebody else took") {
   Events e;
   std::atomic<int> taken = 0, released = 0;

@@ -80,7 +80,7 @@ struct Domain {
         oidc(kept.identities, accounts, OpenIdProviders(settings.oidc, others.web)),
         repo_units(kept.graph, others.secrets, others.versions, settings.standard),
         units(kept.graph, others.secrets, others.versions, others.values, others.logger, settings.device_url),
-        links(kept.graph, settings.link_bounds),
+        links(kept.graph, settings.link_bounds, settings.server.instance_key),
         nodes(kept.graph),
         neighbourhoods(kept.view),
         internals(kept.graph, kept.tokens) {}

@@ -1,6 +1,9 @@
 #include "links.h"
 
+#include <cryptopp/aes.h>
+
 #include "fields.h"
+#include "pepeunit/base/bytes.h"
 #include "rights.h"
 
 namespace pepeunit::graph_registry {
@@ -21,6 +24,23 @@ graph::v1::Link Show(const SeenLink& seen) {
   shown.set_state(link.state());
   shown.set_concealed(true);
   return shown;
+}
+
+Links::Links(GraphStore& store, const LinkBounds& bounds, const std::string& secret)
+    : store_(store), bounds_(bounds), cursor_key_(Sha256(AsBytes("cursors of links\n" + secret))) {}
+
+Uuid Links::Veil(const Uuid& id) const {
+  Uuid out;
+  const CryptoPP::AES::Encryption aes(reinterpret_cast<const CryptoPP::byte*>(cursor_key_.data()), cursor_key_.size());
+  aes.ProcessBlock(id.bytes.data(), out.bytes.data());
+  return out;
+}
+
+Uuid Links::Unveil(const Uuid& id) const {
+  Uuid out;
+  const CryptoPP::AES::Decryption aes(reinterpret_cast<const CryptoPP::byte*>(cursor_key_.data()), cursor_key_.size());
+  aes.ProcessBlock(id.bytes.data(), out.bytes.data());
+  return out;
 }
 
 absl::Status Links::Create(const rpc::Caller& caller, const graph::v1::CreateLinkRequest& request,
@@ -70,10 +90,11 @@ absl::Status Links::List(const rpc::Caller& caller, const graph::v1::ListLinksRe
   if (!graph::v1::LinkState_IsValid(request.state())) fields.Fail("state", "must be ACTIVE or SUSPENDED");
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
   const std::string list = "links " + node.ToString() + ' ' + std::to_string(request.state());
-  PEPEUNIT_ASSIGN_OR_RETURN(const Page page, ReadPage(list, request.page_size(), request.cursor()));
+  PEPEUNIT_ASSIGN_OR_RETURN(Page page, ReadPage(list, request.page_size(), request.cursor()));
+  if (!page.after.IsNil()) page.after = Unveil(page.after);
   PEPEUNIT_ASSIGN_OR_RETURN(LinkPage read, store_.ListLinks(SubjectOf(caller), node, page));
-  out.set_next_cursor(CutPage(list, page, &read.links));
-  if (out.next_cursor().empty() && !read.read_to.IsNil()) out.set_next_cursor(MakeCursor(list, read.read_to));
+  if (!CutPage(list, page, &read.links).empty()) read.read_to = IdOf(read.links.back());
+  if (!read.read_to.IsNil()) out.set_next_cursor(MakeCursor(list, Veil(read.read_to)));
   for (const SeenLink& seen : read.links) {
     graph::v1::Link link = Show(seen);
     if (request.state() == graph::v1::LINK_STATE_UNSPECIFIED || request.state() == link.state())
@@ -85,6 +106,10 @@ absl::Status Links::List(const rpc::Caller& caller, const graph::v1::ListLinksRe
 absl::Status Links::Delete(const rpc::Caller& caller, const std::string& id) {
   PEPEUNIT_ASSIGN_OR_RETURN(const SeenLink seen, See(caller, id));
   PEPEUNIT_RETURN_IF_ERROR(RequireUser(caller));
+  if (seen.row.link.creator_id() == caller.user_id.ToString()) {
+    PEPEUNIT_RETURN_IF_ERROR(RequireMaker(caller));
+    return store_.DeleteLink(ActorOf(caller), *Uuid::Parse(id));
+  }
   absl::Status refused;
   for (const VariableRow* end : {&seen.row.output, &seen.row.input}) {
     if (!(end == &seen.row.output ? seen.output : seen.input)) continue;

@@ -140,8 +140,8 @@ absl::Status CheckHeir(pqxx::work& tx, const Actor& actor, const Removal& remova
   if (account.empty() || account[0][0].as<bool>()) return NoSuchHeir();
   if (actor.user != removal.user) return absl::OkStatus();
   const auto agreed =
-      tx.exec_params("SELECT 1 FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3", heir,
-                     static_cast<int>(graph::v1::SUBJECT_KIND_USER), user);
+      tx.exec_params("SELECT 1 FROM node_grant WHERE node_id = $1 AND subject_kind = $2 AND subject_id = $3 FOR SHARE",
+                     heir, static_cast<int>(graph::v1::SUBJECT_KIND_USER), user);
   if (!agreed.empty()) return absl::OkStatus();
   return WithViolations(Error(absl::StatusCode::kFailedPrecondition, "NOT_AGREED",
                               "Who shall have your nodes has to agree first, by giving you the role READER on his"

@@ -222,11 +222,12 @@ absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) 
         "SELECT " + UnitColumns() + " FROM unit u JOIN node n USING (id) WHERE u.id = $1 FOR NO KEY UPDATE OF n", id);
     if (rows.empty()) return NotFound("unit");
     const graph::v1::Unit unit = ReadUnit(rows[0]);
-    PEPEUNIT_RETURN_IF_ERROR(Touch(tx, move.unit, unit.name(), unit.level(), move.expected_version, "unit"));
     if (move.added.size() > move.removed.size()) {
       PEPEUNIT_RETURN_IF_ERROR(CheckQuota(tx, unit.owner_id(), kVariableTypes, quotas_.variables,
                                           move.added.size() - move.removed.size(), "variables"));
     }
+    if (move.preview) return absl::OkStatus();
+    PEPEUNIT_RETURN_IF_ERROR(Touch(tx, move.unit, unit.name(), unit.level(), move.expected_version, "unit"));
     const auto& to = move.version;
     const std::vector<std::string> locked = LockWithSources(tx, id);
     tx.exec_params(

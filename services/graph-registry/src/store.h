@@ -120,6 +120,7 @@ struct MoveWrite {
   std::vector<std::string> added, removed;     // ids
   std::string sealed_env;                      // empty: stays as it is
   std::vector<std::string> env_keys;           // names of what env has from the sample then
+  bool preview = false;                        // asks only whether it would be refused
 };
 
 // A repository whose units have to move, which follow it: those after `after`, with the sync of this time.

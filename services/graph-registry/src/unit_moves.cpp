@@ -126,7 +126,8 @@ absl::Status Units::MoveOnce(const rpc::Caller& caller, const graph::v1::MoveUni
   *out.mutable_env_removed() = {env.removed.begin(), env.removed.end()};
   PEPEUNIT_RETURN_IF_ERROR(TellLosses(rows, write, &out));
   if (request.preview()) PEPEUNIT_RETURN_IF_ERROR(TellUnfit(write, &out));
-  if (request.preview() || SameVersion(unit.version(), write.version)) return absl::OkStatus();
+  if (SameVersion(unit.version(), write.version)) return absl::OkStatus();
+  write.preview = request.preview();
   const Actor actor =
       ActorOf(caller, {{facts.id, access::Role::kMaintainer, "unit"}, {repo_id, access::Role::kReader, "repository"}});
   return store_.MoveUnit(actor, write);
@@ -206,6 +207,13 @@ absl::StatusOr<EnvChange> Units::PlanEnv(const VersionFiles& files, bool preview
   return change;
 }
 
+namespace {
+
+// Something else is in the way for a moment, not the version: it is tried again.
+bool Passes(const absl::Status& status) { return absl::IsUnavailable(status) || InfoOf(status).retry_after_ms > 0; }
+
+}  // namespace
+
 absl::StatusOr<Uuid> Units::Follow(const Uuid& repo_unit, const Uuid& after, int most) {
   const auto repo = store_.GetRepoUnit(repo_unit);
   if (absl::IsNotFound(repo.status())) return Uuid{};
@@ -213,7 +221,7 @@ absl::StatusOr<Uuid> Units::Follow(const Uuid& repo_unit, const Uuid& after, int
   if (repo->default_branch().empty()) return Uuid{};
   const auto refused = [&](const absl::Status& status,
                            const repo::v1::ResolveVersionResponse& tip) -> absl::StatusOr<Uuid> {
-    if (absl::IsUnavailable(status)) return status;
+    if (Passes(status)) return status;
     log::Warning("units stay where they are", {{"repo_unit", repo->id()}, {"status", status}});
     PEPEUNIT_RETURN_IF_ERROR(store_.SetFollowProblem(repo_unit, {}, FollowProblemOf(status, tip)));
     return Uuid{};
@@ -230,7 +238,7 @@ absl::StatusOr<Uuid> Units::FollowSome(const Uuid& repo_unit, const graph::v1::U
   PEPEUNIT_ASSIGN_OR_RETURN(const auto behind, store_.ListBehind(repo_unit, to.branch(), to.commit(), page));
   for (const Uuid& unit : behind) {
     const absl::Status status = FollowOnce(unit, to, files);
-    if (absl::IsUnavailable(status)) return status;
+    if (Passes(status)) return status;
     // One that is moved or deleted at the same moment is somebody's wish, and stays so.
     if (status.ok() || absl::IsNotFound(status)) continue;
     log::Warning("a unit stays where it is", {{"unit", unit.ToString()}, {"status", status}});

@@ -196,6 +196,7 @@ StatusCode Graph::CanDeleteLink(const Viewer& viewer, const std::string& id) con
   if (!SeesLink(viewer, id)) return StatusCode::kNotFound;
   if (viewer.id.empty()) return StatusCode::kUnauthenticated;
   const Link& link = links.at(id);
+  if (link.creator == viewer.id) return NeedMaker(viewer);
   return std::max(RoleOf(viewer, link.output), RoleOf(viewer, link.input)) >= kMaintainer
              ? StatusCode::kOk
              : StatusCode::kPermissionDenied;

@@ -217,7 +217,7 @@ TEST_CASE("others leave the owner half of what may be drawn from a unit", "[G5]"
 
 TEST_CASE("one user does not use up what others may draw from a unit", "[G5]") {
   Wiring w;
-  Links bounded(w.store, {.from_unit = 30, .into_input = 100});
+  Links bounded(w.store, {.from_unit = 30, .into_input = 100}, "secret");
   const std::string output = w.Variable(w.annas, "measured");
   const auto draw = [&](const rpc::Caller& who, const std::string& input) {
     graph::v1::CreateLinkRequest request;
@@ -516,6 +516,43 @@ TEST_CASE("links are seen by those who see an end, and cut by a maintainer of ei
   CHECK(w.Events().at(0).unit_changed().unit_id() == w.annas.id());
   CHECK(w.CarriedFrom(w.annas) == 0);
   CHECK(absl::IsNotFound(w.links.Delete(w.anna, id)));
+}
+
+TEST_CASE("who drew a link may take it back, also without a right to its ends", "[G2][A4]") {
+  Wiring w;
+  const std::string input = w.Variable(w.bertas, "wanted");
+  w.Give(w.berta, input, w.carla, graph::v1::ROLE_WRITER);
+  REQUIRE(w.Join(w.carla, LINK_TYPE_WRITE, w.Variable(w.annas, "measured"), input) == absl::OkStatus());
+  w.Take(w.berta, input, w.carla);
+  CHECK(w.CarriedFrom(w.annas) == 0);
+  rpc::Caller token = w.carla;
+  token.reach = rpc::Caller::Reach::kWrite;
+  CHECK(Reason(w.links.Delete(token, w.link.id())) == "FORBIDDEN");
+  CHECK(w.links.Delete(w.carla, w.link.id()) == absl::OkStatus());
+  CHECK(w.Count("link") == 0);
+}
+
+TEST_CASE("a cursor of links does not show where it stands", "[A4]") {
+  Wiring w;
+  std::set<std::string> drawn, listed;
+  for (const char* name : {"wanted", "by_links_only"}) {
+    REQUIRE(w.Join(w.anna, LINK_TYPE_READ, w.Variable(w.annas, "measured"), w.Variable(w.annas, name)).ok());
+    drawn.insert(w.link.id());
+  }
+  graph::v1::ListLinksRequest request;
+  request.set_page_size(1);
+  do {
+    graph::v1::ListLinksResponse page;
+    REQUIRE(w.links.List(w.anna, request, page) == absl::OkStatus());
+    for (const auto& link : page.links()) listed.insert(link.id());
+    request.set_cursor(page.next_cursor());
+    const std::string raw = Base64UrlDecode(page.next_cursor()).value_or("");
+    for (const std::string& id : drawn) CHECK(raw.find(Uuid::Parse(id)->ToBytes()) == std::string::npos);
+  } while (!request.cursor().empty());
+  CHECK(listed == drawn);
+  request.set_cursor("AAAA");
+  graph::v1::ListLinksResponse page;
+  CHECK(Violations(w.links.List(w.anna, request, page)) == "cursor");
 }
 
 TEST_CASE("what other services ask: as the caller whom they pass on, or for themselves", "[A4]") {

@@ -83,6 +83,9 @@ TEST_CASE("the variables of all units of a user are bounded, whether units are m
   move.set_id(listed.units(0).id());
   move.mutable_pin()->set_branch("larger");
   CHECK(Reason(units.Move(anna, move, moved)) == "LIMIT");
+  move.set_preview(true);  // says the same
+  CHECK(Reason(units.Move(anna, move, moved)) == "LIMIT");
+  move.set_preview(false);
   n.w.versions.Add("smaller", 'c', R"({"output_variables": {"a": {"type": "number"}}})", "{}");
   move.mutable_pin()->set_branch("smaller");
   CHECK(units.Move(anna, move, moved) == absl::OkStatus());

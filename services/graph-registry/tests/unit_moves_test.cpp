@@ -181,6 +181,11 @@ TEST_CASE("units that follow are moved by a sync, others stay", "[U9]") {
   CHECK(w.Now(w.unit).version().commit() == std::string(40, 'd'));
   w.versions.status = Unavailable("down");
   CHECK(absl::IsUnavailable(w.FollowAll(repo)));
+  // Nor does whoever is too busy to answer say anything about the version.
+  const std::string before = w.Now(w.unit).follow_problem().DebugString();
+  w.versions.status = Limit("Too many calls are waiting; try again shortly.", 500);
+  CHECK(w.FollowAll(repo).code() == absl::StatusCode::kResourceExhausted);
+  CHECK(w.Now(w.unit).follow_problem().DebugString() == before);
 }
 
 TEST_CASE("a follow, moves by hand and a deletion at once leave every unit whole", "[U8][U9][U11]") {

@@ -157,7 +157,7 @@ struct World {
   Oidc oidc{identities, accounts, {}};
   RepoUnits repo_units{store, secrets, versions, {}};
   Units units{store, secrets, versions, values, inputs, "http://device:8081"};
-  Links links{store, {.from_unit = 3, .into_input = 2}};
+  Links links{store, {.from_unit = 3, .into_input = 2}, "secret"};
   Nodes nodes{store};
   PostgresExports own{pool};
   Exports exports{{people, identities, token_store, store, own}};

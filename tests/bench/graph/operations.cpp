@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <stdexcept>
 
 #include "internals.h"
@@ -31,6 +32,13 @@ struct User {
   std::function<rpc::Caller()> caller;  // a new one for each call
 };
 
+// A unit, and somebody who may see it.
+struct Target {
+  rpc::Caller caller;
+  std::string unit;
+};
+using Targets = std::vector<Target>;
+
 void Need(const absl::Status& status, const char* what) {
   if (!status.ok()) throw std::runtime_error(std::string(what) + ": " + status.ToString());
 }
@@ -51,11 +59,12 @@ class Operations {
         {"administrator", [&] { return Caller(shape_.Administrator(), true); }},
     };
     for (const User& user : users) {
+      const Targets own = Own(user), seen = Seen(user, own);
       Pages(user);
-      Decisions(user);
-      Neighbourhoods_(user);
+      OnUnits(user, seen);
+      Neighbourhoods_(user, seen);
+      Reconciliations(user, own);
     }
-    Reconciliations();
     return std::move(timings_);
   }
 
@@ -67,6 +76,68 @@ class Operations {
             .user_id = user,
             .session_id = shape_.Session(user),
             .administrator = administrator};
+  }
+
+  std::size_t Calls() const { return static_cast<std::size_t>(rounds_ + rounds_ / 10 + 1); }
+
+  // Units of an ordinary user himself, of a newcomer, who makes them here, and any for an administrator: two for each
+  // call, for a move and its preview.
+  Targets Own(const User& user) {
+    Targets own;
+    if (user.name == "newcomer") {
+      const rpc::Caller caller = user.caller();
+      for (std::int64_t repository = 0; own.size() < 2 * Calls();) {
+        graph::v1::CreateUnitRequest request;
+        graph::v1::Unit unit;
+        request.set_repo_unit_id(shape_.Repository(repository).ToString());
+        request.set_name("new");
+        const absl::Status status = units_.Create(caller, request, unit);
+        if (absl::IsNotFound(status) && repository + 1 < shape_.repositories)
+          ++repository;
+        else
+          Need(status, "making a unit"), own.push_back({caller, unit.id()});
+      }
+    }
+    while (own.size() < 2 * Calls()) {
+      const rpc::Caller caller = user.caller();
+      graph::v1::GetNeighbourhoodRequest request;
+      graph::v1::Neighbourhood response;
+      request.set_id((user.name == "administrator" ? shape_.User(Below(shape_.users)) : caller.user_id).ToString());
+      request.add_types(graph::v1::NODE_TYPE_UNIT);
+      Need(neighbourhoods_.Get(caller, request, response), "units of a user");
+      for (const graph::v1::GraphNode& unit : response.nodes()) {
+        if (unit.type() == graph::v1::NODE_TYPE_UNIT && moved_.insert(unit.id()).second)
+          own.push_back({caller, unit.id()});
+      }
+    }
+    return own;
+  }
+
+  // Units that he may see, half of them his own.
+  Targets Seen(const User& user, const Targets& own) {
+    Targets seen;
+    while (seen.size() < Calls()) {
+      seen.push_back(own[seen.size() % own.size()]);
+      for (bool found = false; !found;) {
+        const Target target{user.caller(), shape_.Unit(Below(shape_.units)).ToString()};
+        graph::v1::Node node;
+        found = nodes_.Get(target.caller, target.unit, node).ok();
+        if (found) seen.push_back(target);
+      }
+    }
+    return seen;
+  }
+
+  // As Time, once for each target.
+  void TimeOn(const std::string& operation, const User& user, const Targets& targets,
+              const std::function<std::size_t(const Target&)>& call) {
+    std::size_t next = 0;
+    const auto target = [&]() -> const Target& { return targets[next % targets.size()]; };
+    Time(operation, {user.name, [&] { return target().caller; }}, [&](const rpc::Caller&) {
+      const std::size_t rows = call(target());
+      ++next;
+      return rows;
+    });
   }
 
   void Time(const std::string& operation, const User& user, const Call& call) {
@@ -123,16 +194,20 @@ class Operations {
     Page<graph::v1::ListAuditRecordsRequest, graph::v1::ListAuditRecordsResponse>(
         "page of the audit", user, [&](auto& x, auto& q, auto& r) { return nodes_.ListAudit(x, q, r); },
         [](auto& r) { return r.records_size(); });
-    Time("variables of a unit", user, [&](const rpc::Caller& caller) {
-      graph::v1::ListUnitVariablesResponse response;
-      const absl::Status status = units_.ListVariables(caller, shape_.Unit(Below(shape_.units)).ToString(), response);
-      if (!absl::IsNotFound(status)) Need(status, "variables of a unit");
-      return static_cast<std::size_t>(response.variables_size());
-    });
   }
 
-  void Decisions(const User& user) {
-    Time("one access decision", user, [&](const rpc::Caller& caller) {
+  void OnUnits(const User& user, const Targets& seen) {
+    TimeOn("variables of a unit", user, seen, [&](const Target& target) {
+      graph::v1::ListUnitVariablesResponse response;
+      Need(units_.ListVariables(target.caller, target.unit, response), "variables of a unit");
+      return static_cast<std::size_t>(response.variables_size());
+    });
+    TimeOn("one access decision", user, seen, [&](const Target& target) {
+      graph::v1::Node node;
+      Need(nodes_.Get(target.caller, target.unit, node), "decision");
+      return std::size_t{1};
+    });
+    Time("one access decision, whatever it is", user, [&](const rpc::Caller& caller) {
       graph::v1::Node node;
       const std::int64_t unit = Below(shape_.units), at = Below(1 + Shape::kInputs + Shape::kOutputs);
       const Uuid id = at == 0 ? shape_.Unit(unit) : shape_.Variable(unit, static_cast<int>(at) - 1);
@@ -143,23 +218,23 @@ class Operations {
   }
 
   // To this depth around a node that the caller may see.
-  std::size_t Around(const rpc::Caller& caller, const Uuid& id) {
+  std::size_t Around(const rpc::Caller& caller, const std::string& id) {
     graph::v1::GetNeighbourhoodRequest request;
     graph::v1::Neighbourhood response;
-    request.set_id(id.ToString());
+    request.set_id(id);
     request.set_depth(2);
     const absl::Status status = neighbourhoods_.Get(caller, request, response);
     if (!absl::IsNotFound(status)) Need(status, "neighbourhood");
     return static_cast<std::size_t>(response.nodes_size());
   }
 
-  void Neighbourhoods_(const User& user) {
-    Time("neighbourhood of a unit, depth 2", user,
-         [&](const rpc::Caller& caller) { return Around(caller, shape_.Unit(Below(shape_.units))); });
+  void Neighbourhoods_(const User& user, const Targets& seen) {
+    TimeOn("neighbourhood of a unit, depth 2", user, seen,
+           [&](const Target& target) { return Around(target.caller, target.unit); });
     Time("neighbourhood of a popular repository, depth 2", user,
-         [&](const rpc::Caller& caller) { return Around(caller, shape_.Repository(Below(20))); });
+         [&](const rpc::Caller& caller) { return Around(caller, shape_.Repository(Below(20)).ToString()); });
     Time("neighbourhood of a user, depth 2", user, [&](const rpc::Caller& caller) {
-      return Around(caller, user.name == "newcomer" ? shape_.User(Below(shape_.users)) : caller.user_id);
+      return Around(caller, (user.name == "newcomer" ? shape_.User(Below(shape_.users)) : caller.user_id).ToString());
     });
     Time("search by name", user, [&](const rpc::Caller& caller) {
       graph::v1::SearchNodesRequest request;
@@ -170,22 +245,20 @@ class Operations {
     });
   }
 
-  // Of units with links, to the next version and back.
-  void Reconciliations() {
-    const User administrator{"administrator", [&] { return Caller(shape_.Administrator(), true); }};
+  // To the next version, each of another unit.
+  void Reconciliations(const User& user, const Targets& own) {
     for (const bool preview : {true, false}) {
-      int round = 0;
-      const std::int64_t first = Below(shape_.units / 2);
-      Time(preview ? "preview of a move" : "move: reconciliation, executed", administrator,
-           [&](const rpc::Caller& caller) {
-             graph::v1::MoveUnitRequest request;
-             graph::v1::UnitMove response;
-             request.set_id(shape_.Unit(first + round++).ToString());
-             request.mutable_pin()->set_commit(std::string(40, 'b'));
-             request.set_preview(preview);
-             Need(units_.Move(caller, request, response), "move");
-             return static_cast<std::size_t>(response.variables_size());
-           });
+      const auto half = own.begin() + static_cast<std::ptrdiff_t>(Calls());
+      TimeOn(preview ? "preview of a move" : "move: reconciliation, executed", user,
+             preview ? Targets(own.begin(), half) : Targets(half, own.end()), [&](const Target& target) {
+               graph::v1::MoveUnitRequest request;
+               graph::v1::UnitMove response;
+               request.set_id(target.unit);
+               request.mutable_pin()->set_commit(std::string(40, 'b'));
+               request.set_preview(preview);
+               Need(units_.Move(target.caller, request, response), "move");
+               return static_cast<std::size_t>(response.variables_size());
+             });
     }
   }
 
@@ -193,6 +266,7 @@ class Operations {
   const int rounds_;
   const std::string only_;
   std::mt19937_64 random_{42};
+  std::set<std::string> moved_;  // no unit is moved twice
   PostgresStore store_;
   PostgresTokens tokens_;
   PostgresGraphView hoods_;
@@ -202,7 +276,7 @@ class Operations {
   NoInputs inputs_;
   RepoUnits repo_units_{store_, secrets_, versions_, {}};
   Units units_{store_, secrets_, versions_, values_, inputs_, "http://device"};
-  Links links_{store_, {}};
+  Links links_{store_, {}, "secret"};
   Nodes nodes_{store_};
   Neighbourhoods neighbourhoods_{hoods_};
   std::vector<Timing> timings_;

@@ -89,6 +89,8 @@ class DurableConsumer {
   virtual absl::StatusOr<std::vector<Message>> Fetch(std::size_t max, std::chrono::milliseconds timeout) = 0;
   // Acknowledges all messages of the last Fetch.
   virtual absl::Status AckFetched() = 0;
+  // Gives all messages of the last Fetch back, to be delivered again at once, to whichever replica.
+  virtual void ReturnFetched() = 0;
   // The position in the stream up to which every message of the filter is acknowledged, by whichever replica. The
   // largest number when none waits at all.
   virtual absl::StatusOr<std::uint64_t> AckedUpTo() = 0;
