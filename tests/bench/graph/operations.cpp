@@ -23,6 +23,7 @@ using namespace graph_registry;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kPageSize = 50;
+constexpr Quotas kNoQuotas{.repo_units = 1 << 30, .units = 1 << 30, .variables = 1 << 30};
 
 // One call: how many rows it brought. Throws when it fails.
 using Call = std::function<std::size_t(const rpc::Caller&)>;
@@ -32,10 +33,10 @@ struct User {
   std::function<rpc::Caller()> caller;  // a new one for each call
 };
 
-// A unit, and somebody who may see it.
+// A unit or repository, and somebody who may see it.
 struct Target {
   rpc::Caller caller;
-  std::string unit;
+  std::string node;
 };
 using Targets = std::vector<Target>;
 
@@ -50,7 +51,12 @@ double Percentile(const std::vector<double>& sorted, double p) {
 class Operations {
  public:
   Operations(postgres::Pool& pool, const Shape& shape, int rounds, std::string only)
-      : shape_(shape), rounds_(rounds), only_(std::move(only)), store_(pool, nullptr), tokens_(pool), hoods_(pool) {}
+      : shape_(shape),
+        rounds_(rounds),
+        only_(std::move(only)),
+        store_(pool, nullptr, nullptr, kNoQuotas),
+        tokens_(pool),
+        hoods_(pool) {}
 
   std::vector<Timing> Run() {
     const std::vector<User> users = {
@@ -106,11 +112,20 @@ class Operations {
       request.add_types(graph::v1::NODE_TYPE_UNIT);
       Need(neighbourhoods_.Get(caller, request, response), "units of a user");
       for (const graph::v1::GraphNode& unit : response.nodes()) {
-        if (unit.type() == graph::v1::NODE_TYPE_UNIT && moved_.insert(unit.id()).second)
+        if (unit.type() == graph::v1::NODE_TYPE_UNIT && SeesRepositoryOf(caller, unit.id()) &&
+            moved_.insert(unit.id()).second)
           own.push_back({caller, unit.id()});
       }
     }
     return own;
+  }
+
+  // Else he may not move it.
+  bool SeesRepositoryOf(const rpc::Caller& caller, const std::string& id) {
+    graph::v1::Unit unit;
+    graph::v1::Node node;
+    Need(units_.Get(caller, id, unit), "unit");
+    return nodes_.Get(caller, unit.version().repo_unit_id(), node).ok();
   }
 
   // Units that he may see, half of them his own.
@@ -121,7 +136,7 @@ class Operations {
       for (bool found = false; !found;) {
         const Target target{user.caller(), shape_.Unit(Below(shape_.units)).ToString()};
         graph::v1::Node node;
-        found = nodes_.Get(target.caller, target.unit, node).ok();
+        found = nodes_.Get(target.caller, target.node, node).ok();
         if (found) seen.push_back(target);
       }
     }
@@ -199,12 +214,12 @@ class Operations {
   void OnUnits(const User& user, const Targets& seen) {
     TimeOn("variables of a unit", user, seen, [&](const Target& target) {
       graph::v1::ListUnitVariablesResponse response;
-      Need(units_.ListVariables(target.caller, target.unit, response), "variables of a unit");
+      Need(units_.ListVariables(target.caller, target.node, response), "variables of a unit");
       return static_cast<std::size_t>(response.variables_size());
     });
     TimeOn("one access decision", user, seen, [&](const Target& target) {
       graph::v1::Node node;
-      Need(nodes_.Get(target.caller, target.unit, node), "decision");
+      Need(nodes_.Get(target.caller, target.node, node), "decision");
       return std::size_t{1};
     });
     Time("one access decision, whatever it is", user, [&](const rpc::Caller& caller) {
@@ -230,9 +245,16 @@ class Operations {
 
   void Neighbourhoods_(const User& user, const Targets& seen) {
     TimeOn("neighbourhood of a unit, depth 2", user, seen,
-           [&](const Target& target) { return Around(target.caller, target.unit); });
-    Time("neighbourhood of a popular repository, depth 2", user,
-         [&](const rpc::Caller& caller) { return Around(caller, shape_.Repository(Below(20)).ToString()); });
+           [&](const Target& target) { return Around(target.caller, target.node); });
+    Targets popular;
+    while (popular.size() < Calls()) {
+      const Target target{user.caller(),
+                          shape_.Repository(Below(std::min<std::int64_t>(20, shape_.repositories))).ToString()};
+      graph::v1::Node node;
+      if (nodes_.Get(target.caller, target.node, node).ok()) popular.push_back(target);
+    }
+    TimeOn("neighbourhood of a popular repository, depth 2", user, popular,
+           [&](const Target& target) { return Around(target.caller, target.node); });
     Time("neighbourhood of a user, depth 2", user, [&](const rpc::Caller& caller) {
       return Around(caller, (user.name == "newcomer" ? shape_.User(Below(shape_.users)) : caller.user_id).ToString());
     });
@@ -253,7 +275,7 @@ class Operations {
              preview ? Targets(own.begin(), half) : Targets(half, own.end()), [&](const Target& target) {
                graph::v1::MoveUnitRequest request;
                graph::v1::UnitMove response;
-               request.set_id(target.unit);
+               request.set_id(target.node);
                request.mutable_pin()->set_commit(std::string(40, 'b'));
                request.set_preview(preview);
                Need(units_.Move(target.caller, request, response), "move");
