@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <unordered_map>
 
 #include "metadata.h"
 #include "pepeunit/base/address.h"
@@ -28,6 +27,10 @@ std::string Metadata(const grpc::CallbackServerContext& context, const char* nam
   const auto found = context.client_metadata().find(name);
   return found == context.client_metadata().end() ? std::string()
                                                   : std::string(found->second.data(), found->second.size());
+}
+
+std::size_t ShareOf(const ServerOptions& options) {
+  return options.share > 0 ? options.share : std::max<std::size_t>(1, options.queue / 4);
 }
 
 // For whom a call counts; empty for the services themselves.
@@ -55,7 +58,8 @@ ServerOptions ServerOptionsFrom(Config& config, std::uint16_t default_port, std:
 }
 
 struct Calls::Impl {
-  explicit Impl(const ServerOptions& o, prometheus::Registry* metrics) : options(o), executor(o.threads, o.queue) {
+  explicit Impl(const ServerOptions& o, prometheus::Registry* metrics)
+      : options(o), executor(o.threads, o.queue, ShareOf(o)) {
     if (metrics == nullptr) return;
     calls = &prometheus::BuildCounter()
                  .Name("pepeunit_rpc_calls_total")
@@ -91,27 +95,7 @@ struct Calls::Impl {
         .Observe(taken.count());
   }
 
-  std::size_t share() const { return options.share > 0 ? options.share : std::max<std::size_t>(1, options.queue / 4); }
-
-  // False when the party has its share of calls here already.
-  bool Enter(const std::string& party) {
-    if (party.empty()) return true;
-    std::lock_guard lock(mutex);
-    std::size_t& calls_of_party = parties[party];
-    if (calls_of_party >= share()) return false;
-    ++calls_of_party;
-    return true;
-  }
-  void Leave(const std::string& party) {
-    if (party.empty()) return;
-    std::lock_guard lock(mutex);
-    const auto found = parties.find(party);
-    if (found != parties.end() && --found->second == 0) parties.erase(found);
-  }
-
   ServerOptions options;
-  std::mutex mutex;
-  std::unordered_map<std::string, std::size_t> parties;  // the calls that wait or run of each
   Executor executor;
   prometheus::Family<prometheus::Counter>* calls = nullptr;
   prometheus::Family<prometheus::Histogram>* seconds = nullptr;
@@ -138,33 +122,28 @@ void Calls::Start(grpc::CallbackServerContext* context, const std::string& reque
     done(call.status());
     return;
   }
-  const std::string party = PartyOf(call->caller);
-  if (!impl_->Enter(party)) {
-    const absl::Status enough = Limit("Too many of your calls are waiting or running; try again shortly.", 500);
-    impl_->Count(method, enough, begin);
-    done(enough);
-    return;
-  }
   const auto trace = TraceContext::Parse(Metadata(*context, kTraceparent)).value_or(TraceContext::New());
-  auto task = [this, begin, method, trace, party, done, call = *std::move(call), work = std::move(work)] {
+  Executor::Task task;
+  task.party = PartyOf(call->caller);
+  const auto status = std::make_shared<absl::Status>();
+  task.run = [this, begin, method, trace, status, call = *std::move(call), work = std::move(work)] {
     const TraceScope scope(trace);
-    absl::Status status;
     if (std::chrono::system_clock::now() >= call.deadline) {
-      status = Unavailable("The call waited too long for its turn; try again.");
+      *status = Unavailable("The call waited too long for its turn; try again.");
     } else {
-      status = work(call);
+      *status = work(call);
     }
-    log::Debug("call", {{"method", method}, {"status", CodeName(status.code())}});
-    impl_->Count(method, status, begin);
-    impl_->Leave(party);
-    done(status);
+    log::Debug("call", {{"method", method}, {"status", CodeName(status->code())}});
+    impl_->Count(method, *status, begin);
   };
-  if (!impl_->executor.TryRun(std::move(task))) {
-    impl_->Leave(party);
-    const absl::Status full = Limit("Too many calls are waiting; try again shortly.", 500);
-    impl_->Count(method, full, begin);
-    done(full);
-  }
+  task.after = [done, status] { done(*status); };
+  const Executor::Taken taken = impl_->executor.Run(std::move(task));
+  if (taken == Executor::Taken::kYes) return;
+  const absl::Status refused = taken == Executor::Taken::kShare
+                                   ? Limit("Too many of your calls are waiting or running; try again shortly.", 500)
+                                   : Limit("Too many calls are waiting; try again shortly.", 500);
+  impl_->Count(method, refused, begin);
+  done(refused);
 }
 
 struct Server::Impl {

@@ -36,7 +36,8 @@ struct ServerOptions {
   std::size_t threads = 4;     // for handlers, which may block
   std::size_t queue = 256;     // calls waiting for a thread; one more is RESOURCE_EXHAUSTED
   // Calls of one user, or of one address without registration, that wait or run; one more is RESOURCE_EXHAUSTED, so
-  // that nobody takes all places. 0: a quarter of the queue.
+  // that nobody takes all places. They take turns with those of others, and never have all threads. 0: a quarter of the
+  // queue.
   std::size_t share = 0;
   std::chrono::milliseconds patience{30'000};  // for a receiver that takes nothing of a stream; then it is cut
   std::chrono::milliseconds longest_call{30'000};
