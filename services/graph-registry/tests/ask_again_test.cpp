@@ -18,14 +18,6 @@ struct Late : World {
 
   Late() { versions.Add("next", 'b', kSchema, "{}"); }
 
-  void Let(const std::string& node, graph::v1::Role role) {
-    graph::v1::PutGrantRequest request;
-    request.set_node_id(node);
-    request.set_subject_id(berta.user_id.ToString());
-    request.set_role(role);
-    graph::v1::Grant grant;
-    REQUIRE(nodes.PutGrant(anna, request, grant) == absl::OkStatus());
-  }
   graph::v1::CreateLinkRequest LinkRequest() const {
     graph::v1::CreateLinkRequest request;
     request.set_type(graph::v1::LINK_TYPE_WRITE);
@@ -188,7 +180,7 @@ TEST_CASE("a role that is taken away while a change is prepared does not carry i
   Late w;
   for (const Change& change : ChangesOf(w)) {
     INFO(change.what);
-    w.Let(change.node(), change.role);
+    w.Let(w.anna, change.node(), w.berta, change.role);
     const std::int64_t before = w.Changes();
     CHECK(w.WhileRolesGo([&] { return change.run(w.berta); }).code() == absl::StatusCode::kNotFound);
     CHECK(w.Changes() == before);
@@ -199,7 +191,7 @@ TEST_CASE("a role that is taken away while a change is prepared does not carry i
     Late fresh;
     const Change change = ChangesOf(fresh)[i];
     INFO(change.what);
-    fresh.Let(change.node(), change.role);
+    fresh.Let(fresh.anna, change.node(), fresh.berta, change.role);
     const std::int64_t before = fresh.Changes();
     const absl::Status status = change.run(fresh.berta);
     CHECK((status.ok() || Reason(status) == "IN_USE"));
@@ -214,8 +206,8 @@ TEST_CASE("a move needs the role and the sight of its repository when it is made
   request.mutable_pin()->set_branch("next");
   graph::v1::UnitMove out;
   for (const bool repository : {true, false}) {
-    w.Let(w.unit.id(), graph::v1::ROLE_MAINTAINER);
-    w.Let(w.repo.id(), graph::v1::ROLE_READER);
+    w.Let(w.anna, w.unit.id(), w.berta, graph::v1::ROLE_MAINTAINER);
+    w.Let(w.anna, w.repo.id(), w.berta, graph::v1::ROLE_READER);
     const std::int64_t before = w.Changes();
     // repo-sync takes its time.
     w.versions.meanwhile = [&] {
@@ -225,8 +217,8 @@ TEST_CASE("a move needs the role and the sight of its repository when it is made
     w.versions.meanwhile = nullptr;
     CHECK(w.Changes() == before);
   }
-  w.Let(w.unit.id(), graph::v1::ROLE_MAINTAINER);
-  w.Let(w.repo.id(), graph::v1::ROLE_READER);
+  w.Let(w.anna, w.unit.id(), w.berta, graph::v1::ROLE_MAINTAINER);
+  w.Let(w.anna, w.repo.id(), w.berta, graph::v1::ROLE_READER);
   CHECK(w.units.Move(w.berta, request, out) == absl::OkStatus());
 }
 
@@ -235,8 +227,8 @@ TEST_CASE("what is under way for a session that ends is refused, and so for a bl
   const auto with_roles = [&](const rpc::Caller& who, const absl::StatusCode expected, absl::StatusCode other) {
     for (const Change& change : ChangesOf(w)) {
       INFO(change.what);
-      w.Let(w.repo.id(), graph::v1::ROLE_OWNER);
-      w.Let(change.node(), graph::v1::ROLE_OWNER);
+      w.Let(w.anna, w.repo.id(), w.berta, graph::v1::ROLE_OWNER);
+      w.Let(w.anna, change.node(), w.berta, graph::v1::ROLE_OWNER);
       const std::int64_t before = w.Changes();
       const absl::StatusCode code = change.run(who).code();
       CHECK((code == expected || code == other));

@@ -38,15 +38,7 @@ struct Crowd : World {
   graph::v1::Unit unit = Unit(anna, repo), other = Unit(anna, repo);
 
   Crowd() {
-    for (const std::string& node : {repo.id(), unit.id()}) Let(node, berta, graph::v1::ROLE_MAINTAINER);
-  }
-  void Let(const std::string& node, const rpc::Caller& who, graph::v1::Role role) {
-    graph::v1::PutGrantRequest request;
-    request.set_node_id(node);
-    request.set_subject_id(who.user_id.ToString());
-    request.set_role(role);
-    graph::v1::Grant grant;
-    REQUIRE(nodes.PutGrant(anna, request, grant) == absl::OkStatus());
+    for (const std::string& node : {repo.id(), unit.id()}) Let(anna, node, berta, graph::v1::ROLE_MAINTAINER);
   }
   absl::Status Join(const std::string& output, const std::string& input) {
     graph::v1::CreateLinkRequest request;

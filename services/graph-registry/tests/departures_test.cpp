@@ -20,11 +20,11 @@ struct Farewell : World {
   std::string from_berta, by_anna, of_anna;  // links
 
   Farewell() {
-    Grant(anna, annas_unit.id(), berta, graph::v1::ROLE_WRITER);
-    Grant(berta, bertas_unit.id(), anna, graph::v1::ROLE_WRITER);
-    from_berta = Link(berta, Variable(bertas_unit, "measured"), Variable(annas_unit, "wanted"));
-    by_anna = Link(anna, Variable(bertas_unit, "measured"), Variable(bertas_unit, "wanted"));
-    of_anna = Link(anna, Variable(annas_unit, "measured"), Variable(from_bertas, "wanted"));
+    Let(anna, annas_unit.id(), berta, graph::v1::ROLE_WRITER);
+    Let(berta, bertas_unit.id(), anna, graph::v1::ROLE_WRITER);
+    from_berta = Draw(berta, Variable(bertas_unit, "measured"), Variable(annas_unit, "wanted"))->id();
+    by_anna = Draw(anna, Variable(bertas_unit, "measured"), Variable(bertas_unit, "wanted"))->id();
+    of_anna = Draw(anna, Variable(annas_unit, "measured"), Variable(from_bertas, "wanted"))->id();
     graph::v1::PutGrantRequest unit_grant;
     unit_grant.set_node_id(bertas_unit.id());
     unit_grant.set_subject_kind(graph::v1::SUBJECT_KIND_UNIT);
@@ -48,23 +48,6 @@ struct Farewell : World {
     gate.changes.clear();
   }
 
-  void Grant(const rpc::Caller& by, const std::string& node, const rpc::Caller& whom, graph::v1::Role role) {
-    graph::v1::PutGrantRequest request;
-    request.set_node_id(node);
-    request.set_subject_id(whom.user_id.ToString());
-    request.set_role(role);
-    graph::v1::Grant grant;
-    REQUIRE(nodes.PutGrant(by, request, grant) == absl::OkStatus());
-  }
-  std::string Link(const rpc::Caller& by, const std::string& output, const std::string& input) {
-    graph::v1::CreateLinkRequest request;
-    request.set_type(graph::v1::LINK_TYPE_WRITE);
-    request.set_output_id(output);
-    request.set_input_id(input);
-    graph::v1::Link link;
-    REQUIRE(links.Create(by, request, link) == absl::OkStatus());
-    return link.id();
-  }
   graph::v1::Link LinkOf(const rpc::Caller& viewer, const std::string& id) {
     graph::v1::Link link;
     REQUIRE(links.Get(viewer, id, link) == absl::OkStatus());

@@ -27,23 +27,6 @@ struct Archive : World {
     REQUIRE_FALSE(json.is_discarded());
     return json;
   }
-  std::string Link(const rpc::Caller& by, const std::string& output, const std::string& input) {
-    graph::v1::CreateLinkRequest request;
-    request.set_type(graph::v1::LINK_TYPE_WRITE);
-    request.set_output_id(output);
-    request.set_input_id(input);
-    graph::v1::Link link;
-    REQUIRE(links.Create(by, request, link) == absl::OkStatus());
-    return link.id();
-  }
-  void Grant(const rpc::Caller& by, const std::string& node, const rpc::Caller& whom, graph::v1::Role role) {
-    graph::v1::PutGrantRequest request;
-    request.set_node_id(node);
-    request.set_subject_id(whom.user_id.ToString());
-    request.set_role(role);
-    graph::v1::Grant grant;
-    REQUIRE(nodes.PutGrant(by, request, grant) == absl::OkStatus());
-  }
   std::string text;
   int pieces = 0;
 };
@@ -62,10 +45,10 @@ TEST_CASE("an export is one JSON document with everything that is one's own, and
   REQUIRE(w.repo_units.Create(w.anna, request, hidden) == absl::OkStatus());
   const auto repo = w.Repo(w.anna), bertas_repo = w.Repo(w.berta);
   const auto unit = w.Unit(w.anna, repo), bertas = w.Unit(w.berta, bertas_repo), secret = w.Unit(w.berta, bertas_repo);
-  w.Grant(w.berta, bertas.id(), w.anna, graph::v1::ROLE_WRITER);
-  w.Grant(w.anna, unit.id(), w.berta, graph::v1::ROLE_READER);
-  const std::string both = w.Link(w.anna, w.Variable(unit, "measured"), w.Variable(bertas, "wanted"));
-  const std::string half = w.Link(w.berta, w.Variable(unit, "measured"), w.Variable(secret, "wanted"));
+  w.Let(w.berta, bertas.id(), w.anna, graph::v1::ROLE_WRITER);
+  w.Let(w.anna, unit.id(), w.berta, graph::v1::ROLE_READER);
+  const std::string both = w.Draw(w.anna, w.Variable(unit, "measured"), w.Variable(bertas, "wanted"))->id();
+  const std::string half = w.Draw(w.berta, w.Variable(unit, "measured"), w.Variable(secret, "wanted"))->id();
   graph::v1::CreatePersonalTokenRequest token;
   token.set_name("thermostat");
   token.add_scopes(graph::v1::TOKEN_SCOPE_READ);

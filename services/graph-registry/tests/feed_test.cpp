@@ -57,34 +57,6 @@ struct FeedWorld : World {
     graph::v1::LevelChange change;
     REQUIRE(nodes.SetLevel(owner, request, change) == absl::OkStatus());
   }
-  absl::Status Grant(const rpc::Caller& by, const std::string& node, const std::string& subject, graph::v1::Role role,
-                     graph::v1::SubjectKind kind = graph::v1::SUBJECT_KIND_USER) {
-    graph::v1::PutGrantRequest request;
-    request.set_node_id(node);
-    request.set_subject_id(subject);
-    request.set_subject_kind(kind);
-    request.set_role(role);
-    graph::v1::Grant grant;
-    return nodes.PutGrant(by, request, grant);
-  }
-  absl::Status Ungrant(const rpc::Caller& by, const std::string& node, const std::string& subject,
-                       graph::v1::SubjectKind kind = graph::v1::SUBJECT_KIND_USER) {
-    graph::v1::DeleteGrantRequest request;
-    request.set_node_id(node);
-    request.set_subject_id(subject);
-    request.set_subject_kind(kind);
-    return nodes.DeleteGrant(by, request);
-  }
-  absl::StatusOr<graph::v1::Link> Draw(const rpc::Caller& by, const std::string& output, const std::string& input,
-                                       graph::v1::LinkType type = graph::v1::LINK_TYPE_WRITE) {
-    graph::v1::CreateLinkRequest request;
-    request.set_type(type);
-    request.set_output_id(output);
-    request.set_input_id(input);
-    graph::v1::Link link;
-    PEPEUNIT_RETURN_IF_ERROR(links.Create(by, request, link));
-    return link;
-  }
 };
 
 using ToldOf = std::vector<std::string>;

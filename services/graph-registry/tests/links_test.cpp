@@ -54,14 +54,6 @@ struct Wiring : World {
     CHECK(read.suspended_detail().empty() == carried);
     return read.suspended_reason();
   }
-  void Give(const rpc::Caller& owner, const std::string& node, const rpc::Caller& who, graph::v1::Role role) {
-    graph::v1::PutGrantRequest request;
-    request.set_node_id(node);
-    request.set_subject_id(who.user_id.ToString());
-    request.set_role(role);
-    graph::v1::Grant grant;
-    REQUIRE(nodes.PutGrant(owner, request, grant) == absl::OkStatus());
-  }
   void Take(const rpc::Caller& owner, const std::string& node, const rpc::Caller& who) {
     graph::v1::DeleteGrantRequest request;
     request.set_node_id(node);
@@ -279,7 +271,7 @@ TEST_CASE("links drawn at once into one input do not pass its bound", "[G5]") {
 TEST_CASE("a suspended link says why, and its right brings it back", "[G2][G5]") {
   Wiring w;
   const std::string output = w.Variable(w.annas, "measured"), input = w.Variable(w.bertas, "wanted");
-  w.Give(w.berta, input, w.anna, graph::v1::ROLE_WRITER);
+  w.Let(w.berta, input, w.anna, graph::v1::ROLE_WRITER);
   REQUIRE(w.Join(w.anna, LINK_TYPE_WRITE, output, input) == absl::OkStatus());
   const std::string pushing = w.link.id();
   CHECK(w.link.state() == graph::v1::LINK_STATE_ACTIVE);
@@ -288,9 +280,9 @@ TEST_CASE("a suspended link says why, and its right brings it back", "[G2][G5]")
 
   w.Take(w.berta, input, w.anna);
   CHECK(w.Suspended(w.annas, pushing) == graph::v1::SUSPENDED_REASON_CREATOR_LOST_WRITE);
-  w.Give(w.berta, w.bertas.id(), w.anna, graph::v1::ROLE_READER);
+  w.Let(w.berta, w.bertas.id(), w.anna, graph::v1::ROLE_READER);
   CHECK(w.Suspended(w.annas, pushing) == graph::v1::SUSPENDED_REASON_CREATOR_LOST_WRITE);
-  w.Give(w.berta, w.bertas.id(), w.anna, graph::v1::ROLE_WRITER);
+  w.Let(w.berta, w.bertas.id(), w.anna, graph::v1::ROLE_WRITER);
   CHECK(w.Suspended(w.annas, pushing) == graph::v1::SUSPENDED_REASON_UNSPECIFIED);
 
   REQUIRE(w.Accept(w.berta, input, true, false) == absl::OkStatus());
@@ -365,8 +357,8 @@ TEST_CASE("who takes a right away has his answer when the gate knows which links
   Wiring w;
   const std::string output = w.Variable(w.annas, "measured"), input = w.Variable(w.bertas, "wanted"),
                     other = w.Variable(w.bertas, "by_links_only");
-  w.Give(w.berta, input, w.anna, graph::v1::ROLE_WRITER);
-  w.Give(w.berta, other, w.anna, graph::v1::ROLE_WRITER);
+  w.Let(w.berta, input, w.anna, graph::v1::ROLE_WRITER);
+  w.Let(w.berta, other, w.anna, graph::v1::ROLE_WRITER);
   REQUIRE(w.Join(w.anna, LINK_TYPE_WRITE, output, input) == absl::OkStatus());
   const std::string lost = w.link.id();
   REQUIRE(w.Join(w.anna, LINK_TYPE_WRITE, output, other) == absl::OkStatus());
@@ -399,7 +391,7 @@ TEST_CASE("rights that two take away at once leave no link behind", "[G5]") {
   for (int round = 0; round < 8; ++round) {
     Wiring w;
     const std::string output = w.Variable(w.annas, "measured"), input = w.Variable(w.bertas, "wanted");
-    w.Give(w.anna, output, w.berta, graph::v1::ROLE_READER);
+    w.Let(w.anna, output, w.berta, graph::v1::ROLE_READER);
     REQUIRE(w.Join(w.berta, LINK_TYPE_READ, output, input) == absl::OkStatus());
     std::thread closing([&] { w.SetLevel(w.anna, w.annas, ACCESS_LEVEL_PRIVATE); });
     w.Take(w.anna, output, w.berta);
@@ -418,7 +410,7 @@ TEST_CASE("a link that is drawn while its right goes is suspended or told of", "
   for (int round = 0; round < kRounds; ++round) {
     Wiring w;
     const std::string output = w.Variable(w.annas, "measured"), input = w.Variable(w.bertas, "wanted");
-    w.Give(w.berta, input, w.anna, graph::v1::ROLE_WRITER);
+    w.Let(w.berta, input, w.anna, graph::v1::ROLE_WRITER);
     std::thread drawing([&] { (void)w.Join(w.anna, LINK_TYPE_WRITE, output, input); });
     if (round == kRounds - 1) drawing.join();
     std::this_thread::sleep_for(std::chrono::microseconds(400 * round));
@@ -521,7 +513,7 @@ TEST_CASE("links are seen by those who see an end, and cut by a maintainer of ei
 TEST_CASE("who drew a link may take it back, also without a right to its ends", "[G2][A4]") {
   Wiring w;
   const std::string input = w.Variable(w.bertas, "wanted");
-  w.Give(w.berta, input, w.carla, graph::v1::ROLE_WRITER);
+  w.Let(w.berta, input, w.carla, graph::v1::ROLE_WRITER);
   REQUIRE(w.Join(w.carla, LINK_TYPE_WRITE, w.Variable(w.annas, "measured"), input) == absl::OkStatus());
   w.Take(w.berta, input, w.carla);
   CHECK(w.CarriedFrom(w.annas) == 0);

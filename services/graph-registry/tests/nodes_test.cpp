@@ -16,24 +16,6 @@ struct Neighbours : World {
   graph::v1::RepoUnit repo = Repo(anna);
   graph::v1::Unit annas = Unit(anna, repo, ACCESS_LEVEL_PRIVATE), bertas = Unit(berta, repo, ACCESS_LEVEL_PRIVATE);
 
-  absl::Status Grant(const rpc::Caller& by, const std::string& node, const std::string& subject, graph::v1::Role role,
-                     graph::v1::SubjectKind kind = graph::v1::SUBJECT_KIND_USER) {
-    graph::v1::PutGrantRequest request;
-    request.set_node_id(node);
-    request.set_subject_id(subject);
-    request.set_role(role);
-    request.set_subject_kind(kind);
-    graph::v1::Grant grant;
-    return nodes.PutGrant(by, request, grant);
-  }
-  absl::Status Revoke(const rpc::Caller& by, const std::string& node, const std::string& subject,
-                      graph::v1::SubjectKind kind = graph::v1::SUBJECT_KIND_USER) {
-    graph::v1::DeleteGrantRequest request;
-    request.set_node_id(node);
-    request.set_subject_id(subject);
-    request.set_subject_kind(kind);
-    return nodes.DeleteGrant(by, request);
-  }
   graph::v1::Role RoleOf(const rpc::Caller& who, const std::string& node) {
     graph::v1::Node seen;
     return nodes.Get(who, node, seen).ok() ? seen.role() : graph::v1::ROLE_UNSPECIFIED;
@@ -48,15 +30,6 @@ struct Neighbours : World {
     graph::v1::LevelChange change;
     REQUIRE(nodes.SetLevel(by, request, change) == absl::OkStatus());
     return change;
-  }
-  absl::Status Join(const rpc::Caller& by, graph::v1::LinkType type, const std::string& output,
-                    const std::string& input) {
-    graph::v1::CreateLinkRequest request;
-    request.set_type(type);
-    request.set_output_id(output);
-    request.set_input_id(input);
-    graph::v1::Link link;
-    return links.Create(by, request, link);
   }
   int CarriedFrom(const graph::v1::Unit& unit) {
     graph::v1::UnitProfile profile;
@@ -96,10 +69,10 @@ TEST_CASE("a role on a unit holds for its variables, and shows in lists", "[A3][
     CHECK(listed() == 2);
   }
   CHECK(w.Count("node_grant") == 1);
-  REQUIRE(w.Revoke(w.anna, w.annas.id(), IdOf(w.berta)) == absl::OkStatus());
+  REQUIRE(w.Ungrant(w.anna, w.annas.id(), IdOf(w.berta)) == absl::OkStatus());
   CHECK(w.RoleOf(w.berta, w.annas.id()) == graph::v1::ROLE_UNSPECIFIED);
   CHECK(listed() == 1);
-  CHECK(absl::IsNotFound(w.Revoke(w.anna, w.annas.id(), IdOf(w.berta))));
+  CHECK(absl::IsNotFound(w.Ungrant(w.anna, w.annas.id(), IdOf(w.berta))));
   // On a variable alone it opens that variable, not the unit.
   REQUIRE(w.Grant(w.anna, measured, IdOf(w.berta), graph::v1::ROLE_READER) == absl::OkStatus());
   CHECK(w.RoleOf(w.berta, measured) == graph::v1::ROLE_READER);
@@ -119,10 +92,10 @@ TEST_CASE("who may give and take which role", "[A3][A4]") {
   CHECK(Reason(w.Grant(w.berta, node, berta, graph::v1::ROLE_OWNER)) == "FORBIDDEN");
   REQUIRE(w.Grant(w.anna, node, carla, graph::v1::ROLE_OWNER).ok());
   CHECK(Reason(w.Grant(w.berta, node, carla, graph::v1::ROLE_READER)) == "FORBIDDEN");
-  CHECK(Reason(w.Revoke(w.berta, node, carla)) == "FORBIDDEN");
+  CHECK(Reason(w.Ungrant(w.berta, node, carla)) == "FORBIDDEN");
   CHECK(w.Grant(w.root, node, carla, graph::v1::ROLE_MAINTAINER).ok());
   // Everybody may leave.
-  CHECK(w.Revoke(w.berta, node, berta).ok());
+  CHECK(w.Ungrant(w.berta, node, berta).ok());
   CHECK(w.RoleOf(w.berta, node) == graph::v1::ROLE_UNSPECIFIED);
   // Whom it is given to has to be there.
   CHECK(Violations(w.Grant(w.anna, node, Uuid::New().ToString(), graph::v1::ROLE_READER)) == "subject_id");
@@ -163,7 +136,7 @@ TEST_CASE("closing a unit closes its variables, and says so before", "[A3][A4]")
   w.Level(w.anna, w.annas.id(), ACCESS_LEVEL_PUBLIC, false, true);
   const std::string measured = w.Variable(w.annas, "measured"), text = w.Variable(w.annas, "text");
   w.Level(w.anna, text, ACCESS_LEVEL_PRIVATE);
-  REQUIRE(w.Join(w.berta, LINK_TYPE_READ, measured, w.Variable(w.bertas, "wanted")) == absl::OkStatus());
+  REQUIRE(w.Draw(w.berta, measured, w.Variable(w.bertas, "wanted"), LINK_TYPE_READ).status() == absl::OkStatus());
   CHECK(w.CarriedFrom(w.annas) == 1);
 
   auto change = w.Level(w.anna, w.annas.id(), ACCESS_LEVEL_PRIVATE, true);
@@ -216,20 +189,20 @@ TEST_CASE("a unit that was given a role may be linked by who maintains it", "[G2
   Neighbours w;
   w.Level(w.berta, w.bertas.id(), ACCESS_LEVEL_INSTANCE, false, true);
   const std::string output = w.Variable(w.annas, "measured"), input = w.Variable(w.bertas, "wanted");
-  CHECK(absl::IsNotFound(w.Join(w.berta, LINK_TYPE_READ, output, input)));
+  CHECK(absl::IsNotFound(w.Draw(w.berta, output, input, LINK_TYPE_READ).status()));
   REQUIRE(w.Grant(w.anna, w.annas.id(), w.bertas.id(), graph::v1::ROLE_READER, graph::v1::SUBJECT_KIND_UNIT) ==
           absl::OkStatus());
-  CHECK(w.Join(w.berta, LINK_TYPE_READ, output, input) == absl::OkStatus());
+  CHECK(w.Draw(w.berta, output, input, LINK_TYPE_READ).status() == absl::OkStatus());
   CHECK(w.CarriedFrom(w.annas) == 1);
   CHECK(w.RoleOf(w.berta, output) == graph::v1::ROLE_UNSPECIFIED);  // the role is the unit's, not hers
-  REQUIRE(w.Revoke(w.anna, w.annas.id(), w.bertas.id(), graph::v1::SUBJECT_KIND_UNIT).ok());
+  REQUIRE(w.Ungrant(w.anna, w.annas.id(), w.bertas.id(), graph::v1::SUBJECT_KIND_UNIT).ok());
   CHECK(w.CarriedFrom(w.annas) == 0);
   // The other way: a unit that may write is pushed from by who maintains it.
   const std::string from = w.Variable(w.bertas, "measured"), to = w.Variable(w.annas, "wanted");
-  CHECK(absl::IsNotFound(w.Join(w.berta, LINK_TYPE_WRITE, from, to)));
+  CHECK(absl::IsNotFound(w.Draw(w.berta, from, to, LINK_TYPE_WRITE).status()));
   REQUIRE(w.Grant(w.anna, to, w.bertas.id(), graph::v1::ROLE_WRITER, graph::v1::SUBJECT_KIND_UNIT) == absl::OkStatus());
-  CHECK(absl::IsNotFound(w.Join(w.carla, LINK_TYPE_WRITE, from, to)));
-  CHECK(w.Join(w.berta, LINK_TYPE_WRITE, from, to) == absl::OkStatus());
+  CHECK(absl::IsNotFound(w.Draw(w.carla, from, to, LINK_TYPE_WRITE).status()));
+  CHECK(w.Draw(w.berta, from, to, LINK_TYPE_WRITE).status() == absl::OkStatus());
   CHECK(w.CarriedFrom(w.bertas) == 1);
 }
 

@@ -99,6 +99,41 @@ std::string World::Variable(const graph::v1::Unit& unit, const std::string& name
   return "";
 }
 
+absl::Status World::Grant(const rpc::Caller& by, const std::string& node, const std::string& subject,
+                          graph::v1::Role role, graph::v1::SubjectKind kind) {
+  graph::v1::PutGrantRequest request;
+  request.set_node_id(node);
+  request.set_subject_id(subject);
+  request.set_subject_kind(kind);
+  request.set_role(role);
+  graph::v1::Grant grant;
+  return nodes.PutGrant(by, request, grant);
+}
+
+absl::Status World::Ungrant(const rpc::Caller& by, const std::string& node, const std::string& subject,
+                            graph::v1::SubjectKind kind) {
+  graph::v1::DeleteGrantRequest request;
+  request.set_node_id(node);
+  request.set_subject_id(subject);
+  request.set_subject_kind(kind);
+  return nodes.DeleteGrant(by, request);
+}
+
+void World::Let(const rpc::Caller& by, const std::string& node, const rpc::Caller& whom, graph::v1::Role role) {
+  REQUIRE(Grant(by, node, whom.user_id.ToString(), role) == absl::OkStatus());
+}
+
+absl::StatusOr<graph::v1::Link> World::Draw(const rpc::Caller& by, const std::string& output, const std::string& input,
+                                            graph::v1::LinkType type) {
+  graph::v1::CreateLinkRequest request;
+  request.set_type(type);
+  request.set_output_id(output);
+  request.set_input_id(input);
+  graph::v1::Link link;
+  PEPEUNIT_RETURN_IF_ERROR(links.Create(by, request, link));
+  return link;
+}
+
 absl::Status World::FollowAll(const Uuid& repo_unit) {
   Uuid after;
   do {

@@ -174,6 +174,14 @@ struct World {
   graph::v1::Unit Unit(const rpc::Caller& owner, const graph::v1::RepoUnit& repo,
                        common::v1::AccessLevel level = common::v1::ACCESS_LEVEL_PRIVATE);
   std::string Variable(const graph::v1::Unit& unit, const std::string& name);
+  absl::Status Grant(const rpc::Caller& by, const std::string& node, const std::string& subject, graph::v1::Role role,
+                     graph::v1::SubjectKind kind = graph::v1::SUBJECT_KIND_USER);
+  absl::Status Ungrant(const rpc::Caller& by, const std::string& node, const std::string& subject,
+                       graph::v1::SubjectKind kind = graph::v1::SUBJECT_KIND_USER);
+  // The same for users, which has to succeed.
+  void Let(const rpc::Caller& by, const std::string& node, const rpc::Caller& whom, graph::v1::Role role);
+  absl::StatusOr<graph::v1::Link> Draw(const rpc::Caller& by, const std::string& output, const std::string& input,
+                                       graph::v1::LinkType type = graph::v1::LINK_TYPE_WRITE);
   // Moves all units that follow the repository.
   absl::Status FollowAll(const Uuid& repo_unit);
   // What waits in the outbox, oldest first, which is emptied.
