@@ -15,10 +15,13 @@ int main(int argc, char** argv) {
   const rpc::Channel graph(settings.graph_target, settings.instance_key);
   const rpc::Channel crypto(settings.crypto_target, settings.instance_key);
   const rpc::Channel log(settings.log_target, settings.instance_key);
+  const rpc::Channel archive(settings.archive_target, settings.instance_key);
   RemoteSource source(graph, crypto, log);
+  RemoteFirmware firmware(archive);
   BusSink sink(bus, settings.partitions);
-  Executor executor(8, 4'096);
-  Edge edge(source, sink, executor, EdgeMetrics::In(service.metrics()), settings.edge);
+  Executor executor(8, 4'096), update_executor(8, 4'096, 4);
+  Updates updates(firmware, update_executor, settings.edge.update_cache_bytes);
+  Edge edge(source, sink, updates, executor, EdgeMetrics::In(service.metrics()), settings.edge);
   CacheEvents events(bus, edge);
   http::Server server(settings.server,
                       [&](std::shared_ptr<http::Exchange> exchange) { edge.Handle(std::move(exchange)); });
@@ -30,6 +33,6 @@ int main(int argc, char** argv) {
   service.OnDrain("HTTP", [&](auto deadline) {
     server.Shutdown(std::chrono::steady_clock::now() + (deadline - std::chrono::system_clock::now()));
   });
-  service.OnDrain("loads", [&](auto) { executor.Drain(); });
+  service.OnDrain("loads", [&](auto) { executor.Drain(), update_executor.Drain(); });
   return service.Run({{"HTTP", [&] { return server.Start(); }}});
 }

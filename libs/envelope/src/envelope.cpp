@@ -60,7 +60,7 @@ absl::Status Bad(const char* message) { return Error(absl::StatusCode::kInvalidA
 absl::StatusOr<Opened> Open(Kind kind, const std::array<std::uint8_t, 32>& encrypt,
                             const std::array<std::uint8_t, 32>& authenticate, ByteView request_tag, ByteView envelope) {
   PEPEUNIT_ASSIGN_OR_RETURN(const Header header, Peek(envelope));
-  if (header.kind != kind) return Bad("The envelope is of the other direction.");
+  if (header.kind != kind) return Bad("The envelope is of another kind.");
   const std::size_t tagged = envelope.size() - kTagBytes;
   Opened opened{header, {}, {}};
   opened.tag = Authenticate(authenticate, envelope.first(tagged), request_tag);
@@ -122,7 +122,7 @@ absl::StatusOr<Header> Peek(ByteView envelope) {
   if (envelope[0] != 'P' || envelope[1] != 'U') return Bad("This is not an envelope.");
   if (envelope[2] != kVersion) return Bad("The envelope's version is not known here; this instance speaks version 1.");
   const std::uint8_t kind = envelope[kKindOffset];
-  if (kind != static_cast<std::uint8_t>(Kind::kRequest) && kind != static_cast<std::uint8_t>(Kind::kAnswer)) {
+  if (kind < static_cast<std::uint8_t>(Kind::kRequest) || kind > static_cast<std::uint8_t>(Kind::kFileBytes)) {
     return Bad("The envelope's kind is not known.");
   }
   if ((envelope.size() - kOverheadBytes) % kBlockBytes != 0)
@@ -133,22 +133,22 @@ absl::StatusOr<Header> Peek(ByteView envelope) {
   return header;
 }
 
-absl::StatusOr<Opened> OpenRequest(const Keys& keys, ByteView envelope) {
-  return Open(Kind::kRequest, keys.request_encrypt, keys.request_authenticate, {}, envelope);
+absl::StatusOr<Opened> OpenRequest(const Keys& keys, ByteView envelope, Kind kind) {
+  return Open(kind, keys.request_encrypt, keys.request_authenticate, {}, envelope);
 }
 
-absl::StatusOr<Opened> OpenAnswer(const Keys& keys, const Tag& request_tag, ByteView envelope) {
-  return Open(Kind::kAnswer, keys.answer_encrypt, keys.answer_authenticate, request_tag, envelope);
+absl::StatusOr<Opened> OpenAnswer(const Keys& keys, const Tag& request_tag, ByteView envelope, Kind kind) {
+  return Open(kind, keys.answer_encrypt, keys.answer_authenticate, request_tag, envelope);
 }
 
 void SealRequest(const Keys& keys, const Uuid& unit, std::uint64_t sequence, std::string_view plaintext,
-                 std::string* out) {
-  Seal(Kind::kRequest, keys.request_encrypt, keys.request_authenticate, {}, unit, sequence, plaintext, out);
+                 std::string* out, Kind kind) {
+  Seal(kind, keys.request_encrypt, keys.request_authenticate, {}, unit, sequence, plaintext, out);
 }
 
 void SealAnswer(const Keys& keys, const Uuid& unit, std::uint64_t sequence, const Tag& request_tag,
-                std::string_view plaintext, std::string* out) {
-  Seal(Kind::kAnswer, keys.answer_encrypt, keys.answer_authenticate, request_tag, unit, sequence, plaintext, out);
+                std::string_view plaintext, std::string* out, Kind kind) {
+  Seal(kind, keys.answer_encrypt, keys.answer_authenticate, request_tag, unit, sequence, plaintext, out);
 }
 
 }  // namespace pepeunit::envelope

@@ -12,6 +12,7 @@ namespace pepeunit::unit_ingest {
 namespace {
 
 constexpr std::chrono::seconds kTimeout{5};
+constexpr std::chrono::seconds kFirmwareTimeout{20};  // a version is read whole the first time
 
 const rpc::Caller& Self() {
   static const rpc::Caller self = rpc::Caller::Service();
@@ -24,7 +25,9 @@ std::shared_ptr<Profile> ToProfile(const graph::v1::UnitProfile& from, const Uui
   profile->version = from.version();
   profile->token_generation = from.token_generation();
   profile->keys = envelope::Keys::Derive(AsBytes(key));
+  profile->repo_unit_id = from.repo_unit_id();
   profile->target_commit = from.target_commit();
+  profile->update_attempt = from.update_attempt();
   std::unordered_map<std::string, Output*> by_id;
   for (const auto& variable : from.variables()) {
     const auto id = Uuid::Parse(variable.id()).value_or(Uuid{});
@@ -108,6 +111,42 @@ absl::StatusOr<log::v1::UnitSnapshot> RemoteSource::Snapshot(const Uuid& unit) {
   request.set_unit_id(unit.ToString());
   return rpc::Call<log::v1::UnitSnapshot>(log_, Self(), kTimeout,
                                           [&](auto* c, auto* r) { return log_stub_->GetUnitSnapshot(c, request, r); });
+}
+
+RemoteFirmware::RemoteFirmware(const rpc::Channel& archive)
+    : archive_(archive), stub_(archive::v1::ArchiveInternalService::NewStub(archive.grpc())) {}
+
+absl::StatusOr<archive::v1::UpdateManifest> RemoteFirmware::Manifest(const Profile& profile, const std::string& have,
+                                                                     int from, int limit) {
+  archive::v1::GetUpdateManifestRequest request;
+  request.set_unit_id(profile.unit.ToString());
+  request.set_repo_unit_id(profile.repo_unit_id);
+  request.set_commit(profile.target_commit);
+  request.set_have(have);
+  request.set_from(from);
+  request.set_limit(limit);
+  return rpc::Call<archive::v1::UpdateManifest>(
+      archive_, Self(), kFirmwareTimeout, [&](auto* c, auto* r) { return stub_->GetUpdateManifest(c, request, r); });
+}
+
+absl::StatusOr<archive::v1::ReadUpdateFileResponse> RemoteFirmware::Read(const Profile& profile,
+                                                                         const std::string& path, std::int64_t offset,
+                                                                         std::int64_t length) {
+  archive::v1::ReadUpdateFileRequest request;
+  request.set_unit_id(profile.unit.ToString());
+  request.set_repo_unit_id(profile.repo_unit_id);
+  request.set_commit(profile.target_commit);
+  request.set_path(path);
+  request.set_offset(offset);
+  request.set_length(length);
+  return rpc::Call<archive::v1::ReadUpdateFileResponse>(
+      archive_, Self(), kFirmwareTimeout, [&](auto* c, auto* r) { return stub_->ReadUpdateFile(c, request, r); });
+}
+
+void BusSink::Tell(const Uuid& unit, std::string payload, const std::string& traceparent,
+                   std::function<void(bus::PublishResult)> done) {
+  bus_.Publish("events.ingest.unit." + unit.ToString(), payload,
+               {.expected_last_subject_sequence = {}, .message_id = "", .traceparent = traceparent}, std::move(done));
 }
 
 void BusSink::Publish(const Uuid& unit, std::string payload, std::uint64_t expected, const std::string& traceparent,

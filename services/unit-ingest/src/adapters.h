@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "edge.h"
+#include "pepeunit/archive/v1/archive.grpc.pb.h"
 #include "pepeunit/crypto/v1/crypto.grpc.pb.h"
 #include "pepeunit/graph/v1/internal.grpc.pb.h"
 #include "pepeunit/log/v1/values.grpc.pb.h"
@@ -30,9 +31,24 @@ class RemoteSource final : public Source {
   std::unique_ptr<log::v1::ValueInternalService::Stub> log_stub_;
 };
 
+class RemoteFirmware final : public Firmware {
+ public:
+  explicit RemoteFirmware(const rpc::Channel& archive);
+  absl::StatusOr<archive::v1::UpdateManifest> Manifest(const Profile& profile, const std::string& have, int from,
+                                                       int limit) override;
+  absl::StatusOr<archive::v1::ReadUpdateFileResponse> Read(const Profile& profile, const std::string& path,
+                                                           std::int64_t offset, std::int64_t length) override;
+
+ private:
+  const rpc::Channel& archive_;
+  std::unique_ptr<archive::v1::ArchiveInternalService::Stub> stub_;
+};
+
 class BusSink final : public ReportSink {
  public:
   BusSink(bus::Bus& bus, std::uint32_t partitions) : bus_(bus), partitions_(partitions) {}
+  void Tell(const Uuid& unit, std::string payload, const std::string& traceparent,
+            std::function<void(bus::PublishResult)> done) override;
   void Publish(const Uuid& unit, std::string payload, std::uint64_t expected, const std::string& traceparent,
                std::function<void(bus::PublishResult)> done) override;
 

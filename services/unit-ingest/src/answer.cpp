@@ -17,7 +17,10 @@ std::string GoodAnswer(const Profile& profile, const std::vector<std::string>& i
   if (facts.next != 0) out += "\"next\":" + std::to_string(facts.next) + ",";
   out +=
       "\"world_state\":{\"utc\":\"" + FormatTime(facts.now_ms) + "\",\"unix_ms\":" + std::to_string(facts.now_ms) + "}";
-  if (!facts.update_commit.empty()) out += ",\"update\":{\"commit\":\"" + facts.update_commit + "\"}";
+  if (facts.offer_update) {
+    out += ",\"update\":{\"commit\":\"" + profile.target_commit +
+           "\",\"attempt\":" + std::to_string(profile.update_attempt) + "}";
+  }
   out += ",\"input_variables\":{";
   constexpr std::size_t kTail = 24;  // `},"truncated":true}`
   bool first = true, truncated = false;

@@ -13,7 +13,7 @@ namespace pepeunit::unit_ingest {
 struct AnswerFacts {
   std::int64_t now_ms = 0;
   std::uint64_t next = 0;     // only in the answer to a hello: else 0
-  std::string update_commit;  // empty: the device runs what it should
+  bool offer_update = false;  // of the version that the profile says
   std::size_t max_bytes = 4000;
 };
 // `inputs` holds each input's JSON text, in the order of the profile. Inputs that do not fit are left out, and

@@ -13,7 +13,7 @@
 namespace pepeunit::unit_ingest {
 namespace {
 
-constexpr char kPath[] = "/v1/exchange";
+constexpr char kPath[] = "/v1/exchange", kUpdatePath[] = "/v1/update";
 constexpr char kMediaType[] = "application/octet-stream";
 constexpr std::size_t kMaxToken = 1024;
 constexpr std::uint64_t kMaxSequence = (1ULL << 53) - 1;  // whole in every JSON reader, for `next`
@@ -44,9 +44,10 @@ EdgeMetrics EdgeMetrics::In(prometheus::Registry& registry) {
   return m;
 }
 
-Edge::Edge(Source& source, ReportSink& sink, Executor& executor, EdgeMetrics metrics, EdgeSettings settings)
+Edge::Edge(Source& source, ReportSink& sink, Updates& updates, Executor& executor, EdgeMetrics metrics, EdgeSettings settings)
     : source_(source),
       sink_(sink),
+      updates_(updates),
       executor_(executor),
       metrics_(metrics),
       settings_(settings),
@@ -66,7 +67,7 @@ void Edge::RefuseEarly(const std::shared_ptr<http::Exchange>& http, const absl::
 }
 
 void Edge::Handle(std::shared_ptr<http::Exchange> http) {
-  if (http->path() != kPath) return RefuseEarly(http, NotFound("page"), 404, "not_found");
+  if (http->path() != kPath && http->path() != kUpdatePath) return RefuseEarly(http, NotFound("page"), 404, "not_found");
   if (http->method() != "POST") {
     return RefuseEarly(http, Error(absl::StatusCode::kUnimplemented, "INVALID_BODY", "Devices POST here."), 405,
                        "method");
@@ -106,10 +107,14 @@ void Edge::WithToken(std::shared_ptr<http::Exchange> http, const TokenFacts& tok
   if (header->unit != token.unit)
     return RefuseEarly(http, Unauthenticated("The token is of another unit."), 401, "token");
   auto job = std::make_shared<Job>();
+  job->kind = http->path() == kPath ? envelope::Kind::kRequest : envelope::Kind::kUpdateRequest;
   job->http = std::move(http);
   job->token = token;
   job->entry = units_.FindOrMake(
-      token.unit, [this] { return std::make_shared<UnitEntry>(settings_.unit_rate, settings_.unit_burst); });
+      token.unit, [this] {
+        return std::make_shared<UnitEntry>(RateLimiter(settings_.unit_rate, settings_.unit_burst),
+                                           RateLimiter(settings_.update_rate, settings_.update_burst));
+      });
   if (DecideAtOnce(job)) return;
   if (!job->entry->TakeTurn([this, job] { Begin(job); })) {
     RefuseEarly(job->http, Limit("Exchanges of this unit wait already; send one at a time."), 429, "busy");
@@ -123,6 +128,10 @@ bool Edge::DecideAtOnce(const JobPtr& job) {
     RefuseEarly(job->http, status, 0, absl::IsUnauthenticated(status) ? "token" : "envelope");
     return true;
   }
+  if (job->kind == envelope::Kind::kUpdateRequest) {
+    Update(job);
+    return true;
+  }
   const auto seen = job->entry->seen();
   const std::uint64_t sequence = job->opened.header.sequence;
   if (!seen || sequence > seen->sequence) return false;
@@ -134,7 +143,7 @@ bool Edge::DecideAtOnce(const JobPtr& job) {
 absl::Status Edge::Open(const JobPtr& job, const std::shared_ptr<const Profile>& profile) {
   if (profile->token_generation != job->token.generation) return BadToken();
   if (job->profile == profile) return absl::OkStatus();
-  PEPEUNIT_ASSIGN_OR_RETURN(job->opened, envelope::OpenRequest(profile->keys, AsBytes(job->http->body())));
+  PEPEUNIT_ASSIGN_OR_RETURN(job->opened, envelope::OpenRequest(profile->keys, AsBytes(job->http->body()), job->kind));
   job->profile = profile;
   return absl::OkStatus();
 }
@@ -154,7 +163,7 @@ void Edge::AnswerKnown(const JobPtr& job, const Standing& standing) {
 void Edge::Begin(const JobPtr& job) {
   const auto profile = job->entry->profile();
   if (!profile) return LoadThen(job);
-  if (!job->entry->standing_known) return ReloadStandingThen(job);
+  if (!job->entry->standing_known && job->kind == envelope::Kind::kRequest) return ReloadStandingThen(job);
   Process(job, profile);
 }
 
@@ -192,6 +201,10 @@ void Edge::Process(const JobPtr& job, const std::shared_ptr<const Profile>& prof
   if (const absl::Status status = Open(job, profile); !status.ok())
     return Refuse(job, status, absl::IsUnauthenticated(status) ? "token" : "envelope");
   // From here on the request is the device's own, and so are its answers.
+  if (job->kind == envelope::Kind::kUpdateRequest) {
+    Update(job);
+    return job->entry->EndTurn();
+  }
   const Standing& standing = job->entry->standing;
   const std::uint64_t sequence = job->opened.header.sequence;
   if (sequence <= standing.sequence) {
@@ -208,7 +221,43 @@ void Edge::Process(const JobPtr& job, const std::shared_ptr<const Profile>& prof
   }
   auto parsed = ParseReport(*profile, job->opened.plaintext, NowMs(), settings_.max_deliveries);
   if (!parsed.ok()) return Seal(job, *profile, job->opened, 422, InvalidAnswer(parsed.status()), "invalid");
-  Publish(job, profile, job->opened, *std::move(parsed));
+  TellThenPublish(job, profile, *std::move(parsed));
+}
+
+void Edge::Update(const JobPtr& job) {
+  const auto& profile = job->profile;
+  if (job->opened.header.sequence != 0) {
+    const auto status = InvalidField("sequence", "must be 0 in an update request");
+    return Answer(job, *profile, job->opened, 422, InvalidAnswer(status), "update_invalid");
+  }
+  if (const std::int64_t wait = job->entry->TakeUpdate(MonotonicMs()); wait > 0)
+    return Answer(job, *profile, job->opened, 429, BusyAnswer(wait), "update_rate", wait);
+  updates_.Handle(profile, job->opened.plaintext, job->http->trace(), [this, job](const Updates::Answer& answer) {
+    Answer(job, *job->profile, job->opened, answer.status, answer.plaintext, answer.result, answer.retry_after_ms,
+           answer.file_bytes);
+  });
+}
+
+void Edge::TellThenPublish(const JobPtr& job, const std::shared_ptr<const Profile>& profile, Parsed parsed) {
+  const std::int64_t now_ms = NowMs();
+  if (!job->entry->told.IsNews(parsed.commit, parsed.update, now_ms))
+    return Publish(job, profile, job->opened, std::move(parsed));
+  bus::v1::Event event;
+  event.set_time_ms(now_ms);
+  auto* told = event.mutable_device_told();
+  told->set_unit_id(profile->unit.ToString());
+  told->set_sequence(job->opened.header.sequence);
+  told->set_time_ms(now_ms);
+  told->set_commit(parsed.commit);
+  if (parsed.update) *told->mutable_update() = *parsed.update;
+  const auto kept = std::make_shared<Parsed>(std::move(parsed));
+  sink_.Tell(profile->unit, event.SerializeAsString(), job->http->trace().ToTraceparent(),
+             [this, job, profile, kept, now_ms](const bus::PublishResult& result) {
+               if (!result.status.ok())
+                 return Seal(job, *profile, job->opened, 503, BusyAnswer(1'000), "unavailable", 1'000);
+               job->entry->told.Note(kept->commit, kept->update, now_ms);
+               Publish(job, profile, job->opened, std::move(*kept));
+             });
 }
 
 void Edge::Publish(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened,
@@ -257,8 +306,8 @@ std::string Edge::Good(const JobPtr& job, const Profile& profile, std::uint64_t 
   AnswerFacts facts;
   facts.now_ms = NowMs();
   facts.next = next;
-  if (const std::string commit = job->entry->commit(); !commit.empty() && commit != profile.target_commit)
-    facts.update_commit = profile.target_commit;
+  const std::string commit = job->entry->commit();
+  facts.offer_update = profile.update_attempt > 0 && !commit.empty() && commit != profile.target_commit;
   facts.max_bytes = max_answer;
   return GoodAnswer(profile, job->entry->InputTexts(profile), facts);
 }
@@ -270,12 +319,15 @@ void Edge::Seal(const JobPtr& job, const Profile& profile, const envelope::Opene
 }
 
 void Edge::Answer(const JobPtr& job, const Profile& profile, const envelope::Opened& opened, int status,
-                  const std::string& plaintext, const char* result, std::int64_t retry_after_ms) {
+                  const std::string& plaintext, const char* result, std::int64_t retry_after_ms, bool file_bytes) {
   Count(result);
   http::Response response;
   response.status = status;
   response.content_type = kMediaType;
-  envelope::SealAnswer(profile.keys, profile.unit, opened.header.sequence, opened.tag, plaintext, &response.body);
+  const auto kind = file_bytes                                        ? envelope::Kind::kFileBytes
+                    : job->kind == envelope::Kind::kUpdateRequest ? envelope::Kind::kUpdateAnswer
+                                                                  : envelope::Kind::kAnswer;
+  envelope::SealAnswer(profile.keys, profile.unit, opened.header.sequence, opened.tag, plaintext, &response.body, kind);
   if (retry_after_ms > 0) response.headers.emplace_back("Retry-After", std::to_string((retry_after_ms + 999) / 1000));
   job->http->Respond(std::move(response));
 }

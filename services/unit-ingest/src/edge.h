@@ -12,11 +12,14 @@
 #include "pepeunit/http/server.h"
 #include "ports.h"
 #include "report.h"
+#include "updates.h"
 
 namespace pepeunit::unit_ingest {
 
 struct EdgeSettings {
   double unit_rate = 20, unit_burst = 40;
+  double update_rate = 50, update_burst = 100;
+  std::size_t update_cache_bytes = 16 << 20;
   std::size_t cache_units = 100'000;
   std::size_t max_deliveries = 64;
 };
@@ -28,11 +31,12 @@ struct EdgeMetrics {
   static EdgeMetrics In(prometheus::Registry& registry);
 };
 
-// The device protocol over HTTP: POST /v1/exchange (see libs/envelope/PROTOCOL.md). A warm unit is served without any
-// question to another service: open, check, publish, and answer when the stream has it. Thread-safe.
+// The device protocol over HTTP: POST /v1/exchange and POST /v1/update (see libs/envelope/PROTOCOL.md). A warm unit's
+// exchange is served without any question to another service: open, check, publish, and answer when the stream has it.
+// Thread-safe.
 class Edge {
  public:
-  Edge(Source& source, ReportSink& sink, Executor& executor, EdgeMetrics metrics, EdgeSettings settings);
+  Edge(Source& source, ReportSink& sink, Updates& updates, Executor& executor, EdgeMetrics metrics, EdgeSettings settings);
 
   // For http::Server.
   void Handle(std::shared_ptr<http::Exchange> exchange);
@@ -46,6 +50,7 @@ class Edge {
   // One request on its way.
   struct Job {
     std::shared_ptr<http::Exchange> http;
+    envelope::Kind kind = envelope::Kind::kRequest;
     TokenFacts token;
     std::shared_ptr<UnitEntry> entry;
     bool retried = false;
@@ -64,6 +69,10 @@ class Edge {
   void LoadThen(const JobPtr& job);
   void ReloadStandingThen(const JobPtr& job);
   void Process(const JobPtr& job, const std::shared_ptr<const Profile>& profile);
+  // A question about an update; needs no turn.
+  void Update(const JobPtr& job);
+  // What the other services have to know is told before the report is published: it is told again when that fails.
+  void TellThenPublish(const JobPtr& job, const std::shared_ptr<const Profile>& profile, Parsed parsed);
   void Publish(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened,
                Parsed parsed);
   void Published(const JobPtr& job, const std::shared_ptr<const Profile>& profile, const envelope::Opened& opened,
@@ -71,7 +80,8 @@ class Edge {
   std::string Good(const JobPtr& job, const Profile& profile, std::uint64_t next, std::size_t max_answer) const;
 
   void Answer(const JobPtr& job, const Profile& profile, const envelope::Opened& opened, int status,
-              const std::string& plaintext, const char* result, std::int64_t retry_after_ms = 0);
+              const std::string& plaintext, const char* result, std::int64_t retry_after_ms = 0,
+              bool file_bytes = false);
   void AnswerHello(const JobPtr& job, std::uint64_t next);
   void AnswerKnown(const JobPtr& job, const Standing& standing);
   // Answers and ends the turn.
@@ -84,6 +94,7 @@ class Edge {
 
   Source& source_;
   ReportSink& sink_;
+  Updates& updates_;
   Executor& executor_;
   EdgeMetrics metrics_;
   EdgeSettings settings_;

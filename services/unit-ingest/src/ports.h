@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "pepeunit/archive/v1/archive.pb.h"
 #include "pepeunit/bus/bus.h"
 #include "profile.h"
 
@@ -34,10 +35,24 @@ class Source {
   virtual absl::StatusOr<Standing> LoadStanding(const Uuid& unit) = 0;
 };
 
-// The durable stream. `done` is called once, on any thread. Thread-safe.
+// What archive knows of the version that a unit should run. Waits; called on an executor only. Thread-safe.
+class Firmware {
+ public:
+  virtual ~Firmware() = default;
+  // Its entries from `from` on, at most `limit`, of what differs from the version `have`.
+  virtual absl::StatusOr<archive::v1::UpdateManifest> Manifest(const Profile& profile, const std::string& have, int from,
+                                                               int limit) = 0;
+  virtual absl::StatusOr<archive::v1::ReadUpdateFileResponse> Read(const Profile& profile, const std::string& path,
+                                                                   std::int64_t offset, std::int64_t length) = 0;
+};
+
+// The durable streams. `done` is called once, on any thread. Thread-safe.
 class ReportSink {
  public:
   virtual ~ReportSink() = default;
+  // An event about the unit, for the other services.
+  virtual void Tell(const Uuid& unit, std::string payload, const std::string& traceparent,
+                    std::function<void(bus::PublishResult)> done) = 0;
   virtual void Publish(const Uuid& unit, std::string payload, std::uint64_t expected, const std::string& traceparent,
                        std::function<void(bus::PublishResult)> done) = 0;
 };

@@ -1,8 +1,10 @@
 #include "report.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
+#include "pepeunit/base/bytes.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/values/values.h"
 
@@ -42,6 +44,13 @@ void SetWay(const Output& output, const Target& target, Message* out) {
   out->set_unit_id(target.unit.ToBytes());
 }
 
+constexpr std::int64_t kMostWhole = (1LL << 53) - 1;  // in every JSON reader
+const std::map<std::string, bus::v1::DeviceUpdateState> kUpdateStates = {
+    {"downloading", bus::v1::DEVICE_UPDATE_STATE_DOWNLOADING}, {"verifying", bus::v1::DEVICE_UPDATE_STATE_VERIFYING},
+    {"restarting", bus::v1::DEVICE_UPDATE_STATE_RESTARTING},   {"failed", bus::v1::DEVICE_UPDATE_STATE_FAILED},
+    {"rolled_back", bus::v1::DEVICE_UPDATE_STATE_ROLLED_BACK},
+};
+
 class Reader {
  public:
   Reader(const Profile& profile, std::int64_t received_ms, Parsed* out)
@@ -71,6 +80,37 @@ class Reader {
     if (!value.is_number_integer() || value < 512 || value > 65'536)
       return Fail("max_answer_bytes", "must be from 512 to 65536");
     out_->max_answer = value.get<std::size_t>();
+  }
+
+  void ReadUpdate(const json& update) {
+    if (!update.is_object()) return Fail("update", "must be an object with `commit`, `attempt` and `state`");
+    bus::v1::DeviceUpdate told;
+    const auto text = [&](const char* name, std::size_t most) {
+      const auto found = update.find(name);
+      if (found == update.end()) return std::string();
+      if (found->is_string() && found->get_ref<const std::string&>().size() <= most) return found->get<std::string>();
+      Fail(std::string("update.") + name, "must be text of at most " + std::to_string(most) + " bytes");
+      return std::string();
+    };
+    const auto number = [&](const char* name, std::int64_t most) {
+      const auto found = update.find(name);
+      if (found == update.end()) return std::int64_t{0};
+      if (found->is_number_integer() && *found >= 0 && *found <= most) return found->get<std::int64_t>();
+      Fail(std::string("update.") + name, "must be from 0 to " + std::to_string(most));
+      return std::int64_t{0};
+    };
+    told.set_commit(text("commit", 40));
+    if (told.commit().size() != 40 || !HexDecode(told.commit()))
+      Fail("update.commit", "must be a commit's 40 hex digits");
+    told.set_attempt(static_cast<std::uint32_t>(number("attempt", 0x7FFF'FFFF)));
+    told.set_done_bytes(number("done", kMostWhole));
+    told.set_total_bytes(number("total", kMostWhole));
+    told.set_reason(text("reason", kMaxReasonBytes));
+    const auto state = kUpdateStates.find(text("state", 32));
+    if (state == kUpdateStates.end())
+      return Fail("update.state", "must be downloading, verifying, restarting, failed or rolled_back");
+    told.set_state(state->second);
+    out_->update = std::move(told);
   }
 
   // The newest value of each output, along its links: those of the unit's owner first, which others cannot push out.
@@ -179,6 +219,7 @@ absl::StatusOr<Parsed> ParseReport(const Profile& profile, std::string_view plai
   // Keys that are not known are left to later versions of the protocol.
   if (const auto state = body.find("unit_state"); state != body.end()) reader.ReadState(*state);
   if (const auto outputs = body.find("output_variables"); outputs != body.end()) reader.ReadOutputs(*outputs);
+  if (const auto update = body.find("update"); update != body.end()) reader.ReadUpdate(*update);
   if (const auto most = body.find("max_answer_bytes"); most != body.end()) reader.ReadMaxAnswer(*most);
   PEPEUNIT_RETURN_IF_ERROR(reader.Finish());
   reader.Deliver(max_deliveries);

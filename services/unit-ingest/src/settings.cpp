@@ -24,6 +24,12 @@ Settings Settings::From(Config& config) {
       size("PEPEUNIT_UNIT_RATE", 20, 1, 1'000'000, "exchanges a second that one unit may make; more is 429"));
   s.edge.unit_burst = static_cast<double>(
       size("PEPEUNIT_UNIT_BURST", 40, 1, 1'000'000, "exchanges that it may make at once after a pause"));
+  s.edge.update_rate = static_cast<double>(
+      size("PEPEUNIT_UPDATE_RATE", 50, 1, 1'000'000, "questions a second that one unit may ask while it updates; more is 429"));
+  s.edge.update_burst =
+      static_cast<double>(size("PEPEUNIT_UPDATE_BURST", 100, 1, 1'000'000, "as many at once after a pause"));
+  s.edge.update_cache_bytes = size("PEPEUNIT_UPDATE_CACHE_BYTES", 16 << 20, 0, std::int64_t{1} << 40,
+                                   "bytes of files of new versions that are kept in memory");
   s.edge.cache_units = size("PEPEUNIT_CACHE_UNITS", 100'000, 16, 100'000'000,
                             "units whose keys, schemas, links and inputs are kept in memory");
   s.edge.max_deliveries = size("PEPEUNIT_MAX_DELIVERIES", 64, 1, 4'096, "values that one report may carry along links");
@@ -32,6 +38,7 @@ Settings Settings::From(Config& config) {
   s.crypto_target = rpc::TargetFrom(config, "PEPEUNIT_CRYPTO_TARGET", 7001, "crypto");
   s.graph_target = rpc::TargetFrom(config, "PEPEUNIT_GRAPH_TARGET", 7002, "graph-registry");
   s.log_target = rpc::TargetFrom(config, "PEPEUNIT_LOG_TARGET", 7005, "state-logger");
+  s.archive_target = rpc::TargetFrom(config, "PEPEUNIT_ARCHIVE_TARGET", 7004, "archive");
   s.partitions = static_cast<std::uint32_t>(
       config.Integer("PEPEUNIT_PARTITIONS", 1, 1, 256,
                      "partitions of the stream VALUES; the same in graph-registry and state-logger"));

@@ -15,7 +15,7 @@ struct Settings {
   http::ServerOptions server;
   bus::BusOptions bus;
   EdgeSettings edge;
-  std::string instance_key, crypto_target, graph_target, log_target;
+  std::string instance_key, crypto_target, graph_target, log_target, archive_target;
   std::uint32_t partitions = 1;
 
   static Settings From(Config& config);

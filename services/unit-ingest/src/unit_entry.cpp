@@ -72,6 +72,11 @@ std::int64_t UnitEntry::TakeHello(std::int64_t now_ms) {
   return hellos_.Take(now_ms);
 }
 
+std::int64_t UnitEntry::TakeUpdate(std::int64_t now_ms) {
+  std::lock_guard lock(mutex_);
+  return updates_.Take(now_ms);
+}
+
 std::string UnitEntry::commit() const {
   std::lock_guard lock(mutex_);
   return commit_;

@@ -13,6 +13,7 @@
 #include "pepeunit/base/rate_limiter.h"
 #include "ports.h"
 #include "profile.h"
+#include "told.h"
 
 namespace pepeunit::unit_ingest {
 
@@ -20,7 +21,8 @@ namespace pepeunit::unit_ingest {
 // profile and inputs are also touched by events, under the lock. Thread-safe where it locks.
 class UnitEntry {
  public:
-  UnitEntry(double per_second, double burst) : limiter(per_second, burst), hellos_(per_second, burst) {}
+  UnitEntry(const RateLimiter& reports, const RateLimiter& updates)
+      : limiter(reports), hellos_(reports), updates_(updates) {}
 
   // Runs the task when its turn comes: at once, or after those before it. False when too many wait.
   bool TakeTurn(std::function<void()> task);
@@ -45,6 +47,8 @@ class UnitEntry {
   void See(const Standing& now);
   // Hellos have a bucket of their own: somebody who sends a captured one again takes nothing from the device's reports.
   std::int64_t TakeHello(std::int64_t now_ms);
+  // So do questions about an update.
+  std::int64_t TakeUpdate(std::int64_t now_ms);
   // That the device told last.
   std::string commit() const;
   void SetCommit(const std::string& commit);
@@ -52,6 +56,8 @@ class UnitEntry {
   Standing standing;
   bool standing_known = false;
   RateLimiter limiter;
+  // What the other services were told of the device last.
+  Told told;
 
   // Counts values that did not go on their way, until a report tells of them.
   void CountRefusals(const std::vector<bus::v1::LinkRefusals>& refusals);
@@ -69,7 +75,7 @@ class UnitEntry {
   std::uint64_t epoch_ = 0;
   std::unordered_map<Uuid, InputValue> inputs_;
   std::optional<Standing> seen_;
-  RateLimiter hellos_;
+  RateLimiter hellos_, updates_;
   std::string commit_;
   std::unordered_map<std::string, bus::v1::LinkRefusals> refusals_;  // by link; belongs to who has the turn
 };

@@ -152,7 +152,8 @@ TEST_CASE("answers fit what the device can hold", "[S1][S3]") {
     profile.inputs.push_back({Uuid::New(), "input_" + std::to_string(i), nullptr});
     texts.push_back("\"" + std::string(30, 'x') + "\"");
   }
-  AnswerFacts facts{.now_ms = kNow, .next = 7, .update_commit = "abc", .max_bytes = 1000};
+  profile.target_commit = "abc";
+  AnswerFacts facts{.now_ms = kNow, .next = 7, .offer_update = true, .max_bytes = 1000};
   const std::string answer = GoodAnswer(profile, texts, facts);
   CHECK(answer.size() <= 1000);
   const auto parsed = json::parse(answer);
@@ -163,7 +164,7 @@ TEST_CASE("answers fit what the device can hold", "[S1][S3]") {
   CHECK(parsed["world_state"]["utc"] == "2023-11-14T22:13:20.000Z");
   facts.max_bytes = 65'536;
   facts.next = 0;
-  facts.update_commit.clear();
+  facts.offer_update = false;
   const auto whole = json::parse(GoodAnswer(profile, texts, facts));
   CHECK(whole["input_variables"].size() == 200);
   CHECK_FALSE(whole.contains("truncated"));
@@ -181,7 +182,7 @@ TEST_CASE("a bucket lets its burst pass, then its rate") {
 }
 
 TEST_CASE("what did not go on its way is told link by link, a bounded number in each report", "[G5]") {
-  UnitEntry entry(1, 1);
+  UnitEntry entry({1, 1}, {1, 1});
   std::vector<bus::v1::LinkRefusals> refusals(100);
   for (auto& refusal : refusals) {
     refusal.set_link_id(Uuid::New().ToBytes());
@@ -204,7 +205,7 @@ TEST_CASE("what did not go on its way is told link by link, a bounded number in 
 }
 
 TEST_CASE("exchanges of a unit take turns, and too many are sent away") {
-  UnitEntry entry(1, 1);
+  UnitEntry entry({1, 1}, {1, 1});
   std::vector<int> order;
   CHECK(entry.TakeTurn([&] { order.push_back(0); }));
   for (int i = 1; i <= 4; ++i) CHECK(entry.TakeTurn([&, i] { order.push_back(i); }));
@@ -216,7 +217,7 @@ TEST_CASE("exchanges of a unit take turns, and too many are sent away") {
 }
 
 TEST_CASE("what changes during a load is not lost", "[S3]") {
-  UnitEntry entry(1, 1);
+  UnitEntry entry({1, 1}, {1, 1});
   Profile shape;
   const Uuid input = Uuid::New();
   shape.inputs.push_back({input, "target", json(20)});
@@ -235,6 +236,6 @@ TEST_CASE("what changes during a load is not lost", "[S3]") {
   CHECK(entry.InputTexts(shape) == std::vector<std::string>{"2"});
   entry.ApplyInput(input, {json(4), 10});
   CHECK(entry.InputTexts(shape) == std::vector<std::string>{"4"});
-  UnitEntry fresh(1, 1);
+  UnitEntry fresh({1, 1}, {1, 1});
   CHECK(fresh.InputTexts(shape) == std::vector<std::string>{"20"});  // never written: its default
 }

@@ -22,8 +22,13 @@ inline constexpr std::size_t kOverheadBytes = kHeaderBytes + kIvBytes + kTagByte
 using Tag = std::array<std::uint8_t, kTagBytes>;
 
 enum class Kind : std::uint8_t {
-  kRequest = 1,  // device to instance
-  kAnswer = 2,   // instance to device; its tag also covers the tag of the request
+  // Device to instance.
+  kRequest = 1,
+  kUpdateRequest = 3,
+  // Instance to device; their tags also cover the tag of the request.
+  kAnswer = 2,
+  kUpdateAnswer = 4,
+  kFileBytes = 5,
 };
 
 // The four subkeys of one unit, derived from SYNC_ENCRYPT_KEY (HKDF-Expand, RFC 5869). Cheap to copy; a secret.
@@ -48,14 +53,16 @@ struct Opened {
   Tag tag;
 };
 
-// Verifies the tag in constant time, then decrypts. INVALID_ARGUMENT (BAD_ENVELOPE) says only that it failed.
-absl::StatusOr<Opened> OpenRequest(const Keys& keys, ByteView envelope);
-absl::StatusOr<Opened> OpenAnswer(const Keys& keys, const Tag& request_tag, ByteView envelope);
+// Verifies the tag in constant time, then decrypts. INVALID_ARGUMENT (BAD_ENVELOPE) says only that it failed, or that
+// the kind is another one.
+absl::StatusOr<Opened> OpenRequest(const Keys& keys, ByteView envelope, Kind kind = Kind::kRequest);
+absl::StatusOr<Opened> OpenAnswer(const Keys& keys, const Tag& request_tag, ByteView envelope,
+                                  Kind kind = Kind::kAnswer);
 
 // Seals with a random IV. `out` is overwritten, its memory reused.
 void SealRequest(const Keys& keys, const Uuid& unit, std::uint64_t sequence, std::string_view plaintext,
-                 std::string* out);
+                 std::string* out, Kind kind = Kind::kRequest);
 void SealAnswer(const Keys& keys, const Uuid& unit, std::uint64_t sequence, const Tag& request_tag,
-                std::string_view plaintext, std::string* out);
+                std::string_view plaintext, std::string* out, Kind kind = Kind::kAnswer);
 
 }  // namespace pepeunit::envelope
