@@ -20,13 +20,14 @@ int main(int argc, char** argv) {
   Storage kept(settings, pool, relay, others);
   Domain d(settings, kept, others);
   FollowTurns turns(kept.graph, d.units);
-  FollowedEvents events(bus, kept.graph, turns);
+  FollowedEvents events(bus, kept.graph, turns, d.updates);
   Housekeeping housekeeping({{"audit", [&] { return kept.graph.ForgetAudit(settings.audit_days); }},
                              {"idempotency keys", [&] { return kept.graph.ForgetIdempotencyKeys(); }},
                              {"invitations", [&] { return kept.invitations.ForgetInvitations(); }},
                              {"failures", [&] { return kept.people.ForgetFailures(kMostFailures); }},
                              {"feed", [&] { return kept.feed.Forget(settings.feed_hours); }}},
                             std::chrono::hours(1));
+  Housekeeping timeouts({{"updates", [&] { return d.updates.Expire(); }}}, std::chrono::seconds(10));
 
   rpc::Calls calls(settings.server, &service.metrics());
   rpc::Calls passwords(settings.password_server, &service.metrics());
@@ -35,7 +36,7 @@ int main(int argc, char** argv) {
   const Callers callers(kept.people);
   ChangeFeed feed(kept.feed, callers, settings.feed);
   Handlers handlers({calls, passwords, web_calls, downloads}, callers, d.accounts, d.users, d.departures, d.exports,
-                    d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.links, d.nodes, d.neighbourhoods,
+                    d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.updates, d.links, d.nodes, d.neighbourhoods,
                     d.internals, feed);
   rpc::Server server(settings.server, handlers.All());
 
@@ -46,7 +47,7 @@ int main(int argc, char** argv) {
   service.OnDrain("feed", [&](auto) { feed.Stop(); });
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
   service.OnDrain("calls", [&](auto) { calls.Drain(), passwords.Drain(), web_calls.Drain(), downloads.Drain(); });
-  service.OnDrain("housekeeping", [&](auto) { housekeeping.Stop(); });
+  service.OnDrain("housekeeping", [&](auto) { housekeeping.Stop(), timeouts.Stop(); });
   service.OnDrain("events", [&](auto) { events.Stop(), turns.Stop(); });
   service.OnDrain("outbox", [&](auto) { relay.Stop(); });
   constexpr std::chrono::seconds kTry(3);  // then the step is tried again, so that a stop is not held up
@@ -58,6 +59,6 @@ int main(int argc, char** argv) {
        [&] { return bus.EnsureStream(bus::ValuesStream(settings.values_max_bytes, settings.stream_replicas), kTry); }},
       {"administrator", [&] { return d.accounts.EnsureAdministrator(settings.admin_login, settings.admin_password); }},
       {"gRPC", [&] { return feed.Start(), server.Start(); }},
-      {"outbox", [&] { return relay.Start(), turns.Start(), events.Start(), housekeeping.Start(), absl::OkStatus(); }},
+      {"outbox", [&] { return relay.Start(), turns.Start(), events.Start(), housekeeping.Start(), timeouts.Start(), absl::OkStatus(); }},
   });
 }

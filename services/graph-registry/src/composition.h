@@ -22,8 +22,10 @@
 #include "postgres_removals.h"
 #include "postgres_store.h"
 #include "postgres_tokens.h"
+#include "postgres_updates.h"
 #include "repo_units.h"
 #include "settings.h"
+#include "unit_updates.h"
 #include "units.h"
 #include "web.h"
 
@@ -55,6 +57,7 @@ struct Storage {
         tokens(pool),
         identities(pool),
         graph(pool, &relay, &others.logger, settings.quotas),
+        updates(pool, &relay),
         view(pool),
         feed(pool) {}
 
@@ -65,6 +68,7 @@ struct Storage {
   PostgresTokens tokens;
   PostgresIdentities identities;
   PostgresStore graph;
+  PostgresUpdates updates;
   PostgresGraphView view;
   PostgresFeed feed;
 };
@@ -80,6 +84,7 @@ struct Domain {
         oidc(kept.identities, accounts, OpenIdProviders(settings.oidc, others.web)),
         repo_units(kept.graph, others.secrets, others.versions, settings.standard),
         units(kept.graph, others.secrets, others.versions, others.values, others.logger, settings.device_url),
+        updates(kept.graph, kept.updates, settings.update_timeouts),
         links(kept.graph, settings.link_bounds, settings.server.instance_key),
         nodes(kept.graph),
         neighbourhoods(kept.view),
@@ -94,6 +99,7 @@ struct Domain {
   Oidc oidc;
   RepoUnits repo_units;
   Units units;
+  UnitUpdates updates;
   Links links;
   Nodes nodes;
   Neighbourhoods neighbourhoods;

@@ -30,6 +30,7 @@
 #include "personal_tokens.h"
 #include "repo_units.h"
 #include "rights.h"
+#include "unit_updates.h"
 #include "units.h"
 
 // gRPC in front of the domain: one forwarding line per rpc. In each, `x` is the caller, `q` the request, `r` the
@@ -185,18 +186,30 @@ class RepoUnitHandler final : public Handler<graph::v1::RepoUnitService::Callbac
                    graph::v1::ListStandardRepositoriesResponse, ListStandard(r))
 };
 
-class UnitHandler final : public Handler<graph::v1::UnitService::CallbackService, Units, AdmitPeople> {
+// Units, and how far their devices are.
+struct UnitCalls {
+  Units& units;
+  UnitUpdates& updates;
+
+  absl::Status RetryUpdate(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out) {
+    PEPEUNIT_RETURN_IF_ERROR(updates.Retry(caller, id));
+    return units.Get(caller, id, out);
+  }
+};
+
+class UnitHandler final : public Handler<graph::v1::UnitService::CallbackService, UnitCalls, AdmitPeople> {
  public:
   using Handler::Handler;
-  PEPEUNIT_FORWARD(CreateUnit, graph::v1::CreateUnitRequest, graph::v1::Unit, Create(x, q, r))
-  PEPEUNIT_FORWARD(GetUnit, graph::v1::GetUnitRequest, graph::v1::Unit, Get(x, q.id(), r))
-  PEPEUNIT_FORWARD(ListUnits, graph::v1::ListUnitsRequest, graph::v1::ListUnitsResponse, List(x, q, r))
-  PEPEUNIT_FORWARD(UpdateUnit, graph::v1::UpdateUnitRequest, graph::v1::Unit, Update(x, q, r))
-  PEPEUNIT_FORWARD(MoveUnit, graph::v1::MoveUnitRequest, graph::v1::UnitMove, Move(x, q, r))
-  PEPEUNIT_FORWARD(ResetUnitEnv, graph::v1::ResetUnitEnvRequest, graph::v1::Unit, ResetEnv(x, q.id(), r))
-  PEPEUNIT_FORWARD(DeleteUnit, graph::v1::DeleteUnitRequest, Empty, Delete(x, q.id()))
+  PEPEUNIT_FORWARD(CreateUnit, graph::v1::CreateUnitRequest, graph::v1::Unit, units.Create(x, q, r))
+  PEPEUNIT_FORWARD(GetUnit, graph::v1::GetUnitRequest, graph::v1::Unit, units.Get(x, q.id(), r))
+  PEPEUNIT_FORWARD(ListUnits, graph::v1::ListUnitsRequest, graph::v1::ListUnitsResponse, units.List(x, q, r))
+  PEPEUNIT_FORWARD(UpdateUnit, graph::v1::UpdateUnitRequest, graph::v1::Unit, units.Update(x, q, r))
+  PEPEUNIT_FORWARD(MoveUnit, graph::v1::MoveUnitRequest, graph::v1::UnitMove, units.Move(x, q, r))
+  PEPEUNIT_FORWARD(ResetUnitEnv, graph::v1::ResetUnitEnvRequest, graph::v1::Unit, units.ResetEnv(x, q.id(), r))
+  PEPEUNIT_FORWARD(RetryUnitUpdate, graph::v1::RetryUnitUpdateRequest, graph::v1::Unit, RetryUpdate(x, q.id(), r))
+  PEPEUNIT_FORWARD(DeleteUnit, graph::v1::DeleteUnitRequest, Empty, units.Delete(x, q.id()))
   PEPEUNIT_FORWARD(ListUnitVariables, graph::v1::ListUnitVariablesRequest, graph::v1::ListUnitVariablesResponse,
-                   ListVariables(x, q.unit_id(), r))
+                   units.ListVariables(x, q.unit_id(), r))
 };
 
 class VariableHandler final : public Handler<graph::v1::VariableService::CallbackService, Units, AdmitPeople> {
@@ -285,11 +298,12 @@ class Handlers {
 
   Handlers(Lanes lanes, const Callers& callers, Accounts& accounts, People& people, Departures& departures,
            Exports& exports, Invitations& invitations, PersonalTokens& tokens, Oidc& oidc, RepoUnits& repo_units,
-           Units& units, Links& links, Nodes& nodes, Neighbourhoods& neighbourhoods, Internals& internals,
+           Units& units, UnitUpdates& updates, Links& links, Nodes& nodes, Neighbourhoods& neighbourhoods, Internals& internals,
            ChangeFeed& feed)
       : users_of_{accounts, people, departures, exports, lanes.passwords, lanes.downloads},
         sessions_of_{accounts, lanes.passwords},
         instance_of_(accounts, oidc),
+        units_of_{units, updates},
         users_(lanes.calls, callers, users_of_),
         instance_(lanes.calls, callers, instance_of_),
         invitations_(lanes.calls, callers, invitations),
@@ -298,7 +312,7 @@ class Handlers {
         oidc_(lanes.web_calls, callers, oidc),
         identities_(lanes.web_calls, callers, oidc),
         repo_units_(lanes.calls, callers, repo_units),
-        units_(lanes.calls, callers, units),
+        units_(lanes.calls, callers, units_of_),
         variables_(lanes.calls, callers, units),
         links_(lanes.calls, callers, links),
         nodes_(lanes.calls, callers, nodes),
@@ -316,6 +330,7 @@ class Handlers {
   Users users_of_;
   Sessions sessions_of_;
   Instance instance_of_;
+  UnitCalls units_of_;
   UserHandler users_;
   InstanceHandler instance_;
   InvitationHandler invitations_;

@@ -61,9 +61,9 @@ absl::Status Internals::UnitProfile(const rpc::Caller& caller, const std::string
   PEPEUNIT_RETURN_IF_ERROR(RequireService(caller));
   const auto id = Uuid::Parse(unit);
   if (!id) return InvalidField("unit_id", "is not a UUID");
-  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit node, store_.GetUnit(*id));
   // The version first: a profile must never be older than what it calls itself.
   PEPEUNIT_ASSIGN_OR_RETURN(const UnitSecrets secrets, store_.GetUnitSecrets(*id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit node, store_.GetUnit(*id));
   if (secrets.stopped) return NotFound("unit");
   PEPEUNIT_ASSIGN_OR_RETURN(auto variables, store_.ListVariables(*id, SubjectOf(caller)));
   PEPEUNIT_ASSIGN_OR_RETURN(const auto links, store_.LinksFrom(*id));
@@ -71,7 +71,9 @@ absl::Status Internals::UnitProfile(const rpc::Caller& caller, const std::string
   out.set_token_generation(secrets.token_generation);
   out.set_version(secrets.profile_version);
   out.set_sealed_sync_key(secrets.sealed_sync_key);
+  out.set_repo_unit_id(node.version().repo_unit_id());
   out.set_target_commit(node.version().commit());
+  out.set_update_attempt(secrets.update_attempt);
   for (auto& row : variables) *out.add_variables() = std::move(row.variable);
   for (const LinkRow& row : links) {
     if (CheckLink(row).ok()) AddLink(row, &out);  // it lives as long as its creator's rights do

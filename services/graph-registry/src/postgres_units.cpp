@@ -1,9 +1,11 @@
 #include "ask_again.h"
 #include "pepeunit/base/bytes.h"
+#include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
 #include "postgres_store.h"
 #include "rows.h"
 #include "unit_events.h"
+#include "update_rows.h"
 #include "visibility.h"
 #include "writes.h"
 
@@ -24,8 +26,11 @@ nlohmann::json Some(const std::vector<std::string>& ids) {
 
 std::string UnitColumns() {
   return "n.id, n.name, n.owner_id, n.level, " + VersionColumns("u") + ", " + MsOf("n.created_at") + ", " +
-         MsOf("n.updated_at") + ", n.version, u.follow_problem, " + MsOf("u.follow_problem_at");
+         MsOf("n.updated_at") + ", n.version, u.follow_problem, " + MsOf("u.follow_problem_at") + ", w.version, " +
+         UpdateColumns("w");
 }
+
+constexpr char kUnitTables[] = " unit u JOIN node n USING (id) JOIN unit_update w USING (id)";
 
 graph::v1::Unit ReadUnit(const pqxx::row& row) {
   Columns columns(row);
@@ -39,11 +44,13 @@ graph::v1::Unit ReadUnit(const pqxx::row& row) {
   ReadTime(columns.Next(), unit.mutable_updated_at());
   unit.set_etag(columns.Next().c_str());
   const auto problem = columns.Next(), problem_at = columns.Next();
-  if (problem.is_null()) return unit;
-  unit.mutable_follow_problem()->ParseFromString(ReadBytes(problem));
-  ReadTime(problem_at, unit.mutable_follow_problem()->mutable_since());
+  if (!problem.is_null()) {
+    unit.mutable_follow_problem()->ParseFromString(ReadBytes(problem));
+    ReadTime(problem_at, unit.mutable_follow_problem()->mutable_since());
+  }
   // As that of a repository: the second part tells caches, If-Match minds the first.
-  unit.set_etag(unit.etag() + '-' + problem_at.c_str());
+  unit.set_etag(unit.etag() + '-' + columns.Next().c_str() + '-' + (problem.is_null() ? "0" : problem_at.c_str()));
+  *unit.mutable_update() = ToMessage(ReadUpdate(columns));
   return unit;
 }
 
@@ -167,8 +174,7 @@ absl::StatusOr<Uuid> PostgresStore::CreateUnit(const Actor& actor, const NewUnit
 
 absl::StatusOr<graph::v1::Unit> PostgresStore::GetUnit(const Uuid& id) {
   return pool_.Query<graph::v1::Unit>("get unit", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::Unit> {
-    const auto rows = tx.exec_params("SELECT " + UnitColumns() + " FROM unit u JOIN node n USING (id) WHERE u.id = $1",
-                                     id.ToString());
+    const auto rows = tx.exec_params("SELECT " + UnitColumns() + " FROM" + kUnitTables + " WHERE u.id = $1", id.ToString());
     if (rows.empty()) return NotFound("unit");
     return ReadUnit(rows[0]);
   });
@@ -178,12 +184,14 @@ absl::StatusOr<UnitSecrets> PostgresStore::GetUnitSecrets(const Uuid& id) {
   return pool_.Query<UnitSecrets>("get unit secrets", [&](pqxx::work& tx) -> absl::StatusOr<UnitSecrets> {
     const auto rows = tx.exec_params(
         "SELECT u.token_generation, coalesce(a.devices_stopped, false), u.profile_version, u.sealed_sync_key, "
-        "u.sealed_env, u.env_keys"
-        " FROM unit u JOIN node n USING (id) LEFT JOIN account a ON a.id = n.owner_id WHERE u.id = $1",
+        "u.sealed_env, u.env_keys, CASE WHEN w.offered THEN w.attempt ELSE 0 END"
+        " FROM unit u JOIN node n USING (id) JOIN unit_update w USING (id)"
+        " LEFT JOIN account a ON a.id = n.owner_id WHERE u.id = $1",
         id.ToString());
     if (rows.empty()) return NotFound("unit");
     return UnitSecrets{rows[0][0].as<std::uint32_t>(), rows[0][1].as<bool>(), rows[0][2].as<std::uint64_t>(),
-                       ReadBytes(rows[0][3]),          ReadBytes(rows[0][4]), ReadKeys(rows[0][5])};
+                       ReadBytes(rows[0][3]),          ReadBytes(rows[0][4]), ReadKeys(rows[0][5]),
+                       rows[0][6].as<std::uint32_t>()};
   });
 }
 
@@ -195,7 +203,7 @@ absl::StatusOr<std::vector<graph::v1::Unit>> PostgresStore::ListUnits(const acce
   // The index of what is made from a repository has no type.
   if (!repo_unit.IsNil()) range = {.scope = "node.repo_unit_id = " + params.Id(repo_unit)};
   const std::string query = "SELECT " + UnitColumns() + " FROM (" + VisibleIds(params, viewer, range, page) +
-                            ") page JOIN unit u USING (id) JOIN node n USING (id) ORDER BY n.id";
+                            ") page JOIN unit u USING (id) JOIN node n USING (id) JOIN unit_update w USING (id) ORDER BY n.id";
   return pool_.Read<Rows>("list units", query, params, [](const pqxx::result& result) -> absl::StatusOr<Rows> {
     Rows rows;
     for (const auto& row : result) rows.push_back(ReadUnit(row));
@@ -219,7 +227,7 @@ absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) 
     if (actor.user.IsNil()) PEPEUNIT_RETURN_IF_ERROR(CheckOwnerSees(tx, id));
     // The node first, as every other change of a unit does, or two of them could wait for each other.
     const auto rows = tx.exec_params(
-        "SELECT " + UnitColumns() + " FROM unit u JOIN node n USING (id) WHERE u.id = $1 FOR NO KEY UPDATE OF n", id);
+        "SELECT " + UnitColumns() + " FROM" + kUnitTables + " WHERE u.id = $1 FOR NO KEY UPDATE OF n", id);
     if (rows.empty()) return NotFound("unit");
     const graph::v1::Unit unit = ReadUnit(rows[0]);
     if (move.added.size() > move.removed.size()) {
@@ -234,6 +242,11 @@ absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) 
         "UPDATE unit SET commit_id = $2, tag = $3, branch = $4, follow = $5, env_keys = $6, follow_problem = NULL"
         " WHERE id = $1",
         id, to.commit(), to.tag(), to.branch(), to.follow(), KeysText(move.env_keys));
+    if (to.commit() != unit.version().commit()) {
+      UpdateRow update = LockUpdate(tx, id);
+      Retarget(to.commit(), NowMs(), &update);
+      WriteUpdate(tx, id, update);
+    }
     if (!move.sealed_env.empty())
       tx.exec_params("UPDATE unit SET sealed_env = $2 WHERE id = $1", id, pqxx::binarystring(move.sealed_env));
     Array removed;

@@ -11,6 +11,7 @@
 #include "pepeunit/postgres/pool.h"
 #include "pepeunit/rpc/server.h"
 #include "pepeunit/runtime/service.h"
+#include "unit_update.h"
 
 namespace pepeunit::graph_registry {
 
@@ -33,6 +34,7 @@ struct Settings {
 
   LinkBounds link_bounds;
   Quotas quotas;
+  UpdateTimeouts update_timeouts;
   int audit_days = 365;
   FeedLimits feed;
   int feed_hours = 24;

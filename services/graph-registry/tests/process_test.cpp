@@ -38,6 +38,7 @@ struct Served : World {
                     oidc,
                     repo_units,
                     units,
+                    updates,
                     links,
                     nodes,
                     neighbourhoods,
@@ -178,7 +179,7 @@ TEST_CASE("events leave with their change, repo-sync's are followed, and values 
   relay.Start();
   PostgresStore store(w.pool, &relay);
   FollowTurns turns(store, w.units);
-  FollowedEvents events(bus, store, turns);
+  FollowedEvents events(bus, store, turns, w.updates);
   events.Start();
   const rpc::Caller anna = w.User("anna");
   auto repo = w.Repo(anna);

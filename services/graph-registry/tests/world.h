@@ -31,8 +31,10 @@
 #include "postgres_removals.h"
 #include "postgres_store.h"
 #include "postgres_tokens.h"
+#include "postgres_updates.h"
 #include "private_postgres.h"
 #include "repo_units.h"
+#include "unit_updates.h"
 #include "units.h"
 
 // What the tests of the domain stand on: the real storage on a private PostgreSQL, and the other services in memory.
@@ -157,6 +159,8 @@ struct World {
   Oidc oidc{identities, accounts, {}};
   RepoUnits repo_units{store, secrets, versions, {}};
   Units units{store, secrets, versions, values, inputs, "http://device:8081"};
+  PostgresUpdates update_store{pool, nullptr};
+  UnitUpdates updates{store, update_store, {}};
   Links links{store, {.from_unit = 3, .into_input = 2}, "secret"};
   Nodes nodes{store};
   PostgresExports own{pool};
