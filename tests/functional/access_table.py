@@ -199,6 +199,7 @@ TABLE = {
     "PATCH /api/v1/units/{id}": OnNode(("unit",), MAINTAINER, {"name": "renamed"}),
     "POST /api/v1/units/{id}:move": OnNode(("unit",), MAINTAINER, {"pin": {"branch": "main"}}, destroys=True, preview=True),
     "POST /api/v1/units/{id}:reset-env": OnNode(("unit",), MAINTAINER),
+    "POST /api/v1/units/{id}:retry-update": OnNode(("unit",), MAINTAINER),
     "DELETE /api/v1/units/{id}": OnNode(("unit",), OWNER, destroys=True),
     "GET /api/v1/units/{unit_id}/variables": OnNode(("unit",), READER),
     "GET /api/v1/units/{unit_id}/state": OnNode(("unit",), READER),

@@ -110,13 +110,11 @@ void Expire(const UpdateTimeouts& timeouts, std::int64_t now_ms, UpdateRow* row)
 }
 
 bool Retry(std::int64_t now_ms, UpdateRow* row) {
-  const bool ended = row->state == graph::v1::UPDATE_STATE_FAILED || row->state == graph::v1::UPDATE_STATE_ROLLED_BACK ||
-                     row->state == graph::v1::UPDATE_STATE_TIMED_OUT;
-  if (!ended) return false;
+  if (row->state == graph::v1::UPDATE_STATE_CONFIRMED || OnTheWay(row->state)) return false;
   Offer(now_ms, row);
   row->failures = 0;
   row->reason.clear();
-  Enter(graph::v1::UPDATE_STATE_OFFERED, now_ms, row);
+  if (row->state != graph::v1::UPDATE_STATE_UNKNOWN) Enter(graph::v1::UPDATE_STATE_OFFERED, now_ms, row);
   return true;
 }
 

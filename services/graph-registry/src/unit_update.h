@@ -39,7 +39,7 @@ void Retarget(const std::string& target, std::int64_t now_ms, UpdateRow* row);
 void Hear(const bus::v1::DeviceTold& told, const std::string& target, UpdateRow* row);
 // Time passed.
 void Expire(const UpdateTimeouts& timeouts, std::int64_t now_ms, UpdateRow* row);
-// Somebody asks for another attempt; false when there is nothing to try again.
+// Somebody asks for another attempt; false when the device runs the version or is on the way to it.
 bool Retry(std::int64_t now_ms, UpdateRow* row);
 
 graph::v1::UnitUpdate ToMessage(const UpdateRow& row);

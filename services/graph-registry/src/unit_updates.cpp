@@ -14,7 +14,7 @@ absl::Status UnitUpdates::Retry(const rpc::Caller& caller, const std::string& un
       actor, "unit.retry-update", facts.id, [](const std::string&, UpdateRow* row) -> absl::Status {
         if (graph_registry::Retry(NowMs(), row)) return absl::OkStatus();
         return Error(absl::StatusCode::kFailedPrecondition, "NOTHING_TO_RETRY",
-                     "There is nothing to try again: the device runs the unit's version, or is offered it already.");
+                     "There is nothing to try again: the device runs the unit's version, or is on the way to it.");
       });
 }
 

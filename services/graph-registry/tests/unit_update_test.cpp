@@ -109,6 +109,10 @@ TEST_CASE("what fails is offered again, but not for ever; what was rolled back i
   CHECK(row.offered);
   CHECK(row.state == UPDATE_STATE_OFFERED);
   CHECK(row.reason.empty());
+  const auto offer = row.attempt;
+  CHECK(Retry(20'000, &row));
+  CHECK(row.attempt == offer + 1);
+  Hear(Says(29, row.attempt, bus::v1::DEVICE_UPDATE_STATE_DOWNLOADING), kTarget, &row);
   CHECK_FALSE(Retry(20'000, &row));
   Hear(Says(30, row.attempt, bus::v1::DEVICE_UPDATE_STATE_ROLLED_BACK, "ValueError: x"), kTarget, &row);
   CHECK(row.state == UPDATE_STATE_ROLLED_BACK);
@@ -197,7 +201,6 @@ TEST_CASE("how far a device is stands in its unit, and what it is offered in its
   CHECK(absl::IsPermissionDenied(w.updates.Retry(berta, unit.id())));
   CHECK(absl::IsUnauthenticated(w.updates.Retry({}, unit.id())));
   CHECK(w.updates.Retry(anna, unit.id()) == absl::OkStatus());
-  CHECK(Reason(w.updates.Retry(anna, unit.id())) == "NOTHING_TO_RETRY");
   CHECK(profile().update_attempt() == attempt + 1);
   CHECK(w.Count("audit WHERE action = 'unit.retry-update'") == 1);
   CHECK(w.Count("audit WHERE action = 'hear'") == 0);
@@ -217,6 +220,7 @@ TEST_CASE("how far a device is stands in its unit, and what it is offered in its
   move.mutable_pin()->set_commit(first);
   REQUIRE(w.units.Move(anna, move, back) == absl::OkStatus());
   CHECK(now().update().state() == UPDATE_STATE_CONFIRMED);
+  CHECK(Reason(w.updates.Retry(anna, unit.id())) == "NOTHING_TO_RETRY");
 
   bus::v1::DeviceTold gone = Runs(1, kRan);
   gone.set_unit_id(Uuid::New().ToString());
