@@ -21,10 +21,14 @@ int main(int argc, char** argv) {
       repo(settings.repo_target, key);
   RemoteSources sources(graph, crypto, repo);
   UnitArchives archives(sources, settings.limits);
+  Releases releases(sources, settings.releases);
+  DeviceUpdates updates(releases);
 
   rpc::Calls calls(settings.server, &service.metrics());
+  rpc::Calls update_calls(settings.update_server, &service.metrics());
   Handler handler(calls, archives);
-  rpc::Server server(settings.server, {&handler});
+  InternalHandler internal_handler(update_calls, updates);
+  rpc::Server server(settings.server, {&handler, &internal_handler});
   if (absl::Status status = server.Start(); !status.ok()) {
     log::Error("cannot serve", {{"status", status}});
     return EXIT_FAILURE;
@@ -37,6 +41,6 @@ int main(int argc, char** argv) {
   }
   service.OnReadyChange([&](bool ready) { server.SetServing(ready); });
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
-  service.OnDrain("calls", [&](auto) { calls.Drain(); });
+  service.OnDrain("calls", [&](auto) { calls.Drain(), update_calls.Drain(); });
   return service.Run();
 }

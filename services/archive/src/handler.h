@@ -1,5 +1,6 @@
 #pragma once
 
+#include "device_updates.h"
 #include "pepeunit/archive/v1/archive.grpc.pb.h"
 #include "pepeunit/rpc/server.h"
 #include "unit_archives.h"
@@ -38,6 +39,29 @@ class Handler final : public v1::ArchiveService::CallbackService {
 
   rpc::Calls& calls_;
   UnitArchives& archives_;
+};
+
+class InternalHandler final : public v1::ArchiveInternalService::CallbackService {
+ public:
+  // Both outlive it.
+  InternalHandler(rpc::Calls& calls, DeviceUpdates& updates) : calls_(calls), updates_(updates) {}
+
+  grpc::ServerUnaryReactor* GetUpdateManifest(grpc::CallbackServerContext* c, const v1::GetUpdateManifestRequest* q,
+                                              v1::UpdateManifest* r) override {
+    return calls_.Unary(c, q, r, [this](const rpc::Context& call, const auto& request, auto& response) {
+      return updates_.Manifest(call, request, response);
+    });
+  }
+  grpc::ServerUnaryReactor* ReadUpdateFile(grpc::CallbackServerContext* c, const v1::ReadUpdateFileRequest* q,
+                                           v1::ReadUpdateFileResponse* r) override {
+    return calls_.Unary(c, q, r, [this](const rpc::Context& call, const auto& request, auto& response) {
+      return updates_.ReadFile(call, request, response);
+    });
+  }
+
+ private:
+  rpc::Calls& calls_;
+  DeviceUpdates& updates_;
 };
 
 }  // namespace pepeunit::archive

@@ -21,6 +21,13 @@ Settings Settings::From(Config& config) {
                                          "bytes of all files of an archive together, before compression");
   settings.limits.files = static_cast<int>(
       config.Integer("PEPEUNIT_ARCHIVE_MAX_FILES", settings.limits.files, 1, 65'000, "files of an archive"));
+  settings.releases.release = settings.limits;
+  settings.releases.cache_bytes = static_cast<std::size_t>(
+      config.Integer("PEPEUNIT_ARCHIVE_CACHE_BYTES", 64 << 20, 0, std::numeric_limits<std::int64_t>::max() / 2,
+                     "bytes of versions that are kept in memory for devices that update"));
+  settings.update_server = settings.server;
+  settings.update_server.threads = 8;
+  settings.update_server.longest_call = std::chrono::seconds(30);
   return settings;
 }
 

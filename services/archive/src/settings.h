@@ -5,6 +5,7 @@
 #include "pepeunit/base/config.h"
 #include "pepeunit/rpc/server.h"
 #include "pepeunit/runtime/service.h"
+#include "releases.h"
 #include "unit_archives.h"
 
 namespace pepeunit::archive {
@@ -15,6 +16,8 @@ struct Settings {
   rpc::ServerOptions server;
   std::string graph_target, crypto_target, repo_target;
   ArchiveLimits limits;
+  ReleasesLimits releases;
+  rpc::ServerOptions update_server;  // for what devices wait for, which takes no time once a version is read
 
   static Settings From(Config& config);
 };
