@@ -44,7 +44,7 @@ def test_a_push_moves_who_follows(admin, remote):
     assert [r["value"] for r in readings(admin, after["count"])] == [7, 8]
     assert readings(admin, after["note"]) == []
     # The device is told, and what it sends is checked against the new version.
-    eventually(lambda: device.send({"humidity": 40}).json["update"] == {"commit": now["version"]["commit"]})
+    eventually(lambda: device.send({"humidity": 40}).json["update"]["commit"] == now["version"]["commit"])
     eventually(lambda: readings(admin, after["humidity"]))
     assert device.send({"count": 9}, {"commit": now["version"]["commit"]}).json.get("update") is None
 
