@@ -1,6 +1,7 @@
 # The device's side of Pepeunit in one file: the same for MicroPython (ESP8266 and up) and CPython 3.9 and up, with
 # standard modules only. The lines `# ---- name` part it into pieces that a board with a small heap can
 # compile one by one (see the README). The protocol is libs/envelope/PROTOCOL.md of Pepeunit. Licence: Apache-2.0.
+import gc
 import hashlib
 import json
 import os
@@ -147,6 +148,19 @@ def open_answer(encrypt, authenticate, head, request_tag, sealed):
     return text[:-text[-1]] if 1 <= text[-1] <= 16 else None
 
 
+def compile_pieces(path, names):
+    # Runs a file piece by piece, which takes little heap at a time.
+    piece = ''
+    with open(path) as source:
+        for line in source:
+            if line.startswith('# ----'):
+                exec(piece, names)
+                piece = ''
+                gc.collect()
+            piece += line
+    exec(piece, names)
+
+
 # ---- readings
 
 class Readings:
@@ -219,8 +233,15 @@ class Requests(Readings):
     def _head(self, kind, sequence):
         return b'PU\x01' + bytes([kind]) + self._uuid + struct.pack('>Q', sequence)
 
-    def _seal(self, sequence, text):
-        return seal(self._keys[0], self._keys[1], self._head(1, sequence), text, os.urandom(16))
+    def _seal(self, sequence, text, kind=1):
+        return seal(self._keys[0], self._keys[1], self._head(kind, sequence), text, os.urandom(16))
+
+    def _open(self, kind, sequence, request, sealed):
+        return open_answer(self._keys[2], self._keys[3], self._head(kind, sequence), request[-32:], sealed)
+
+    def _tell(self, report):
+        # Where the update is: goes out with the next request, until one is accepted.
+        self._report, self._news = report, True
 
     def _prepare(self):
         # Seals the oldest readings, as many as the body holds, under the next sequence.
@@ -229,7 +250,9 @@ class Requests(Readings):
             self.log('pepeunit: dropped: the state is too large')
             self._state = {n: self._state[n] for n in self._state if n == 'commit'}
             state = json.dumps(self._state)
-        size, count, now, parts = len(state) + 80, 0, self.now(), []
+        if self._report:
+            state += ',"update":' + json.dumps(self._report)
+        size, now, parts = len(state) + 80, self.now(), []
         for moment, text in self._queue:
             part = '{"age_ms":%d,"values":%s}' % (now - moment, text)
             size += len(part.encode()) + 1
@@ -240,6 +263,7 @@ class Requests(Readings):
             '{"unit_state":%s,"output_variables":[%s]}' % (state, ','.join(parts))).encode())
         self._batch, self._queue = self._queue[:len(parts)], self._queue[len(parts):]
         self._sequence, self._news, self._sent = self._next, False, False
+        self._reporting = self._report
 
     def _unseal(self):
         # The sealed request is certain not to be stored: its readings wait again.
@@ -285,12 +309,12 @@ class Connection(Requests):
                 self.close()
         raise error or OSError('no address')
 
-    def _post(self, body):
+    def _post(self, body, path=None, most=4096):
         # (HTTP status, seconds of Retry-After, body). A kept connection that turns out to be closed is opened again:
         # the same bytes twice change nothing.
         begin = self.now()
         request = ('POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/octet-stream'
-                   '\r\nContent-Length: %d\r\n\r\n' % (self._path, self._host_header, self.env['PEPEUNIT_TOKEN'],
+                   '\r\nContent-Length: %d\r\n\r\n' % (path or self._path, self._host_header, self.env['PEPEUNIT_TOKEN'],
                                                        len(body))).encode()
         kept = self._socket is not None
         while True:
@@ -298,9 +322,8 @@ class Connection(Requests):
                 if not self._socket:
                     self._connect()
                 self._sent = True
-                self._socket.sendall(request)
-                self._socket.sendall(body)
-                return self._receive()
+                self._socket.sendall(request + body)  # in one: a second would wait for the first to be acknowledged
+                return self._receive(most)
             except OSError:
                 self.close()
                 if not kept or self.now() - begin > self.timeout_ms // 2:
@@ -310,7 +333,7 @@ class Connection(Requests):
                 self.close()
                 raise OSError('not an HTTP answer: %s' % e)
 
-    def _receive(self):
+    def _receive(self, most):
         deadline = self.now() + self.timeout_ms
         data, head, length = b'', None, 0
         while head is None or len(data) < length:
@@ -328,7 +351,7 @@ class Connection(Requests):
                     colon = line.find(b':')
                     fields[line[:colon]] = line[colon + 1:].strip()
                 length = int(fields[b'content-length'])
-            if length > 4096 or head is None and len(data) > 2048:
+            if length > most or head is None and len(data) > 2048:
                 raise OSError('the answer is too large')
         if fields.get(b'connection') == b'close' or len(data) > length:
             self.close()
@@ -347,7 +370,17 @@ class Answers(Connection):
             self._utc = (world['unix_ms'], self.now())
         if 'input_variables' in answer:
             self.inputs.update(answer['input_variables'])
-            self.update = (answer.get('update') or {}).get('commit')
+            offered = answer.get('update') or {}
+            self.update = offered.get('commit')
+            self.offer = (self.update, offered['attempt']) if self.update and 'attempt' in offered else None
+
+    def _accepted(self):
+        # The request that was under way is stored.
+        self._batch, self._sealed = [], None
+        if self._report is self._reporting:
+            self._report = None
+        if self._guard:
+            self._guard.accepted(self._reporting)
 
     def _refused(self, answer):
         # Takes out what the instance names as wrong, so that one bad value never holds up the others.
@@ -364,6 +397,9 @@ class Answers(Connection):
             elif field == 'unit_state':
                 self._state = {n: self._state[n] for n in self._state if n == 'commit'}
                 found = True
+            elif field.startswith('update'):
+                self._report = None
+                found = True
             elif field.startswith('output_variables['):
                 end = field.find(']')
                 at = field[17:end]
@@ -378,7 +414,7 @@ class Answers(Connection):
             self._batch[at][1] = json.dumps(values) if values and len(values) < before else None
         if not bad and not found:
             self._lose('%d readings: %s' % (len(self._batch), answer.get('detail')))
-            self._batch = []
+            self._batch, self._report = [], None
             self._state = {n: self._state[n] for n in self._state if n == 'commit'}
         self._batch = [reading for reading in self._batch if reading[1]]
         self._unseal()
@@ -392,13 +428,14 @@ class Exchange(Answers):
     def wait_ms(self):
         return max(0, self._not_before - self.now())
 
+    def _pause_ms(self, failures, wait_ms=0, least_ms=1000):
+        # Twice as long after each failure in a row, at least as long as asked for, with jitter.
+        wait = max(min(least_ms << failures - 1, 60000 if least_ms < 60000 else 900000), min(wait_ms, 900000))
+        return (wait if wait_ms else wait // 2) + wait * (os.urandom(1)[0] + 1) // 512
+
     def _fail(self, wait_ms=0, least_ms=1000):
-        # Waits twice as long after each failure, at least as long as asked for, with jitter.
         self._failures = min(self._failures + 1, 10)
-        wait = max(min(least_ms << self._failures - 1, 60000 if least_ms < 60000 else 900000), min(wait_ms, 900000))
-        self._not_before = self.now() + wait // 2 + wait * (os.urandom(1)[0] + 1) // 512
-        if wait_ms:
-            self._not_before += wait // 2  # never earlier than asked for
+        self._not_before = self.now() + self._pause_ms(self._failures, wait_ms, least_ms)
 
     def _ask(self, sequence, body):
         # The opened answer, or None after a failure. What is not sealed proves nothing: it only says how long to wait.
@@ -410,7 +447,7 @@ class Exchange(Answers):
                 self._unseal()  # the ages are told anew
             self._fail()
             return None
-        text = open_answer(self._keys[2], self._keys[3], self._head(2, sequence), body[-32:], data)
+        text = self._open(2, sequence, body, data)
         try:
             answer = json.loads(text)
             if isinstance(answer, dict):
@@ -451,7 +488,7 @@ class Exchange(Answers):
                 self._fail(int(answer.get('retry_after_ms') or 1000))
                 return False
             if not hello:
-                self._batch, self._sealed = [], None
+                self._accepted()
             self._take(answer)
             if not (hello and (self._sealed or self._queue or self._news)):
                 self._failures = self._not_before = 0
@@ -467,10 +504,11 @@ class Unit(Exchange):
     #
     # inputs  the newest values of the input variables, by name
     # update  the commit that the instance wants here, or None
+    # offer   (commit, attempt) of it, or None
     # dropped how many readings were lost for want of space, or refused
 
     def __init__(self, folder=None, max_queue=24 if SMALL else 1000, max_body=1024 if SMALL else 4096, timeout_s=10,
-                 log=print):
+                 update_chunk=1024 if SMALL else 16384, log=print):
         if folder is None:
             at = __file__.replace('\\', '/').rfind('/')
             folder = __file__[:at] if at > 0 else '.'
@@ -484,7 +522,7 @@ class Unit(Exchange):
         inputs, outputs = schema.get('input_variables', {}), schema.get('output_variables', {})
         self.inputs = {n: inputs[n].get('default') if isinstance(inputs, dict) else None for n in inputs}
         self.outputs = [n for n in outputs]
-        self.update = None
+        self.update = self.offer = None
         self.dropped = 0
         self.max_queue, self.max_body, self.timeout_ms, self.log = max_queue, max_body, timeout_s * 1000, log
 
@@ -503,8 +541,50 @@ class Unit(Exchange):
         self._sequence, self._batch, self._sent = 0, [], False  # its sequence, its readings, whether it ever left
         self._state, self._muted, self._news = {}, [], False
         self._failures, self._not_before = 0, 0
+        self._guard = sys.modules.get('pepeunit_guard')  # there when boot.py has started the program
+        self._updater, self._settled, self._chunk = None, None, update_chunk
+        self._report, self._reporting = self._guard and self._guard.state.get('end'), None
         if about.get('commit'):
             self.state(commit=about['commit'])
+
+    def update_step(self):
+        # One small step of the update that is offered: how many ms until the next, or None when there is none to do.
+        # Ends by the guard's Restart (a SystemExit) when the new version is ready to be started.
+        if not self._updater:
+            step = self._guard and self._guard.state.get('step')
+            withdrawn = step in ('plan', 'fetch') and self._utc and not self.offer  # while this was off
+            if self._report or self.offer == self._settled and not withdrawn:
+                return None
+            if step == 'trial':
+                return None  # this version has not proved itself yet
+            try:
+                self._updater = self._load_updater()
+            except (ImportError, MemoryError) as e:
+                return self._cannot_update(repr(e))
+        following = self._updater.step()
+        if following is None:
+            self._updater = None
+            sys.modules.pop('pepeunit_update', None)
+        return following
+
+    def _load_updater(self):
+        if not self._guard:
+            raise ImportError('the program was not started by boot.py')
+        names = {}
+        try:
+            if SMALL:
+                compile_pieces(self._guard.FOLDER + '/pepeunit_update.py', names)
+        except OSError:
+            pass  # there is a pepeunit_update.mpy
+        if not names:
+            from pepeunit_update import Update
+            return Update(self)
+        return names['Update'](self)
+
+    def _cannot_update(self, why):
+        self.log('pepeunit: no update:', why)
+        self._settled = self.offer
+        self._tell({'commit': self.offer[0], 'attempt': self.offer[1], 'state': 'failed', 'reason': why[:120]})
 
     def run(self, sample=None, period_s=10, changed=None):
         # Every `period_s` calls sample(unit), which returns the values of outputs or None, and exchanges; after an
@@ -529,9 +609,13 @@ class Unit(Exchange):
                         self._fail()
                     if changed and not self._failures:
                         changed(self)
+                following = self.update_step()
+                again = again or self._report is not None
                 rest = due - self.now()
                 if again:
                     rest = min(rest, self.wait_ms())
+                if following is not None:
+                    rest = min(rest, following)
                 if rest > 0:
                     time.sleep(min(rest, 1000) / 1000)
         finally:

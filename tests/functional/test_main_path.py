@@ -52,13 +52,13 @@ def test_from_a_repository_to_a_reading_in_another_device(instance, remote, tmp_
             with zipfile.ZipFile(io.BytesIO(api.get(f"/api/v1/units/{unit['id']}/archive", raw=True))) as z:
                 names = z.namelist()
                 assert not [n for n in names if "example" in n or n.startswith(".git")]
-                assert {"env.json", "schema.json", "main.py", "pepeunit.py"} <= set(names)
+                assert {"env.json", "schema.json", "boot.py", "main.py", "pepeunit.py"} <= set(names)
                 z.extractall(folder)
             env = json.loads((folder / "env.json").read_text())
             assert env["PEPEUNIT_URL"] == instance.device_url and env["PEPEUNIT_TOKEN"].count(".") == 2
             env["PERIOD_S"] = 1
             (folder / "env.json").write_text(json.dumps(env))
-            devices.append(Daemon(unit["name"].replace(" ", "-"), [sys.executable, "main.py"], str(tmp_path), str(tmp_path), cwd=str(folder)))
+            devices.append(Daemon(unit["name"].replace(" ", "-"), [sys.executable, "boot.py"], str(tmp_path), str(tmp_path), cwd=str(folder)))
             devices[-1].start()
 
         def value(variable):

@@ -38,3 +38,7 @@ def unit(folder):
     made = pepeunit.Unit(str(folder), timeout_s=2)
     yield made
     made.close()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "requirement(ids): the requirements that a test proves")

@@ -28,7 +28,7 @@ def start(tmp_path, instance):
         schema = json.loads((home / "schema.json").read_text())
         schema["pepeunit"] = {"commit": COMMIT, "unit": UNIT}
         (home / "schema.json").write_text(json.dumps(schema))
-        process = subprocess.Popen([sys.executable, "-u", str(home / "main.py")], cwd="/", text=True,
+        process = subprocess.Popen([sys.executable, "-u", str(home / "boot.py")], cwd="/", text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         running.append(process)
         return process, home, schema
@@ -101,7 +101,9 @@ def test_display(start, instance):
 @pytest.mark.parametrize("name", ["host-monitor", "thermostat", "display"])
 def test_each_is_a_complete_repository(name):
     names = {p.name for p in (UNITS / name).iterdir() if p.name != "__pycache__"}
-    assert names == {"README.md", "env_example.json", "main.py", "pepeunit.py", "schema.json"}
+    client = {"boot.py", "pepeunit.py", "pepeunit_guard.py", "pepeunit_update.py"}
+    assert names == client | {"README.md", "env_example.json", "main.py", "schema.json"}
     env = json.loads((UNITS / name / "env_example.json").read_text())
     assert all(isinstance(v, (str, int, float, bool, type(None))) for v in env.values())
-    assert (UNITS / name / "pepeunit.py").resolve() == UNITS.parents[1] / "libs" / "unit-client" / "pepeunit.py"
+    for file in client:
+        assert (UNITS / name / file).resolve() == UNITS.parents[1] / "libs" / "unit-client" / file

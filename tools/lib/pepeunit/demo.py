@@ -37,7 +37,7 @@ def ensure_unit(api, name, repo):
 
 def device(instance, name):
     folder = os.path.join(instance.data, "demo", name)
-    return Daemon("demo-" + name, [sys.executable, "-u", "main.py"], instance.run_dir, instance.log_dir, cwd=folder, where=folder)
+    return Daemon("demo-" + name, [sys.executable, "-u", "boot.py"], instance.run_dir, instance.log_dir, cwd=folder, where=folder)
 
 
 def devices(instance):

@@ -1,0 +1,1 @@
+../../../libs/unit-client/boot.py
