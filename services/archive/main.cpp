@@ -20,8 +20,8 @@ int main(int argc, char** argv) {
   const rpc::Channel graph(settings.graph_target, key), crypto(settings.crypto_target, key),
       repo(settings.repo_target, key);
   RemoteSources sources(graph, crypto, repo);
-  UnitArchives archives(sources, settings.limits);
   Releases releases(sources, settings.releases);
+  UnitArchives archives(sources, releases);
   DeviceUpdates updates(releases);
 
   rpc::Calls calls(settings.server, &service.metrics());

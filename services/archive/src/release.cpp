@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ignore.h"
 #include "pepeunit/base/bytes.h"
 #include "pepeunit/base/errors.h"
 #include "rules.h"
@@ -11,7 +12,7 @@
 namespace pepeunit::archive {
 namespace {
 
-constexpr char kSchema[] = "schema.json";
+constexpr char kSchema[] = "schema.json", kIgnoreFile[] = ".pepeignore";
 
 ReleaseFile MakeFile(std::string path, std::string text, bool executable) {
   ReleaseFile file{.path = std::move(path), .sha256 = Sha256(AsBytes(text)), .content = {}, .executable = executable};
@@ -43,6 +44,7 @@ absl::Status ReleaseBuilder::Begin(const Piece& piece) {
   const Rule rule = RuleFor(piece.path);
   is_schema_ = rule == Rule::kStamp;
   keeps_ = is_schema_ || rule == Rule::kKeep;
+  if (rule == Rule::kUnsafe) ++release_.unsafe;
   if (!keeps_) return absl::OkStatus();
   if (is_schema_ && piece.size > static_cast<std::int64_t>(kMaxSchema))
     return Invalid("schema.json at this version is larger than 256 KiB.");
@@ -77,6 +79,13 @@ absl::StatusOr<Release> ReleaseBuilder::Finish() {
   PEPEUNIT_RETURN_IF_ERROR(End());
   if (!has_schema_) return Invalid("There is no schema.json at this version.");
   std::sort(release_.files.begin(), release_.files.end(), ByPath);
+  if (const ReleaseFile* rules = Find(release_, kIgnoreFile)) {
+    const Ignore ignore(*rules->content);
+    std::erase_if(release_.files,
+                  [&](const ReleaseFile& file) { return file.path == kIgnoreFile || ignore.Leaves(file.path); });
+    release_.bytes = release_.schema.size();
+    for (const ReleaseFile& file : release_.files) release_.bytes += file.content->size();
+  }
   return std::move(release_);
 }
 

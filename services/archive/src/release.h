@@ -9,10 +9,14 @@
 #include "absl/status/statusor.h"
 #include "pepeunit/base/uuid.h"
 #include "sources.h"
-#include "unit_archives.h"
 
 // The files of one version of a repository as a device has them, but for what each unit has of its own. Pure.
 namespace pepeunit::archive {
+
+struct ArchiveLimits {
+  std::int64_t bytes = 64 << 20;  // of all files together, before compression
+  int files = 10'000;
+};
 
 struct ReleaseFile {
   std::string path;
@@ -27,9 +31,11 @@ struct Release {
   std::vector<ReleaseFile> files;  // by path, in the order of bytes; without schema.json and env.json
   std::string schema;              // schema.json as the repository has it
   std::size_t bytes = 0;           // of all content
+  int unsafe = 0;                  // files that were left out for their names
 };
 
-// Builds a release from the pieces of a tree by the rules of rules.h. Not thread-safe.
+// Builds a release from the pieces of a tree by the rules of rules.h and its `.pepeignore`. What that leaves out counts
+// for the limits, for it has to be read. Not thread-safe.
 class ReleaseBuilder {
  public:
   ReleaseBuilder(std::string commit, const ArchiveLimits& limits) : limits_(limits) {

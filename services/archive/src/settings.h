@@ -15,7 +15,6 @@ struct Settings {
   runtime::RuntimeSettings runtime;
   rpc::ServerOptions server;
   std::string graph_target, crypto_target, repo_target;
-  ArchiveLimits limits;
   ReleasesLimits releases;
   rpc::ServerOptions update_server;  // for what devices wait for, which takes no time once a version is read
 

@@ -82,7 +82,11 @@ class FakeRepo final : public repo::v1::RepositoryInternalService::CallbackServi
               return absl::CancelledError("gone");
             }
           }
-          return absl::OkStatus();
+          repo::v1::TreePiece schema;
+          schema.set_path("schema.json");
+          schema.set_size(2);
+          schema.set_data("{}");
+          return write(schema) ? absl::OkStatus() : absl::CancelledError("gone");
         });
   }
   std::atomic<int> files = 3;
@@ -101,7 +105,8 @@ struct ServiceFixture {
   FakeOpener opener{calls};
   FakeRepo repo{calls};
   RemoteSources sources{channel, channel, channel};
-  UnitArchives archives{sources, {.bytes = std::int64_t{1} << 40, .files = 1'000'000}};
+  Releases releases{sources, {.release = {.bytes = 16 << 20, .files = 1'000'000}}};
+  UnitArchives archives{sources, releases};
   Handler handler{calls, archives};
   rpc::Server server{options, {&graph, &opener, &repo, &handler}};
   std::unique_ptr<v1::ArchiveService::Stub> stub = v1::ArchiveService::NewStub(channel.grpc());
@@ -149,7 +154,7 @@ TEST_CASE("a download comes in chunks, the first of which names it", "[U6]") {
   for (const auto& chunk : got.chunks) CHECK(chunk.data().size() <= 64 * 1024);
   const Unzipped out = Unzip(got.zip);
   REQUIRE(out.ok);
-  CHECK(out.order == std::vector<std::string>{"f0", "f1", "f2", "env.json"});
+  CHECK(out.order == std::vector<std::string>{"f0", "f1", "f2", "schema.json", "env.json"});
   CHECK(out.files.at("env.json") == "{\"K\":\"V\"}");
 }
 
@@ -161,10 +166,16 @@ TEST_CASE("the graph decides by the caller, and its refusal is passed on", "[U6]
   CHECK(got.chunks.empty());
 }
 
-TEST_CASE("when the receiver leaves, the repository is read no further", "[U6]") {
+TEST_CASE("when the receiver leaves, nothing more is made", "[U6]") {
+  ServiceFixture f;
+  f.repo.files = 100;
+  CHECK(f.Download(f.user, 3).status.error_code() == grpc::StatusCode::CANCELLED);
+}
+
+TEST_CASE("beyond the limits the repository is read no further", "[U6]") {
   ServiceFixture f;
   f.repo.files = 100'000;
-  CHECK(f.Download(f.user, 3).status.error_code() == grpc::StatusCode::CANCELLED);
+  CHECK(f.Download(f.user).status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
   for (int i = 0; i < 250 && !f.repo.stopped; ++i) std::this_thread::sleep_for(20ms);
   CHECK(f.repo.stopped);
 }
