@@ -36,8 +36,8 @@ int main(int argc, char** argv) {
   const Callers callers(kept.people);
   ChangeFeed feed(kept.feed, callers, settings.feed);
   Handlers handlers({calls, passwords, web_calls, downloads}, callers, d.accounts, d.users, d.departures, d.exports,
-                    d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.updates, d.links, d.nodes, d.neighbourhoods,
-                    d.internals, feed);
+                    d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.updates, d.links, d.nodes,
+                    d.neighbourhoods, d.internals, feed);
   rpc::Server server(settings.server, handlers.All());
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });
@@ -59,6 +59,9 @@ int main(int argc, char** argv) {
        [&] { return bus.EnsureStream(bus::ValuesStream(settings.values_max_bytes, settings.stream_replicas), kTry); }},
       {"administrator", [&] { return d.accounts.EnsureAdministrator(settings.admin_login, settings.admin_password); }},
       {"gRPC", [&] { return feed.Start(), server.Start(); }},
-      {"outbox", [&] { return relay.Start(), turns.Start(), events.Start(), housekeeping.Start(), timeouts.Start(), absl::OkStatus(); }},
+      {"outbox",
+       [&] {
+         return relay.Start(), turns.Start(), events.Start(), housekeeping.Start(), timeouts.Start(), absl::OkStatus();
+       }},
   });
 }

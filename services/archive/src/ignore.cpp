@@ -57,8 +57,8 @@ std::size_t MatchOne(std::string_view pattern, std::size_t p, char c) {
   }
 }
 
-// Whether the whole text matches. `reached[t]`: the pattern so far can end before byte t. Time and memory are the product
-// of the lengths, whatever the pattern is.
+// Whether the whole text matches. `reached[t]`: the pattern so far can end before byte t. Time and memory are the
+// product of the lengths, whatever the pattern is.
 bool Matches(std::string_view pattern, std::string_view text) {
   std::vector<char> reached(text.size() + 1, 0);
   reached[0] = 1;

@@ -6,9 +6,9 @@
 
 namespace pepeunit::archive {
 
-// Which files a `.pepeignore` leaves out, by the rules of gitignore (https://git-scm.com/docs/gitignore): comments, `!`,
-// a slash at the begin, in the middle or at the end, `*`, `?`, `[...]`, `**`, and that nothing below a folder that is left
-// out comes back. The last pattern that matches decides. Pure; thread-safe once made.
+// Which files a `.pepeignore` leaves out, by the rules of gitignore (https://git-scm.com/docs/gitignore): comments,
+// `!`, a slash at the begin, in the middle or at the end, `*`, `?`, `[...]`, `**`, and that nothing below a folder that
+// is left out comes back. The last pattern that matches decides. Pure; thread-safe once made.
 class Ignore {
  public:
   static constexpr std::size_t kMostBytes = 64 * 1024, kMostPatterns = 1'000;

@@ -95,8 +95,9 @@ absl::StatusOr<ReleaseFile> SchemaOf(const Release& release, const Uuid& unit) {
 }
 
 const ReleaseFile* Find(const Release& release, const std::string& path) {
-  const auto found = std::lower_bound(release.files.begin(), release.files.end(), path,
-                                      [](const ReleaseFile& file, const std::string& wanted) { return file.path < wanted; });
+  const auto found =
+      std::lower_bound(release.files.begin(), release.files.end(), path,
+                       [](const ReleaseFile& file, const std::string& wanted) { return file.path < wanted; });
   return found == release.files.end() || found->path != path ? nullptr : &*found;
 }
 
@@ -108,7 +109,8 @@ std::vector<Difference> Compare(const std::vector<ReleaseFile>* have, const std:
   for (const ReleaseFile& file : want) {
     for (; old != before.end() && old->path < file.path; ++old) differences.push_back({old->path, nullptr});
     const bool same = old != before.end() && old->path == file.path;
-    if (!same || old->sha256 != file.sha256 || old->executable != file.executable) differences.push_back({file.path, &file});
+    if (!same || old->sha256 != file.sha256 || old->executable != file.executable)
+      differences.push_back({file.path, &file});
     if (same) ++old;
   }
   for (; old != before.end(); ++old) differences.push_back({old->path, nullptr});

@@ -41,8 +41,8 @@ class ReleaseBuilder {
   ReleaseBuilder(std::string commit, const ArchiveLimits& limits) : limits_(limits) {
     release_.commit = std::move(commit);
   }
-  // RESOURCE_EXHAUSTED (LIMIT) beyond the limits; FAILED_PRECONDITION (INVALID_REPOSITORY) for a schema.json that is too
-  // large; DATA_LOSS when a file has not the size that was announced.
+  // RESOURCE_EXHAUSTED (LIMIT) beyond the limits; FAILED_PRECONDITION (INVALID_REPOSITORY) for a schema.json that is
+  // too large; DATA_LOSS when a file has not the size that was announced.
   absl::Status Take(const Piece& piece);
   // FAILED_PRECONDITION (INVALID_REPOSITORY) without schema.json.
   absl::StatusOr<Release> Finish();

@@ -17,8 +17,8 @@ struct ReleasesLimits {
   int readings = 2;                     // at once: what is read is in memory whole
 };
 
-// Releases, read from repo-sync when they are wanted, and kept until others need the room. Who wants what somebody reads
-// already waits for him. A version never changes, so what is kept is never old. Thread-safe.
+// Releases, read from repo-sync when they are wanted, and kept until others need the room. Who wants what somebody
+// reads already waits for him. A version never changes, so what is kept is never old. Thread-safe.
 class Releases {
  public:
   // `sources` outlives it.

@@ -17,13 +17,13 @@ Settings Settings::From(Config& config) {
   settings.crypto_target = rpc::TargetFrom(config, "PEPEUNIT_CRYPTO_TARGET", 7001, "crypto");
   settings.repo_target = rpc::TargetFrom(config, "PEPEUNIT_REPO_TARGET", 7003, "repo-sync");
   settings.releases.release.bytes = config.Integer("PEPEUNIT_ARCHIVE_MAX_BYTES", settings.releases.release.bytes, 1024,
-                                         std::numeric_limits<std::int64_t>::max() / 2,
-                                         "bytes of all files of an archive together, before compression");
+                                                   std::numeric_limits<std::int64_t>::max() / 2,
+                                                   "bytes of all files of an archive together, before compression");
   settings.releases.release.files = static_cast<int>(
       config.Integer("PEPEUNIT_ARCHIVE_MAX_FILES", settings.releases.release.files, 1, 65'000, "files of an archive"));
-  settings.releases.cache_bytes = static_cast<std::size_t>(
-      config.Integer("PEPEUNIT_ARCHIVE_CACHE_BYTES", 64 << 20, 0, std::numeric_limits<std::int64_t>::max() / 2,
-                     "bytes of versions that are kept in memory"));
+  settings.releases.cache_bytes = static_cast<std::size_t>(config.Integer("PEPEUNIT_ARCHIVE_CACHE_BYTES", 64 << 20, 0,
+                                                                          std::numeric_limits<std::int64_t>::max() / 2,
+                                                                          "bytes of versions that are kept in memory"));
   settings.update_server = settings.server;
   settings.update_server.threads = 8;
   settings.update_server.longest_call = std::chrono::seconds(30);

@@ -21,9 +21,9 @@ class UnitArchives {
   // A piece of the archive of at most 64 KiB, with the name of the file; false when the receiver went away.
   using Send = std::function<bool(const std::string& filename, std::string_view data)>;
 
-  // Errors of rights and of versions come before the first piece; later ones leave the archive without its directory, so
-  // that no half of it passes for a whole. RESOURCE_EXHAUSTED (LIMIT) beyond the limits, CANCELLED when the receiver went
-  // away.
+  // Errors of rights and of versions come before the first piece; later ones leave the archive without its directory,
+  // so that no half of it passes for a whole. RESOURCE_EXHAUSTED (LIMIT) beyond the limits, CANCELLED when the receiver
+  // went away.
   absl::Status Download(const rpc::Context& call, const std::string& unit_id, const Send& send);
 
  private:

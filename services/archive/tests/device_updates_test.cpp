@@ -38,11 +38,23 @@ class Versions final : public Sources {
 
   std::map<std::string, std::vector<TestFile>> trees = {
       {kFirst,
-       {{".git/config", "x"}, {"env.json", "{}"}, {"gone.py", "g"}, {"lib/a.py", "old a"}, {"main.py", "same"},
-        {"run.sh", "r"}, {"schema.json", kPlainSchema}, {"was_example.py", "e"}}},
+       {{".git/config", "x"},
+        {"env.json", "{}"},
+        {"gone.py", "g"},
+        {"lib/a.py", "old a"},
+        {"main.py", "same"},
+        {"run.sh", "r"},
+        {"schema.json", kPlainSchema},
+        {"was_example.py", "e"}}},
       {kSecond,
-       {{"../up", "x"}, {"ENV.json", "{}"}, {"lib/a.py", "new a"}, {"lib/b.py", "b"}, {"main.py", "same"},
-        {"run.sh", "r", true}, {"schema.json", kPlainSchema}, {"zz.py", ""}}},
+       {{"../up", "x"},
+        {"ENV.json", "{}"},
+        {"lib/a.py", "new a"},
+        {"lib/b.py", "b"},
+        {"main.py", "same"},
+        {"run.sh", "r", true},
+        {"schema.json", kPlainSchema},
+        {"zz.py", ""}}},
       {kLarge, {{"large", std::string(3'000, 'l')}, {"schema.json", kPlainSchema}}},
   };
   std::atomic<bool> hold = false, away = false;

@@ -75,7 +75,8 @@ TEST_CASE("random patterns agree with git check-ignore", "[U6][U10]") {
       std::string pattern = one_of({"", "", "!", "/"});
       const int parts = 1 + static_cast<int>(random() % 3);
       for (int part = 0; part < parts; ++part)
-        pattern += (part > 0 ? "/" : "") + one_of({"a", "b", "lib", "*", "**", "?", "a*", "*.py", "[ab]", "[!a]*", "ab"});
+        pattern +=
+            (part > 0 ? "/" : "") + one_of({"a", "b", "lib", "*", "**", "?", "a*", "*.py", "[ab]", "[!a]*", "ab"});
       patterns += pattern + one_of({"", "", "/"}) + "\n";
     }
     std::ofstream(folder / ".gitignore") << patterns;
@@ -88,7 +89,8 @@ TEST_CASE("random patterns agree with git check-ignore", "[U6][U10]") {
     }
     for (const auto& path : asked) paths << path << "\n";
     paths.close();
-    const std::string command = "cd " + folder.string() + " && git -c core.excludesFile= check-ignore --no-index --stdin <paths >ignored";
+    const std::string command =
+        "cd " + folder.string() + " && git -c core.excludesFile= check-ignore --no-index --stdin <paths >ignored";
     REQUIRE(std::system(command.c_str()) != -1);
     std::set<std::string> ignored;
     std::ifstream answers(folder / "ignored");

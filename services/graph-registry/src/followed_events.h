@@ -8,7 +8,8 @@
 namespace pepeunit::graph_registry {
 
 // What the other services tell: repo-sync of its syncs, which the units that follow move with; state-logger of links
-// that hit a bound; unit-ingest of what devices say of their versions. Replicas share the work; an event that comes again finds nothing left to do.
+// that hit a bound; unit-ingest of what devices say of their versions. Replicas share the work; an event that comes
+// again finds nothing left to do.
 class FollowedEvents {
  public:
   FollowedEvents(bus::Bus& bus, GraphStore& store, FollowTurns& turns, UnitUpdates& updates);

@@ -298,8 +298,8 @@ class Handlers {
 
   Handlers(Lanes lanes, const Callers& callers, Accounts& accounts, People& people, Departures& departures,
            Exports& exports, Invitations& invitations, PersonalTokens& tokens, Oidc& oidc, RepoUnits& repo_units,
-           Units& units, UnitUpdates& updates, Links& links, Nodes& nodes, Neighbourhoods& neighbourhoods, Internals& internals,
-           ChangeFeed& feed)
+           Units& units, UnitUpdates& updates, Links& links, Nodes& nodes, Neighbourhoods& neighbourhoods,
+           Internals& internals, ChangeFeed& feed)
       : users_of_{accounts, people, departures, exports, lanes.passwords, lanes.downloads},
         sessions_of_{accounts, lanes.passwords},
         instance_of_(accounts, oidc),

@@ -174,7 +174,8 @@ absl::StatusOr<Uuid> PostgresStore::CreateUnit(const Actor& actor, const NewUnit
 
 absl::StatusOr<graph::v1::Unit> PostgresStore::GetUnit(const Uuid& id) {
   return pool_.Query<graph::v1::Unit>("get unit", [&](pqxx::work& tx) -> absl::StatusOr<graph::v1::Unit> {
-    const auto rows = tx.exec_params("SELECT " + UnitColumns() + " FROM" + kUnitTables + " WHERE u.id = $1", id.ToString());
+    const auto rows =
+        tx.exec_params("SELECT " + UnitColumns() + " FROM" + kUnitTables + " WHERE u.id = $1", id.ToString());
     if (rows.empty()) return NotFound("unit");
     return ReadUnit(rows[0]);
   });
@@ -202,8 +203,9 @@ absl::StatusOr<std::vector<graph::v1::Unit>> PostgresStore::ListUnits(const acce
   NodeRange range{.types = {graph::v1::NODE_TYPE_UNIT}};
   // The index of what is made from a repository has no type.
   if (!repo_unit.IsNil()) range = {.scope = "node.repo_unit_id = " + params.Id(repo_unit)};
-  const std::string query = "SELECT " + UnitColumns() + " FROM (" + VisibleIds(params, viewer, range, page) +
-                            ") page JOIN unit u USING (id) JOIN node n USING (id) JOIN unit_update w USING (id) ORDER BY n.id";
+  const std::string query =
+      "SELECT " + UnitColumns() + " FROM (" + VisibleIds(params, viewer, range, page) +
+      ") page JOIN unit u USING (id) JOIN node n USING (id) JOIN unit_update w USING (id) ORDER BY n.id";
   return pool_.Read<Rows>("list units", query, params, [](const pqxx::result& result) -> absl::StatusOr<Rows> {
     Rows rows;
     for (const auto& row : result) rows.push_back(ReadUnit(row));

@@ -128,13 +128,14 @@ Settings Settings::From(Config& config) {
   s.quotas.variables = config.Integer("PEPEUNIT_VARIABLES_PER_USER", 20'000, 1, 100'000'000,
                                       "variables of all units that a user may have who is no administrator");
   s.update_timeouts.silence_ms =
-      config.Duration("PEPEUNIT_UPDATE_TIMEOUT", std::chrono::hours(1),
-                      "how long a device may be silent in the middle of an update until that counts as timed out")
+      config
+          .Duration("PEPEUNIT_UPDATE_TIMEOUT", std::chrono::hours(1),
+                    "how long a device may be silent in the middle of an update until that counts as timed out")
           .count();
-  s.update_timeouts.deadline_ms =
-      config.Duration("PEPEUNIT_UPDATE_DEADLINE", std::chrono::hours(168),
-                      "how long a device may take to come for a version it is offered")
-          .count();
+  s.update_timeouts.deadline_ms = config
+                                      .Duration("PEPEUNIT_UPDATE_DEADLINE", std::chrono::hours(168),
+                                                "how long a device may take to come for a version it is offered")
+                                      .count();
   s.audit_days = static_cast<int>(
       config.Integer("PEPEUNIT_AUDIT_DAYS", 365, 30, 36'500, "days that a record of the audit is kept"));
   s.feed.watchers = static_cast<std::size_t>(config.Integer(

@@ -109,7 +109,7 @@ struct UnitSecrets {
   std::uint64_t profile_version = 0;
   std::string sealed_sync_key, sealed_env;
   std::optional<std::vector<std::string>> env_keys;  // names of what env has from the sample; nullopt: not on record
-  std::uint32_t update_attempt = 0;  // that the device is offered; 0: none
+  std::uint32_t update_attempt = 0;                  // that the device is offered; 0: none
 };
 
 // A unit's move to another version, worked out beforehand.

@@ -95,11 +95,10 @@ void Hear(const bus::v1::DeviceTold& told, const std::string& target, UpdateRow*
 void Expire(const UpdateTimeouts& timeouts, std::int64_t now_ms, UpdateRow* row) {
   const std::int64_t silent_ms = now_ms - row->heard_ms;
   if (OnTheWay(row->state) && silent_ms >= timeouts.silence_ms) {
-    row->reason = "The device fell silent while it was " + std::string(row->state == graph::v1::UPDATE_STATE_DOWNLOADING
-                                                                           ? "downloading"
-                                                                       : row->state == graph::v1::UPDATE_STATE_VERIFYING
-                                                                           ? "verifying"
-                                                                           : "restarting") +
+    row->reason = "The device fell silent while it was " +
+                  std::string(row->state == graph::v1::UPDATE_STATE_DOWNLOADING ? "downloading"
+                              : row->state == graph::v1::UPDATE_STATE_VERIFYING ? "verifying"
+                                                                                : "restarting") +
                   ".";
   } else if (row->state == graph::v1::UPDATE_STATE_OFFERED && silent_ms >= timeouts.deadline_ms) {
     row->reason = "The device did not come for it.";

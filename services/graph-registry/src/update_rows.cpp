@@ -5,8 +5,8 @@ namespace pepeunit::graph_registry {
 std::string UpdateColumns(const std::string& w) {
   const auto ms = [&](const char* column) { return MsOf(w + '.' + column); };
   return w + ".running_commit, coalesce(" + ms("running_at") + ", 0), " + w + ".sequence, " + w + ".state, " +
-         ms("since") + ", " + ms("heard_at") + ", " + ms("offered_at") + ", " + w + ".attempt, " + w + ".offered, " + w +
-         ".failures, " + w + ".done_bytes, " + w + ".total_bytes, " + w + ".reason";
+         ms("since") + ", " + ms("heard_at") + ", " + ms("offered_at") + ", " + w + ".attempt, " + w + ".offered, " +
+         w + ".failures, " + w + ".done_bytes, " + w + ".total_bytes, " + w + ".reason";
 }
 
 UpdateRow ReadUpdate(Columns& columns) {
@@ -37,14 +37,14 @@ UpdateRow LockUpdate(pqxx::work& tx, const std::string& unit) {
 
 void WriteUpdate(pqxx::work& tx, const std::string& unit, const UpdateRow& row) {
   const auto time = [](int parameter) { return "to_timestamp($" + std::to_string(parameter) + "::bigint / 1000.0)"; };
-  tx.exec_params("UPDATE unit_update SET version = version + 1, running_commit = $2, running_at = CASE WHEN $3::bigint > 0 THEN " +
-                     time(3) + " END, sequence = $4, state = $5, since = " + time(6) + ", heard_at = " + time(7) +
-                     ", offered_at = " + time(8) +
-                     ", attempt = $9, offered = $10, failures = $11, done_bytes = $12, total_bytes = $13, reason = $14"
-                     " WHERE id = $1",
-                 unit, row.running_commit, row.running_ms, row.sequence, static_cast<int>(row.state), row.since_ms,
-                 row.heard_ms, row.offered_ms, row.attempt, row.offered, row.failures, row.done_bytes, row.total_bytes,
-                 row.reason);
+  tx.exec_params(
+      "UPDATE unit_update SET version = version + 1, running_commit = $2, running_at = CASE WHEN $3::bigint > 0 THEN " +
+          time(3) + " END, sequence = $4, state = $5, since = " + time(6) + ", heard_at = " + time(7) +
+          ", offered_at = " + time(8) +
+          ", attempt = $9, offered = $10, failures = $11, done_bytes = $12, total_bytes = $13, reason = $14"
+          " WHERE id = $1",
+      unit, row.running_commit, row.running_ms, row.sequence, static_cast<int>(row.state), row.since_ms, row.heard_ms,
+      row.offered_ms, row.attempt, row.offered, row.failures, row.done_bytes, row.total_bytes, row.reason);
 }
 
 }  // namespace pepeunit::graph_registry

@@ -19,8 +19,8 @@ class UpdateStore {
   // `action` goes into the audit when an actor is there.
   virtual absl::Status ChangeUpdate(const Actor& actor, const char* action, const Uuid& unit, const Change& change) = 0;
   virtual absl::StatusOr<UpdateRow> GetUpdate(const Uuid& unit) = 0;
-  // Units that were offered a version, or are on the way to it, and said nothing of it since: at most `limit`, those that
-  // were heard of longest ago first.
+  // Units that were offered a version, or are on the way to it, and said nothing of it since: at most `limit`, those
+  // that were heard of longest ago first.
   virtual absl::StatusOr<std::vector<Uuid>> ListSilent(const UpdateTimeouts& timeouts, int limit) = 0;
 };
 

@@ -44,7 +44,8 @@ EdgeMetrics EdgeMetrics::In(prometheus::Registry& registry) {
   return m;
 }
 
-Edge::Edge(Source& source, ReportSink& sink, Updates& updates, Executor& executor, EdgeMetrics metrics, EdgeSettings settings)
+Edge::Edge(Source& source, ReportSink& sink, Updates& updates, Executor& executor, EdgeMetrics metrics,
+           EdgeSettings settings)
     : source_(source),
       sink_(sink),
       updates_(updates),
@@ -67,7 +68,8 @@ void Edge::RefuseEarly(const std::shared_ptr<http::Exchange>& http, const absl::
 }
 
 void Edge::Handle(std::shared_ptr<http::Exchange> http) {
-  if (http->path() != kPath && http->path() != kUpdatePath) return RefuseEarly(http, NotFound("page"), 404, "not_found");
+  if (http->path() != kPath && http->path() != kUpdatePath)
+    return RefuseEarly(http, NotFound("page"), 404, "not_found");
   if (http->method() != "POST") {
     return RefuseEarly(http, Error(absl::StatusCode::kUnimplemented, "INVALID_BODY", "Devices POST here."), 405,
                        "method");
@@ -110,11 +112,10 @@ void Edge::WithToken(std::shared_ptr<http::Exchange> http, const TokenFacts& tok
   job->kind = http->path() == kPath ? envelope::Kind::kRequest : envelope::Kind::kUpdateRequest;
   job->http = std::move(http);
   job->token = token;
-  job->entry = units_.FindOrMake(
-      token.unit, [this] {
-        return std::make_shared<UnitEntry>(RateLimiter(settings_.unit_rate, settings_.unit_burst),
-                                           RateLimiter(settings_.update_rate, settings_.update_burst));
-      });
+  job->entry = units_.FindOrMake(token.unit, [this] {
+    return std::make_shared<UnitEntry>(RateLimiter(settings_.unit_rate, settings_.unit_burst),
+                                       RateLimiter(settings_.update_rate, settings_.update_burst));
+  });
   if (DecideAtOnce(job)) return;
   if (!job->entry->TakeTurn([this, job] { Begin(job); })) {
     RefuseEarly(job->http, Limit("Exchanges of this unit wait already; send one at a time."), 429, "busy");
@@ -324,7 +325,7 @@ void Edge::Answer(const JobPtr& job, const Profile& profile, const envelope::Ope
   http::Response response;
   response.status = status;
   response.content_type = kMediaType;
-  const auto kind = file_bytes                                        ? envelope::Kind::kFileBytes
+  const auto kind = file_bytes                                    ? envelope::Kind::kFileBytes
                     : job->kind == envelope::Kind::kUpdateRequest ? envelope::Kind::kUpdateAnswer
                                                                   : envelope::Kind::kAnswer;
   envelope::SealAnswer(profile.keys, profile.unit, opened.header.sequence, opened.tag, plaintext, &response.body, kind);

@@ -36,7 +36,8 @@ struct EdgeMetrics {
 // Thread-safe.
 class Edge {
  public:
-  Edge(Source& source, ReportSink& sink, Updates& updates, Executor& executor, EdgeMetrics metrics, EdgeSettings settings);
+  Edge(Source& source, ReportSink& sink, Updates& updates, Executor& executor, EdgeMetrics metrics,
+       EdgeSettings settings);
 
   // For http::Server.
   void Handle(std::shared_ptr<http::Exchange> exchange);

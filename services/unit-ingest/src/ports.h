@@ -40,8 +40,8 @@ class Firmware {
  public:
   virtual ~Firmware() = default;
   // Its entries from `from` on, at most `limit`, of what differs from the version `have`.
-  virtual absl::StatusOr<archive::v1::UpdateManifest> Manifest(const Profile& profile, const std::string& have, int from,
-                                                               int limit) = 0;
+  virtual absl::StatusOr<archive::v1::UpdateManifest> Manifest(const Profile& profile, const std::string& have,
+                                                               int from, int limit) = 0;
   virtual absl::StatusOr<archive::v1::ReadUpdateFileResponse> Read(const Profile& profile, const std::string& path,
                                                                    std::int64_t offset, std::int64_t length) = 0;
 };

@@ -40,7 +40,7 @@ struct Profile {
   envelope::Keys keys;
   std::string repo_unit_id;
   std::string target_commit;
-  std::uint32_t update_attempt = 0;  // of updating to it that the device is offered; 0: none
+  std::uint32_t update_attempt = 0;                 // of updating to it that the device is offered; 0: none
   std::unordered_map<std::string, Output> outputs;  // by name
   std::vector<Input> inputs;                        // in the order of schema.json
 };

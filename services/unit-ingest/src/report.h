@@ -24,8 +24,8 @@ inline constexpr int kMaxDepth = 20;
 inline constexpr std::size_t kMaxAnswerBytes = 4000;  // of plaintext, unless the device asked for more
 
 struct Parsed {
-  bus::v1::ValueMessage message;  // the report, complete but for the request's tag and sequence
-  std::string commit;             // unit_state.commit, or empty
+  bus::v1::ValueMessage message;                // the report, complete but for the request's tag and sequence
+  std::string commit;                           // unit_state.commit, or empty
   std::optional<bus::v1::DeviceUpdate> update;  // what it says of its update
   std::size_t max_answer = kMaxAnswerBytes;
   std::vector<bus::v1::LinkRefusals> refusals;  // of each value that did not go on its way along a link

@@ -24,8 +24,9 @@ Settings Settings::From(Config& config) {
       size("PEPEUNIT_UNIT_RATE", 20, 1, 1'000'000, "exchanges a second that one unit may make; more is 429"));
   s.edge.unit_burst = static_cast<double>(
       size("PEPEUNIT_UNIT_BURST", 40, 1, 1'000'000, "exchanges that it may make at once after a pause"));
-  s.edge.update_rate = static_cast<double>(
-      size("PEPEUNIT_UPDATE_RATE", 50, 1, 1'000'000, "questions a second that one unit may ask while it updates; more is 429"));
+  s.edge.update_rate =
+      static_cast<double>(size("PEPEUNIT_UPDATE_RATE", 50, 1, 1'000'000,
+                               "questions a second that one unit may ask while it updates; more is 429"));
   s.edge.update_burst =
       static_cast<double>(size("PEPEUNIT_UPDATE_BURST", 100, 1, 1'000'000, "as many at once after a pause"));
   s.edge.update_cache_bytes = size("PEPEUNIT_UPDATE_CACHE_BYTES", 16 << 20, 0, std::int64_t{1} << 40,

@@ -50,9 +50,7 @@ class AskReader {
   std::vector<FieldViolation> violations_;
 };
 
-std::string Quoted(const std::string& text) {
-  return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
-}
+std::string Quoted(const std::string& text) { return json(text).dump(-1, ' ', false, json::error_handler_t::replace); }
 
 std::string EntryText(const archive::v1::UpdateFile& file) {
   if (file.deleted()) return "{\"path\":" + Quoted(file.path()) + ",\"delete\":true}";

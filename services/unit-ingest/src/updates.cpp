@@ -31,7 +31,8 @@ Updates::Answer Refusal(const absl::Status& status) {
 // Appends what of `block`, which begins at `at`, the ask wants. False when the file ends in it.
 bool AppendFrom(const std::string& block, std::int64_t at, const FileAsk& ask, std::string* out) {
   const std::int64_t begin = std::max(ask.offset - at, std::int64_t{0});
-  const std::int64_t end = std::min<std::int64_t>(ask.offset + ask.length - at, static_cast<std::int64_t>(block.size()));
+  const std::int64_t end =
+      std::min<std::int64_t>(ask.offset + ask.length - at, static_cast<std::int64_t>(block.size()));
   if (begin < end) out->append(block, static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
   return static_cast<std::int64_t>(block.size()) == kBlockBytes;
 }

@@ -611,10 +611,11 @@ TEST_CASE("the manifest comes in pages that the device can hold", "[U13]") {
   CHECK(asked.content["count"] == 3);
   CHECK(asked.content["bytes"] == 123);
   CHECK(asked.content["files"][0] == json{{"path", "dir/\"file\" 0"}, {"size", 0}, {"sha256", [] {
-                                            std::string hex;
-                                            for (int i = 0; i < 32; ++i) hex += "ab";
-                                            return hex;
-                                          }()}});
+                                                                                      std::string hex;
+                                                                                      for (int i = 0; i < 32; ++i)
+                                                                                        hex += "ab";
+                                                                                      return hex;
+                                                                                    }()}});
   CHECK(asked.content["files"][1] == json{{"path", "dir/\"file\" 1"}, {"delete", true}});
   CHECK(asked.content["files"][2]["executable"] == true);
   CHECK_FALSE(asked.content.contains("next"));
@@ -639,11 +640,18 @@ TEST_CASE("pieces of files come as they are asked for, and the common ones are f
   Fixture f;
   for (int i = 0; i < 200'000; ++i) f.firmware.content += static_cast<char>(i * 31 >> 3);
   const auto& content = f.firmware.content;
-  const auto [offset, length] = GENERATE(table<std::int64_t, std::int64_t>({
-      {0, 1}, {0, 65'536}, {65'535, 2}, {65'536, 65'536}, {100, 65'536}, {131'071, 1024}, {199'999, 1024}, {200'000, 5},
-      {300'000, 5}}));
-  const auto want = offset >= 200'000 ? std::string()
-                                      : content.substr(static_cast<std::size_t>(offset), static_cast<std::size_t>(length));
+  const auto [offset, length] = GENERATE(table<std::int64_t, std::int64_t>({{0, 1},
+                                                                            {0, 65'536},
+                                                                            {65'535, 2},
+                                                                            {65'536, 65'536},
+                                                                            {100, 65'536},
+                                                                            {131'071, 1024},
+                                                                            {199'999, 1024},
+                                                                            {200'000, 5},
+                                                                            {300'000, 5}}));
+  const auto want = offset >= 200'000
+                        ? std::string()
+                        : content.substr(static_cast<std::size_t>(offset), static_cast<std::size_t>(length));
   for (const char* path : {"a.py", "schema.json", "a.py"}) {
     const Asked asked = AskFile(f, path, offset, length);
     CHECK(asked.status == 200);
