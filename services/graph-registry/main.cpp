@@ -3,6 +3,7 @@
 #include "handlers.h"
 #include "housekeeping.h"
 #include "migrations.h"
+#include "rollout_turns.h"
 
 using namespace pepeunit;
 using namespace pepeunit::graph_registry;
@@ -19,7 +20,8 @@ int main(int argc, char** argv) {
   Neighbours others(settings, bus);
   Storage kept(settings, pool, relay, others);
   Domain d(settings, kept, others);
-  FollowTurns turns(kept.graph, d.units);
+  FollowTurns turns(kept.graph, d.followers);
+  RolloutTurns rollouts(kept.rollouts, others.versions, d.units, d.updates);
   FollowedEvents events(bus, kept.graph, turns, d.updates);
   Housekeeping housekeeping({{"audit", [&] { return kept.graph.ForgetAudit(settings.audit_days); }},
                              {"idempotency keys", [&] { return kept.graph.ForgetIdempotencyKeys(); }},
@@ -36,8 +38,8 @@ int main(int argc, char** argv) {
   const Callers callers(kept.people);
   ChangeFeed feed(kept.feed, callers, settings.feed);
   Handlers handlers({calls, passwords, web_calls, downloads}, callers, d.accounts, d.users, d.departures, d.exports,
-                    d.invitations, d.tokens, d.oidc, d.repo_units, d.units, d.updates, d.links, d.nodes,
-                    d.neighbourhoods, d.internals, feed);
+                    d.invitations, d.tokens, d.oidc, d.repo_units, d.followers, d.rollouts, d.units, d.updates, d.links,
+                    d.nodes, d.neighbourhoods, d.internals, feed);
   rpc::Server server(settings.server, handlers.All());
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });
@@ -48,7 +50,7 @@ int main(int argc, char** argv) {
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
   service.OnDrain("calls", [&](auto) { calls.Drain(), passwords.Drain(), web_calls.Drain(), downloads.Drain(); });
   service.OnDrain("housekeeping", [&](auto) { housekeeping.Stop(), timeouts.Stop(); });
-  service.OnDrain("events", [&](auto) { events.Stop(), turns.Stop(); });
+  service.OnDrain("events", [&](auto) { events.Stop(), turns.Stop(), rollouts.Stop(); });
   service.OnDrain("outbox", [&](auto) { relay.Stop(); });
   constexpr std::chrono::seconds kTry(3);  // then the step is tried again, so that a stop is not held up
   return service.Run({
@@ -61,7 +63,8 @@ int main(int argc, char** argv) {
       {"gRPC", [&] { return feed.Start(), server.Start(); }},
       {"outbox",
        [&] {
-         return relay.Start(), turns.Start(), events.Start(), housekeeping.Start(), timeouts.Start(), absl::OkStatus();
+         return relay.Start(), turns.Start(), rollouts.Start(), events.Start(), housekeeping.Start(), timeouts.Start(),
+                absl::OkStatus();
        }},
   });
 }

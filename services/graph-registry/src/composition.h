@@ -4,6 +4,7 @@
 #include "adapters.h"
 #include "departures.h"
 #include "exports.h"
+#include "followers.h"
 #include "internals.h"
 #include "invitations.h"
 #include "links.h"
@@ -20,10 +21,12 @@
 #include "postgres_identities.h"
 #include "postgres_invitations.h"
 #include "postgres_removals.h"
+#include "postgres_rollouts.h"
 #include "postgres_store.h"
 #include "postgres_tokens.h"
 #include "postgres_updates.h"
 #include "repo_units.h"
+#include "rollouts.h"
 #include "settings.h"
 #include "unit_updates.h"
 #include "units.h"
@@ -58,6 +61,7 @@ struct Storage {
         identities(pool),
         graph(pool, &relay, &others.logger, settings.quotas),
         updates(pool, &relay),
+        rollouts(pool),
         view(pool),
         feed(pool) {}
 
@@ -69,6 +73,7 @@ struct Storage {
   PostgresIdentities identities;
   PostgresStore graph;
   PostgresUpdates updates;
+  PostgresRollouts rollouts;
   PostgresGraphView view;
   PostgresFeed feed;
 };
@@ -85,6 +90,8 @@ struct Domain {
         repo_units(kept.graph, others.secrets, others.versions, settings.standard),
         units(kept.graph, others.secrets, others.versions, others.values, others.logger, settings.device_url),
         updates(kept.graph, kept.updates, settings.update_timeouts),
+        followers(kept.graph, kept.rollouts, others.versions, units),
+        rollouts(kept.graph, kept.rollouts, others.versions, units),
         links(kept.graph, settings.link_bounds, settings.server.instance_key),
         nodes(kept.graph),
         neighbourhoods(kept.view),
@@ -100,6 +107,8 @@ struct Domain {
   RepoUnits repo_units;
   Units units;
   UnitUpdates updates;
+  Followers followers;
+  Rollouts rollouts;
   Links links;
   Nodes nodes;
   Neighbourhoods neighbourhoods;

@@ -7,6 +7,7 @@
 #include "change_feed.h"
 #include "departures.h"
 #include "exports.h"
+#include "followers.h"
 #include "instance.h"
 #include "internals.h"
 #include "invitations.h"
@@ -22,6 +23,7 @@
 #include "pepeunit/graph/v1/nodes.grpc.pb.h"
 #include "pepeunit/graph/v1/oidc.grpc.pb.h"
 #include "pepeunit/graph/v1/repo_units.grpc.pb.h"
+#include "pepeunit/graph/v1/rollouts.grpc.pb.h"
 #include "pepeunit/graph/v1/tokens.grpc.pb.h"
 #include "pepeunit/graph/v1/units.grpc.pb.h"
 #include "pepeunit/graph/v1/users.grpc.pb.h"
@@ -30,6 +32,7 @@
 #include "personal_tokens.h"
 #include "repo_units.h"
 #include "rights.h"
+#include "rollouts.h"
 #include "unit_updates.h"
 #include "units.h"
 
@@ -173,17 +176,40 @@ class IdentityHandler final : public Handler<graph::v1::IdentityService::Callbac
   PEPEUNIT_FORWARD(DeleteIdentity, graph::v1::DeleteIdentityRequest, Empty, Unlink(x, q.id()))
 };
 
-class RepoUnitHandler final : public Handler<graph::v1::RepoUnitService::CallbackService, RepoUnits, AdmitPeople> {
+struct RepoUnitCalls {
+  RepoUnits& repos;
+  Followers& followers;
+};
+
+class RepoUnitHandler final : public Handler<graph::v1::RepoUnitService::CallbackService, RepoUnitCalls, AdmitPeople> {
  public:
   using Handler::Handler;
-  PEPEUNIT_FORWARD(CreateRepoUnit, graph::v1::CreateRepoUnitRequest, graph::v1::RepoUnit, Create(x, q, r))
-  PEPEUNIT_FORWARD(GetRepoUnit, graph::v1::GetRepoUnitRequest, graph::v1::RepoUnit, Get(x, q.id(), r))
-  PEPEUNIT_FORWARD(ListRepoUnits, graph::v1::ListRepoUnitsRequest, graph::v1::ListRepoUnitsResponse, List(x, q, r))
-  PEPEUNIT_FORWARD(UpdateRepoUnit, graph::v1::UpdateRepoUnitRequest, graph::v1::RepoUnit, Update(x, q, r))
-  PEPEUNIT_FORWARD(DeleteRepoUnit, graph::v1::DeleteRepoUnitRequest, Empty, Delete(x, q.id()))
-  PEPEUNIT_FORWARD(SyncRepoUnit, graph::v1::SyncRepoUnitRequest, graph::v1::RepoUnit, Sync(x, q.id(), r))
+  PEPEUNIT_FORWARD(CreateRepoUnit, graph::v1::CreateRepoUnitRequest, graph::v1::RepoUnit, repos.Create(x, q, r))
+  PEPEUNIT_FORWARD(GetRepoUnit, graph::v1::GetRepoUnitRequest, graph::v1::RepoUnit, repos.Get(x, q.id(), r))
+  PEPEUNIT_FORWARD(ListRepoUnits, graph::v1::ListRepoUnitsRequest, graph::v1::ListRepoUnitsResponse,
+                   repos.List(x, q, r))
+  PEPEUNIT_FORWARD(UpdateRepoUnit, graph::v1::UpdateRepoUnitRequest, graph::v1::RepoUnit, repos.Update(x, q, r))
+  PEPEUNIT_FORWARD(DeleteRepoUnit, graph::v1::DeleteRepoUnitRequest, Empty, repos.Delete(x, q.id()))
+  PEPEUNIT_FORWARD(SyncRepoUnit, graph::v1::SyncRepoUnitRequest, graph::v1::RepoUnit, repos.Sync(x, q.id(), r))
+  PEPEUNIT_FORWARD(PreviewFollow, graph::v1::PreviewFollowRequest, graph::v1::FollowPreview,
+                   followers.Preview(x, q.id(), r))
   PEPEUNIT_FORWARD(ListStandardRepositories, graph::v1::ListStandardRepositoriesRequest,
-                   graph::v1::ListStandardRepositoriesResponse, ListStandard(r))
+                   graph::v1::ListStandardRepositoriesResponse, repos.ListStandard(r))
+};
+
+class RolloutHandler final : public Handler<graph::v1::RolloutService::CallbackService, Rollouts, AdmitPeople> {
+ public:
+  using Handler::Handler;
+  PEPEUNIT_FORWARD(CreateRollout, graph::v1::CreateRolloutRequest, graph::v1::Rollout, Create(x, q, r))
+  PEPEUNIT_FORWARD(GetRollout, graph::v1::GetRolloutRequest, graph::v1::Rollout, Get(x, q.id(), r))
+  PEPEUNIT_FORWARD(ListRollouts, graph::v1::ListRolloutsRequest, graph::v1::ListRolloutsResponse, List(x, q, r))
+  PEPEUNIT_FORWARD(ListRolloutUnits, graph::v1::ListRolloutUnitsRequest, graph::v1::ListRolloutUnitsResponse,
+                   ListUnits(x, q, r))
+  PEPEUNIT_FORWARD(PauseRollout, graph::v1::PauseRolloutRequest, graph::v1::Rollout, Pause(x, q.id(), r))
+  PEPEUNIT_FORWARD(ResumeRollout, graph::v1::ResumeRolloutRequest, graph::v1::Rollout, Resume(x, q.id(), r))
+  PEPEUNIT_FORWARD(RetryRollout, graph::v1::RetryRolloutRequest, graph::v1::Rollout, Retry(x, q.id(), r))
+  PEPEUNIT_FORWARD(AbortRollout, graph::v1::AbortRolloutRequest, graph::v1::Rollout, Abort(x, q.id(), r))
+  PEPEUNIT_FORWARD(RollBackRollout, graph::v1::RollBackRolloutRequest, graph::v1::Rollout, RollBack(x, q.id(), r))
 };
 
 // Units, and how far their devices are.
@@ -298,11 +324,12 @@ class Handlers {
 
   Handlers(Lanes lanes, const Callers& callers, Accounts& accounts, People& people, Departures& departures,
            Exports& exports, Invitations& invitations, PersonalTokens& tokens, Oidc& oidc, RepoUnits& repo_units,
-           Units& units, UnitUpdates& updates, Links& links, Nodes& nodes, Neighbourhoods& neighbourhoods,
-           Internals& internals, ChangeFeed& feed)
+           Followers& followers, Rollouts& rollouts, Units& units, UnitUpdates& updates, Links& links, Nodes& nodes,
+           Neighbourhoods& neighbourhoods, Internals& internals, ChangeFeed& feed)
       : users_of_{accounts, people, departures, exports, lanes.passwords, lanes.downloads},
         sessions_of_{accounts, lanes.passwords},
         instance_of_(accounts, oidc),
+        repo_units_of_{repo_units, followers},
         units_of_{units, updates},
         users_(lanes.calls, callers, users_of_),
         instance_(lanes.calls, callers, instance_of_),
@@ -311,7 +338,8 @@ class Handlers {
         tokens_(lanes.calls, callers, tokens),
         oidc_(lanes.web_calls, callers, oidc),
         identities_(lanes.web_calls, callers, oidc),
-        repo_units_(lanes.calls, callers, repo_units),
+        repo_units_(lanes.calls, callers, repo_units_of_),
+        rollouts_(lanes.calls, callers, rollouts),
         units_(lanes.calls, callers, units_of_),
         variables_(lanes.calls, callers, units),
         links_(lanes.calls, callers, links),
@@ -322,7 +350,7 @@ class Handlers {
         feed_(lanes.calls, callers, feed) {}
 
   std::vector<grpc::Service*> All() {
-    return {&users_, &instance_,  &invitations_, &sessions_, &tokens_, &oidc_,  &identities_, &repo_units_,
+    return {&users_, &instance_,  &invitations_, &sessions_, &tokens_, &oidc_,  &identities_, &repo_units_, &rollouts_,
             &units_, &variables_, &links_,       &nodes_,    &audit_,  &graph_, &internals_,  &feed_};
   }
 
@@ -330,6 +358,7 @@ class Handlers {
   Users users_of_;
   Sessions sessions_of_;
   Instance instance_of_;
+  RepoUnitCalls repo_units_of_;
   UnitCalls units_of_;
   UserHandler users_;
   InstanceHandler instance_;
@@ -339,6 +368,7 @@ class Handlers {
   OidcHandler oidc_;
   IdentityHandler identities_;
   RepoUnitHandler repo_units_;
+  RolloutHandler rollouts_;
   UnitHandler units_;
   VariableHandler variables_;
   LinkHandler links_;

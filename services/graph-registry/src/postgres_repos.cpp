@@ -14,7 +14,8 @@ using google::protobuf::util::TimeUtil;
 
 std::string RepoColumns() {
   return "n.id, n.name, n.owner_id, r.url, n.level, r.default_branch, r.private, r.sync_period_s, r.sync, " +
-         MsOf("n.created_at") + ", " + MsOf("n.updated_at") + ", n.version, r.sync_time_ms";
+         MsOf("n.created_at") + ", " + MsOf("n.updated_at") +
+         ", n.version, r.sync_time_ms, r.follow_mode, r.pre_releases, r.rollout_plan";
 }
 
 graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
@@ -41,6 +42,9 @@ graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
   ReadTime(row[10], repo.mutable_updated_at());
   // What is shown of the sync changes without a new version: the second part tells caches, If-Match minds the first.
   repo.set_etag(std::string(row[11].c_str()) + '-' + row[12].c_str());
+  repo.set_follow_mode(static_cast<graph::v1::FollowMode>(row[13].as<int>()));
+  repo.set_pre_releases(row[14].as<bool>());
+  if (!row[15].is_null()) repo.mutable_rollout_plan()->ParseFromString(ReadBytes(row[15]));
   return repo;
 }
 
@@ -118,11 +122,13 @@ absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::
   return Change("update repo_unit", actor, [&](pqxx::work& tx) -> absl::Status {
     PEPEUNIT_RETURN_IF_ERROR(
         Touch(tx, *Uuid::Parse(repo.id()), repo.name(), repo.level(), expected_version, "repository"));
-    // Units that follow another branch now are moved by the sync that this asks for.
+    // Units that follow something else now are moved by the sync that this asks for.
     tx.exec_params(
-        "UPDATE repo_unit SET sync_requests = sync_requests + (default_branch NOT IN ('', $2))::int,"
-        " default_branch = $2, sync_period_s = $3 WHERE id = $1",
-        repo.id(), repo.default_branch(), repo.sync_period().seconds());
+        "UPDATE repo_unit SET sync_requests = sync_requests + (default_branch <> '' AND"
+        " (default_branch, follow_mode, pre_releases) <> ($2, $4, $5))::int, default_branch = $2, sync_period_s = $3,"
+        " follow_mode = $4, pre_releases = $5, rollout_plan = nullif($6::bytea, '') WHERE id = $1",
+        repo.id(), repo.default_branch(), repo.sync_period().seconds(), static_cast<int>(repo.follow_mode()),
+        repo.pre_releases(), pqxx::binarystring(repo.rollout_plan().SerializeAsString()));
     if (sealed_credentials) {
       tx.exec_params("UPDATE repo_unit SET sealed_credentials = $2 WHERE id = $1", repo.id(),
                      pqxx::binarystring(*sealed_credentials));
@@ -131,6 +137,8 @@ absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::
           {{"level", common::v1::AccessLevel_Name(repo.level())},
            {"default_branch", repo.default_branch()},
            {"sync_period_s", repo.sync_period().seconds()},
+           {"follow_mode", graph::v1::FollowMode_Name(repo.follow_mode())},
+           {"rollout_phases", repo.rollout_plan().phases_size()},
            {"credentials", sealed_credentials ? "replaced" : "kept"}});
     AppendChanged(tx, repo.id());
     return absl::OkStatus();

@@ -26,8 +26,8 @@ nlohmann::json Some(const std::vector<std::string>& ids) {
 
 std::string UnitColumns() {
   return "n.id, n.name, n.owner_id, n.level, " + VersionColumns("u") + ", " + MsOf("n.created_at") + ", " +
-         MsOf("n.updated_at") + ", n.version, u.follow_problem, " + MsOf("u.follow_problem_at") + ", w.version, " +
-         UpdateColumns("w");
+         MsOf("n.updated_at") + ", n.version, u.follow_problem, " + MsOf("u.follow_problem_at") +
+         ", u.rollout_group, w.version, " + UpdateColumns("w");
 }
 
 constexpr char kUnitTables[] = " unit u JOIN node n USING (id) JOIN unit_update w USING (id)";
@@ -48,6 +48,7 @@ graph::v1::Unit ReadUnit(const pqxx::row& row) {
     unit.mutable_follow_problem()->ParseFromString(ReadBytes(problem));
     ReadTime(problem_at, unit.mutable_follow_problem()->mutable_since());
   }
+  unit.set_group(columns.Next().c_str());
   // As that of a repository: the second part tells caches, If-Match minds the first.
   unit.set_etag(unit.etag() + '-' + columns.Next().c_str() + '-' + (problem.is_null() ? "0" : problem_at.c_str()));
   *unit.mutable_update() = ToMessage(ReadUpdate(columns));
@@ -160,10 +161,10 @@ absl::StatusOr<Uuid> PostgresStore::CreateUnit(const Actor& actor, const NewUnit
         CheckQuota(tx, unit.owner_id(), kVariableTypes, quotas_.variables, made.variables.size(), "variables"));
     InsertNode(tx, unit.id(), graph::v1::NODE_TYPE_UNIT, "", unit.owner_id(), unit.name(), unit.level());
     tx.exec_params(
-        "INSERT INTO unit (id, repo_unit_id, commit_id, tag, branch, follow, sealed_sync_key, sealed_env, env_keys)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO unit (id, repo_unit_id, commit_id, tag, branch, follow, sealed_sync_key, sealed_env, env_keys,"
+        " rollout_group) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         unit.id(), version.repo_unit_id(), version.commit(), version.tag(), version.branch(), version.follow(),
-        pqxx::binarystring(made.env.sync_key), pqxx::binarystring(made.env.env), KeysText(made.env.keys));
+        pqxx::binarystring(made.env.sync_key), pqxx::binarystring(made.env.env), KeysText(made.env.keys), unit.group());
     WriteVariables(tx, unit, made.variables);
     Audit(tx, actor, "unit.create", unit.id(),
           {{"repo_unit_id", version.repo_unit_id()}, {"commit", version.commit()}, {"follow", version.follow()}});
@@ -217,7 +218,9 @@ absl::Status PostgresStore::UpdateUnit(const Actor& actor, const graph::v1::Unit
   return Change("update unit", actor, [&](pqxx::work& tx) -> absl::Status {
     PEPEUNIT_RETURN_IF_ERROR(Touch(tx, *Uuid::Parse(unit.id()), unit.name(), unit.level(), expected_version, "unit"));
     SetVariableLevels(tx, unit.id(), static_cast<int>(unit.level()), false);
-    Audit(tx, actor, "unit.update", unit.id(), {{"level", common::v1::AccessLevel_Name(unit.level())}});
+    tx.exec_params("UPDATE unit SET rollout_group = $2 WHERE id = $1", unit.id(), unit.group());
+    Audit(tx, actor, "unit.update", unit.id(),
+          {{"level", common::v1::AccessLevel_Name(unit.level())}, {"group", unit.group()}});
     AppendRightsChanged(tx, unit.id());
     return absl::OkStatus();
   });

@@ -7,6 +7,7 @@
 #include "fields.h"
 #include "pepeunit/base/clock.h"
 #include "rights.h"
+#include "rollout_plan.h"
 #include "version_files.h"
 
 namespace pepeunit::graph_registry {
@@ -58,6 +59,21 @@ std::int64_t ReadPeriod(bool off, bool said, const google::protobuf::Duration& p
   return period.seconds();
 }
 
+void ApplyFollowing(const graph::v1::UpdateRepoUnitRequest& request, graph::v1::RepoUnit* repo, Fields* fields) {
+  if (!graph::v1::FollowMode_IsValid(request.follow_mode())) {
+    fields->Fail("follow_mode", "must be FOLLOW_MODE_TIP or FOLLOW_MODE_RELEASES");
+  } else if (request.follow_mode() != graph::v1::FOLLOW_MODE_UNSPECIFIED) {
+    repo->set_follow_mode(request.follow_mode());
+  }
+  if (request.has_pre_releases()) repo->set_pre_releases(request.pre_releases());
+  if (request.has_rollout_plan() && request.no_rollout_plan())
+    fields->Fail("rollout_plan", "must not be given together with `no_rollout_plan`");
+  if (request.no_rollout_plan()) repo->clear_rollout_plan();
+  if (!request.has_rollout_plan()) return;
+  *repo->mutable_rollout_plan() = request.rollout_plan();
+  CheckPlan("rollout_plan", repo->mutable_rollout_plan(), fields);
+}
+
 // Checks all fields of the request at once and sets them, but for the branch, which has to be asked for.
 absl::Status ApplyFields(const graph::v1::UpdateRepoUnitRequest& request, graph::v1::RepoUnit* repo) {
   Fields fields;
@@ -74,6 +90,7 @@ absl::Status ApplyFields(const graph::v1::UpdateRepoUnitRequest& request, graph:
     repo->clear_sync_period();
     if (period > 0) repo->mutable_sync_period()->set_seconds(period);
   }
+  ApplyFollowing(request, repo, &fields);
   if (request.has_default_branch() && (request.default_branch().empty() || request.default_branch().size() > 255)) {
     fields.Fail("default_branch", "must have 1 to 255 characters");
   }

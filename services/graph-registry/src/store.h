@@ -225,7 +225,7 @@ class GraphStore {
   // `repo_unit` nil: of all repositories.
   virtual absl::StatusOr<std::vector<graph::v1::Unit>> ListUnits(const access::Subject& viewer, const Uuid& repo_unit,
                                                                  const Page& page) = 0;
-  // The name and the level; variables that are more open than it are closed as far.
+  // The name, the group and the level; variables that are more open than it are closed as far.
   virtual absl::Status UpdateUnit(const Actor& actor, const graph::v1::Unit& unit, std::int64_t expected_version) = 0;
   // In one transaction: what goes, what comes and what stays. FAILED_PRECONDITION (VERSION_MISMATCH) unless the unit's
   // version is as expected. PERMISSION_DENIED to the instance itself when the unit's owner may not see its repository.

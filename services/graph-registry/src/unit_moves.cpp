@@ -3,8 +3,6 @@
 #include <set>
 
 #include "fields.h"
-#include "follow_problem.h"
-#include "pepeunit/base/log.h"
 #include "pepeunit/schema/reconcile.h"
 #include "pepeunit/values/values.h"
 #include "rights.h"
@@ -77,17 +75,6 @@ bool SameVersion(const graph::v1::UnitVersion& a, const graph::v1::UnitVersion& 
   return a.commit() == b.commit() && a.tag() == b.tag() && a.branch() == b.branch() && a.follow() == b.follow();
 }
 
-graph::v1::UnitVersion VersionOf(const repo::v1::ResolveVersionResponse& resolved, const std::string& repo_unit,
-                                 bool follow) {
-  graph::v1::UnitVersion version;
-  version.set_repo_unit_id(repo_unit);
-  version.set_commit(resolved.commit());
-  version.set_tag(resolved.tag());
-  version.set_branch(resolved.branch());
-  version.set_follow(follow);
-  return version;
-}
-
 }  // namespace
 
 absl::Status Units::Move(const rpc::Caller& caller, const graph::v1::MoveUnitRequest& request,
@@ -107,13 +94,13 @@ absl::Status Units::MoveOnce(const rpc::Caller& caller, const graph::v1::MoveUni
   PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts repo_facts, store_.GetFacts(repo_id, SubjectOf(caller)));
   PEPEUNIT_RETURN_IF_ERROR(Check(caller, repo_facts, access::Role::kReader, "repository"));
   PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::RepoUnit repo, store_.GetRepoUnit(repo_id));
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto resolved, ChooseVersion(repo, request.pin()));
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto resolved, choices_.Choose(repo, request.pin()));
   PEPEUNIT_ASSIGN_OR_RETURN(const VersionFiles files, ReadVersionFiles(resolved));
 
   MoveWrite write;
   write.unit = facts.id;
   PEPEUNIT_ASSIGN_OR_RETURN(write.expected_version, ExpectedVersion(caller, unit.etag()));
-  write.version = VersionOf(resolved, repo.id(), request.follow());
+  write.version = VersionOf(resolved, repo, request.follow());
   out.Clear();
   out.set_unit_id(unit.id());
   *out.mutable_from() = unit.version();
@@ -207,57 +194,23 @@ absl::StatusOr<EnvChange> Units::PlanEnv(const VersionFiles& files, bool preview
   return change;
 }
 
-namespace {
-
-// Something else is in the way for a moment, not the version: it is tried again.
-bool Passes(const absl::Status& status) { return absl::IsUnavailable(status) || InfoOf(status).retry_after_ms > 0; }
-
-}  // namespace
-
-absl::StatusOr<Uuid> Units::Follow(const Uuid& repo_unit, const Uuid& after, int most) {
-  const auto repo = store_.GetRepoUnit(repo_unit);
-  if (absl::IsNotFound(repo.status())) return Uuid{};
-  if (!repo.ok()) return repo.status();
-  if (repo->default_branch().empty()) return Uuid{};
-  const auto refused = [&](const absl::Status& status,
-                           const repo::v1::ResolveVersionResponse& tip) -> absl::StatusOr<Uuid> {
-    if (Passes(status)) return status;
-    log::Warning("units stay where they are", {{"repo_unit", repo->id()}, {"status", status}});
-    PEPEUNIT_RETURN_IF_ERROR(store_.SetFollowProblem(repo_unit, {}, FollowProblemOf(status, tip)));
-    return Uuid{};
-  };
-  const auto resolved = ChooseVersion(*repo, {});
-  if (!resolved.ok()) return refused(resolved.status(), {});
-  const auto files = ReadVersionFiles(*resolved);
-  if (!files.ok()) return refused(files.status(), *resolved);
-  return FollowSome(repo_unit, VersionOf(*resolved, repo->id(), true), *files, {.after = after, .limit = most});
+absl::Status Units::Foresee(const Uuid& unit, const VersionFiles& files, graph::v1::VersionStep* out) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto rows, store_.ListVariables(unit, {}));
+  MoveWrite write;
+  graph::v1::UnitMove told;
+  Plan(rows, files.schema, &write, &told);
+  out->mutable_variables()->Swap(told.mutable_variables());
+  for (auto& variable : *out->mutable_variables()) variable.clear_variable_id();
+  return absl::OkStatus();
 }
 
-absl::StatusOr<Uuid> Units::FollowSome(const Uuid& repo_unit, const graph::v1::UnitVersion& to,
-                                       const VersionFiles& files, const Page& page) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto behind, store_.ListBehind(repo_unit, to.branch(), to.commit(), page));
-  for (const Uuid& unit : behind) {
-    const absl::Status status = FollowOnce(unit, to, files);
-    if (Passes(status)) return status;
-    // One that is moved or deleted at the same moment is somebody's wish, and stays so.
-    if (status.ok() || absl::IsNotFound(status)) continue;
-    log::Warning("a unit stays where it is", {{"unit", unit.ToString()}, {"status", status}});
-    repo::v1::ResolveVersionResponse tip;
-    tip.set_commit(to.commit());
-    PEPEUNIT_RETURN_IF_ERROR(store_.SetFollowProblem(repo_unit, unit, FollowProblemOf(status, tip)));
-  }
-  if (behind.size() == static_cast<std::size_t>(page.limit)) return behind.back();
-  // Of units that stood there before: the tip came back to them.
-  PEPEUNIT_RETURN_IF_ERROR(store_.ClearFollowProblems(repo_unit, to.branch(), to.commit()));
-  return Uuid{};
-}
-
-absl::Status Units::FollowOnce(const Uuid& id, const graph::v1::UnitVersion& to, const VersionFiles& files) {
+absl::Status Units::MoveTo(const Actor& actor, const Uuid& id, const graph::v1::UnitVersion& to,
+                           const VersionFiles& files, const MayMove& may) {
   constexpr int kMostTries = 5;
   absl::Status status;
   for (int tries = 0; tries < kMostTries; ++tries) {
     PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::Unit unit, store_.GetUnit(id));
-    if (!unit.version().follow() || SameVersion(unit.version(), to)) return absl::OkStatus();
+    if (!may(unit) || SameVersion(unit.version(), to)) return absl::OkStatus();
     PEPEUNIT_ASSIGN_OR_RETURN(const auto rows, store_.ListVariables(id, {}));
     MoveWrite write;
     write.unit = id;
@@ -266,7 +219,7 @@ absl::Status Units::FollowOnce(const Uuid& id, const graph::v1::UnitVersion& to,
     graph::v1::UnitMove told;
     Plan(rows, files.schema, &write, &told);
     PEPEUNIT_RETURN_IF_ERROR(PlanEnv(files, false, &write).status());
-    status = store_.MoveUnit({}, write);
+    status = store_.MoveUnit(actor, write);
     if (InfoOf(status).reason != "VERSION_MISMATCH") return status;
   }
   return status;

@@ -18,6 +18,14 @@ absl::Status UnitUpdates::Retry(const rpc::Caller& caller, const std::string& un
       });
 }
 
+absl::Status UnitUpdates::OfferAgain(const Actor& actor, const Uuid& unit) {
+  return updates_.ChangeUpdate(actor, "unit.retry-update", unit,
+                               [](const std::string&, UpdateRow* row) -> absl::Status {
+                                 graph_registry::Retry(NowMs(), row);
+                                 return absl::OkStatus();
+                               });
+}
+
 absl::Status UnitUpdates::Hear(const bus::v1::DeviceTold& told) {
   const auto unit = Uuid::Parse(told.unit_id());
   if (!unit) return absl::OkStatus();

@@ -12,6 +12,8 @@ class UnitUpdates {
       : store_(store), updates_(updates), timeouts_(timeouts) {}
 
   absl::Status Retry(const rpc::Caller& caller, const std::string& unit);
+  // The same for somebody whose rights the storage asks; nothing to try again is no error.
+  absl::Status OfferAgain(const Actor& actor, const Uuid& unit);
   // What a device told; that of a unit which is gone is passed over.
   absl::Status Hear(const bus::v1::DeviceTold& told);
   // Some of those that time ran out for; returns how many.

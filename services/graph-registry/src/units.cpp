@@ -6,6 +6,7 @@
 #include "pepeunit/base/clock.h"
 #include "pepeunit/values/values.h"
 #include "rights.h"
+#include "rollout_plan.h"
 #include "version_choice.h"
 
 namespace pepeunit::graph_registry {
@@ -63,6 +64,7 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
   made.unit.set_owner_id(caller.user_id.ToString());
   made.unit.set_name(fields.Name("name", request.name()));
   made.unit.set_level(fields.Level("level", request.level(), common::v1::ACCESS_LEVEL_PRIVATE));
+  made.unit.set_group(CheckGroup("group", request.group(), &fields));
   if (request.has_pin()) CheckPin(request.pin(), &fields);
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
 
@@ -70,19 +72,10 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
                                     "repository", graph::v1::NODE_TYPE_REPO_UNIT)
                                .status());
   PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::RepoUnit repo, store_.GetRepoUnit(repo_id));
-  if (repo.default_branch().empty()) {
-    return Error(absl::StatusCode::kFailedPrecondition, "NOT_CONFIGURED",
-                 "The repository has no default branch yet: PATCH /api/v1/repo-units/" + repo.id() +
-                     " with default_branch first.");
-  }
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto version, ChooseVersion(repo, request.pin()));
+  PEPEUNIT_RETURN_IF_ERROR(CheckConfigured(repo));
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto version, choices_.Choose(repo, request.pin()));
   PEPEUNIT_ASSIGN_OR_RETURN(const VersionFiles files, ReadVersionFiles(version));
-  auto* link = made.unit.mutable_version();
-  link->set_repo_unit_id(repo.id());
-  link->set_commit(version.commit());
-  link->set_tag(version.tag());
-  link->set_branch(version.branch());
-  link->set_follow(!request.has_pin());
+  *made.unit.mutable_version() = VersionOf(version, repo, !request.has_pin());
   AddVariables(files.schema.inputs, graph::v1::VARIABLE_KIND_INPUT, &made);
   AddVariables(files.schema.outputs, graph::v1::VARIABLE_KIND_OUTPUT, &made);
   PEPEUNIT_ASSIGN_OR_RETURN(made.env, envs_.Make(id, files.env));
@@ -91,36 +84,6 @@ absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUni
       store_.CreateUnit(MakerOf(caller, request, {{repo_id, access::Role::kReader, "repository"}}), made));
   PEPEUNIT_ASSIGN_OR_RETURN(out, Read(caller, stands));
   return absl::OkStatus();
-}
-
-absl::StatusOr<repo::v1::ResolveVersionResponse> Units::ChooseVersion(const graph::v1::RepoUnit& repo,
-                                                                      const graph::v1::VersionChoice& pin) {
-  repo::v1::ResolveVersionRequest ask;
-  ask.set_repo_unit_id(repo.id());
-  std::string field;
-  switch (pin.choice_case()) {
-    case graph::v1::VersionChoice::kBranch:
-      ask.set_branch(pin.branch());
-      field = "pin.branch";
-      break;
-    case graph::v1::VersionChoice::kTag:
-      ask.set_tag(pin.tag());
-      field = "pin.tag";
-      break;
-    case graph::v1::VersionChoice::kCommit:
-      ask.set_commit(pin.commit());
-      field = "pin.commit";
-      break;
-    case graph::v1::VersionChoice::CHOICE_NOT_SET:
-      ask.set_branch(repo.default_branch());
-      break;
-  }
-  auto version = versions_.Resolve(ask);
-  if (!absl::IsNotFound(version.status())) return version;
-  if (!field.empty())
-    return InvalidField(field, "the local copy of the repository has no such version; sync it, or choose another");
-  return Error(absl::StatusCode::kFailedPrecondition, "NOT_CONFIGURED",
-               "The default branch '" + repo.default_branch() + "' is gone from the repository; choose another.");
 }
 
 absl::StatusOr<NodeFacts> Units::CheckUnit(const rpc::Caller& caller, const std::string& field, const std::string& id,
@@ -184,6 +147,7 @@ absl::Status Units::Update(const rpc::Caller& caller, const graph::v1::UpdateUni
     Fields fields;
     if (request.has_name()) unit.set_name(fields.Name("name", request.name()));
     if (request.has_level()) unit.set_level(fields.Level("level", request.level(), unit.level()));
+    if (request.has_group()) unit.set_group(CheckGroup("group", request.group(), &fields));
     PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
     PEPEUNIT_RETURN_IF_ERROR(
         store_.UpdateUnit(ActorOf(caller, {{facts.id, access::Role::kMaintainer, kUnit}}), unit, expected));

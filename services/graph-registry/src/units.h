@@ -1,12 +1,15 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
+#include "pepeunit/graph/v1/rollouts.pb.h"
 #include "pepeunit/rpc/caller.h"
 #include "ports.h"
 #include "store.h"
 #include "unit_envs.h"
+#include "version_choice.h"
 #include "version_files.h"
 
 namespace pepeunit::graph_registry {
@@ -17,7 +20,7 @@ class Units {
   // `device_url` is what env.json calls PEPEUNIT_URL.
   Units(GraphStore& store, SecretBox& secrets, Versions& versions, ValueStream& values, InputValues& inputs,
         std::string device_url)
-      : store_(store), envs_(secrets, std::move(device_url)), versions_(versions), values_(values), inputs_(inputs) {}
+      : store_(store), envs_(secrets, std::move(device_url)), choices_(versions), values_(values), inputs_(inputs) {}
 
   absl::Status Create(const rpc::Caller& caller, const graph::v1::CreateUnitRequest& request, graph::v1::Unit& out);
   absl::Status Get(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out);
@@ -27,10 +30,13 @@ class Units {
   absl::Status Delete(const rpc::Caller& caller, const std::string& id);
   absl::Status Move(const rpc::Caller& caller, const graph::v1::MoveUnitRequest& request, graph::v1::UnitMove& out);
   absl::Status ResetEnv(const rpc::Caller& caller, const std::string& id, graph::v1::Unit& out);
-  // Moves units that follow the repository to the tip of its default branch (U9): those after `after`, at most `most`.
-  // The last of them when there may be more; nil when all are done. A version that no unit can be made from moves
-  // nobody, and each unit that could not be moved tells why. UNAVAILABLE: call it again; what was moved stays moved.
-  absl::StatusOr<Uuid> Follow(const Uuid& repo_unit, const Uuid& after, int most);
+  // Whether a unit, as it is now, is to be moved at all.
+  using MayMove = std::function<bool(const graph::v1::Unit& unit)>;
+  // Moves a unit to a version whose files were read, for the actor; OK also when it stands there already, or may not.
+  absl::Status MoveTo(const Actor& actor, const Uuid& unit, const graph::v1::UnitVersion& to, const VersionFiles& files,
+                      const MayMove& may);
+  // What that would do to its variables, without their ids and what only it loses.
+  absl::Status Foresee(const Uuid& unit, const VersionFiles& files, graph::v1::VersionStep* out);
 
   absl::Status ListVariables(const rpc::Caller& caller, const std::string& unit,
                              graph::v1::ListUnitVariablesResponse& out);
@@ -43,12 +49,7 @@ class Units {
  private:
   absl::StatusOr<NodeFacts> CheckUnit(const rpc::Caller& caller, const std::string& field, const std::string& id,
                                       access::Role needed);
-  absl::StatusOr<repo::v1::ResolveVersionResponse> ChooseVersion(const graph::v1::RepoUnit& repo,
-                                                                 const graph::v1::VersionChoice& pin);
   absl::Status MoveOnce(const rpc::Caller& caller, const graph::v1::MoveUnitRequest& request, graph::v1::UnitMove& out);
-  absl::StatusOr<Uuid> FollowSome(const Uuid& repo_unit, const graph::v1::UnitVersion& to, const VersionFiles& files,
-                                  const Page& page);
-  absl::Status FollowOnce(const Uuid& unit, const graph::v1::UnitVersion& to, const VersionFiles& files);
   absl::Status TellLosses(const std::vector<VariableRow>& rows, const MoveWrite& write, graph::v1::UnitMove* told);
   absl::Status TellUnfit(const MoveWrite& write, graph::v1::UnitMove* told);
   absl::StatusOr<EnvChange> PlanEnv(const VersionFiles& files, bool preview, MoveWrite* write);
@@ -57,7 +58,7 @@ class Units {
 
   GraphStore& store_;
   UnitEnvs envs_;
-  Versions& versions_;
+  VersionChoices choices_;
   ValueStream& values_;
   InputValues& inputs_;
 };

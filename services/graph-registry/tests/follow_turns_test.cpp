@@ -13,7 +13,7 @@ namespace {
 struct Turns : World {
   rpc::Caller anna = User("anna"), berta = User("berta");
   graph::v1::RepoUnit many = Repo(anna), few = Repo(berta);
-  FollowTurns turns{store, units};
+  FollowTurns turns{store, followers};
   std::int64_t time_ms = 1;
 
   Turns() {

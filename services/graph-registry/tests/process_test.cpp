@@ -37,6 +37,8 @@ struct Served : World {
                     tokens,
                     oidc,
                     repo_units,
+                    followers,
+                    rollouts,
                     units,
                     updates,
                     links,
@@ -178,7 +180,7 @@ TEST_CASE("events leave with their change, repo-sync's are followed, and values 
   outbox::Relay relay(w.pool, bus, w.schema);
   relay.Start();
   PostgresStore store(w.pool, &relay);
-  FollowTurns turns(store, w.units);
+  FollowTurns turns(store, w.followers);
   FollowedEvents events(bus, store, turns, w.updates);
   events.Start();
   const rpc::Caller anna = w.User("anna");

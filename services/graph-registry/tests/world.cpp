@@ -28,9 +28,11 @@ absl::StatusOr<repo::v1::ResolveVersionResponse> MemoryVersions::Resolve(
     const repo::v1::ResolveVersionRequest& request) {
   if (meanwhile) meanwhile();
   if (!status.ok()) return status;
-  const std::string key = request.has_branch() ? "branch:" + request.branch()
-                          : request.has_tag()  ? "tag:" + request.tag()
-                                               : "commit:" + request.commit();
+  const std::string key = request.has_branch()                      ? "branch:" + request.branch()
+                          : request.has_tag()                       ? "tag:" + request.tag()
+                          : !request.has_newest_release()           ? "commit:" + request.commit()
+                          : request.newest_release().pre_releases() ? "pre-release"
+                                                                    : "release";
   const auto found = versions.find(key);
   if (found == versions.end()) return NotFound("version");
   return found->second;
@@ -137,7 +139,7 @@ absl::StatusOr<graph::v1::Link> World::Draw(const rpc::Caller& by, const std::st
 absl::Status World::FollowAll(const Uuid& repo_unit) {
   Uuid after;
   do {
-    PEPEUNIT_ASSIGN_OR_RETURN(after, units.Follow(repo_unit, after, 2));
+    PEPEUNIT_ASSIGN_OR_RETURN(after, followers.Follow(repo_unit, after, 2));
   } while (!after.IsNil());
   return absl::OkStatus();
 }

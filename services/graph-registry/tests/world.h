@@ -11,6 +11,7 @@
 #include "accounts.h"
 #include "departures.h"
 #include "exports.h"
+#include "followers.h"
 #include "internals.h"
 #include "invitations.h"
 #include "links.h"
@@ -29,11 +30,14 @@
 #include "postgres_identities.h"
 #include "postgres_invitations.h"
 #include "postgres_removals.h"
+#include "postgres_rollouts.h"
 #include "postgres_store.h"
 #include "postgres_tokens.h"
 #include "postgres_updates.h"
 #include "private_postgres.h"
 #include "repo_units.h"
+#include "rollout_turns.h"
+#include "rollouts.h"
 #include "unit_updates.h"
 #include "units.h"
 
@@ -84,7 +88,7 @@ class MemorySecrets final : public SecretBox {
   }
 };
 
-// repo-sync: versions by `branch:x`, `tag:x` and `commit:x`.
+// repo-sync: versions by `branch:x`, `tag:x`, `commit:x`, `release` and `pre-release`.
 class MemoryVersions final : public Versions {
  public:
   absl::Status status;
@@ -161,6 +165,10 @@ struct World {
   Units units{store, secrets, versions, values, inputs, "http://device:8081"};
   PostgresUpdates update_store{pool, nullptr};
   UnitUpdates updates{store, update_store, {}};
+  PostgresRollouts rollout_store{pool};
+  Followers followers{store, rollout_store, versions, units};
+  Rollouts rollouts{store, rollout_store, versions, units};
+  RolloutTurns rollout_turns{rollout_store, versions, units, updates};
   Links links{store, {.from_unit = 3, .into_input = 2}, "secret"};
   Nodes nodes{store};
   PostgresExports own{pool};

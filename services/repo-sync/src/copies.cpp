@@ -1,9 +1,11 @@
 #include "copies.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
+#include "semver.h"
 #include "version_files.h"
 
 namespace pepeunit::repo_sync {
@@ -95,6 +97,20 @@ std::string HeadOf(git_repository* repository) {
 std::string TagOf(const std::vector<Tip>& tags, const std::string& commit) {
   const auto found = std::find_if(tags.begin(), tags.end(), [&](const Tip& tag) { return tag.commit == commit; });
   return found == tags.end() ? "" : found->name;
+}
+
+// Of tags that name the same version the first by name.
+const Tip* NewestRelease(const std::vector<Tip>& tags, bool pre_releases) {
+  const Tip* newest = nullptr;
+  std::optional<SemanticVersion> highest;
+  for (const Tip& tag : tags) {
+    auto version = ParseSemanticVersion(tag.name);
+    if (!version || (!pre_releases && !version->pre_release.empty())) continue;
+    if (highest && !(*highest < *version)) continue;
+    highest = std::move(version);
+    newest = &tag;
+  }
+  return newest;
 }
 
 // A branch that contains the commit: the default one if it does, else the first by name.
@@ -233,6 +249,13 @@ absl::StatusOr<ResolvedVersion> Copies::Resolve(const Uuid& id, const Version& v
     found.tag = version.name;
     commit = Find(repository.get(), kTags + found.tag);
     if (!commit) return NotFound("tag");
+  } else if (version.kind != Version::Kind::kCommit) {
+    PEPEUNIT_ASSIGN_OR_RETURN(const auto tags, List(repository.get(), kTags));
+    const Tip* newest = NewestRelease(tags, version.kind == Version::Kind::kNewestPreRelease);
+    if (newest == nullptr) return NotFound("release");
+    found.tag = newest->name;
+    commit = FindCommit(repository.get(), newest->commit);
+    if (!commit) return Damaged("commit");
   } else {
     commit = FindCommit(repository.get(), version.name);
     if (!commit) return NotFound("commit");

@@ -23,7 +23,8 @@ struct CommitInfo {
 };
 
 struct Version {
-  enum class Kind { kDefault, kBranch, kTag, kCommit };
+  // kNewestRelease: the tag that is the highest semantic version; pre-releases count only with kNewestPreRelease.
+  enum class Kind { kDefault, kBranch, kTag, kCommit, kNewestRelease, kNewestPreRelease };
   Kind kind = Kind::kDefault;
   std::string name;
 };

@@ -152,6 +152,10 @@ absl::Status Repositories::Resolve(const rpc::Context& call, const repo::v1::Res
     case repo::v1::ResolveVersionRequest::kCommit:
       version = {Version::Kind::kCommit, request.commit()};
       break;
+    case repo::v1::ResolveVersionRequest::kNewestRelease:
+      version.kind =
+          request.newest_release().pre_releases() ? Version::Kind::kNewestPreRelease : Version::Kind::kNewestRelease;
+      break;
     case repo::v1::ResolveVersionRequest::VERSION_NOT_SET:
       break;
   }
