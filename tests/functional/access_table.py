@@ -82,6 +82,22 @@ class OnNode:
 
 
 @dataclasses.dataclass
+class OnRollout(OnNode):
+    """On a rollout that the owner made: his, and the maintainers' of its repository. Nobody else knows of it."""
+    kinds: tuple = ("rollout",)
+    role: int = MAINTAINER
+    steers: bool = True
+    status: int = 200  # for who may
+
+    def expected(self, subject, level, kind):
+        role = role_of(subject, level, kind)
+        made_it = subject == "owner" or (subject in TOKENS and TOKENS[subject][0] == "owner")
+        if role < (READER if made_it else MAINTAINER):
+            return 404
+        return 403 if self.steers and most_of(subject) < MAINTAINER else self.status
+
+
+@dataclasses.dataclass
 class OnUser(OnNode):
     """Governs a user: for administrators."""
     kinds: tuple = ("user",)
@@ -191,6 +207,18 @@ TABLE = {
     "GET /api/v1/repo-units/{repo_unit_id}/branches": OnNode(("repo_unit",), READER),
     "GET /api/v1/repo-units/{repo_unit_id}/tags": OnNode(("repo_unit",), READER),
     "GET /api/v1/repo-units/{repo_unit_id}/commits": OnNode(("repo_unit",), READER),
+    "GET /api/v1/repo-units/{id}/follow-preview": OnNode(("repo_unit",), MAINTAINER),
+    # Rollouts. The world's wait for the end of quiet hours.
+    "POST /api/v1/rollouts": OnNode(("unit",), MAINTAINER, signed_in_first=True, destroys=True, preview=True,
+                                    body=lambda node: {"repo_unit_id": node["version"]["repo_unit_id"], "pin": {"branch": "main"}, "unit_ids": [node["id"]]}),
+    "GET /api/v1/repo-units/{repo_unit_id}/rollouts": OnNode(("repo_unit",), READER),
+    "GET /api/v1/rollouts/{id}": OnRollout(steers=False),
+    "GET /api/v1/rollouts/{rollout_id}/units": OnRollout(steers=False),
+    "POST /api/v1/rollouts/{id}:pause": OnRollout(destroys=True),
+    "POST /api/v1/rollouts/{id}:resume": OnRollout(status=409),
+    "POST /api/v1/rollouts/{id}:retry-failed": OnRollout(status=409),
+    "POST /api/v1/rollouts/{id}:abort": OnRollout(destroys=True),
+    "POST /api/v1/rollouts/{id}:roll-back": OnRollout(destroys=True),
     "GET /api/v1/standard-repositories": ForAll(None, 200),
     # Units and what they hold.
     "POST /api/v1/units": OnNode(("repo_unit",), READER, lambda node: {"repo_unit_id": node["id"], "name": "matrix"}, signed_in_first=True),

@@ -74,12 +74,14 @@ class Remote:
     def url(self, name):
         return f"http://127.0.0.1:{self.port}/{name}.git"
 
-    def publish(self, name, files):
+    def publish(self, name, files, tag=None):
         with tempfile.TemporaryDirectory() as temp:
             work = os.path.join(temp, name)
             os.makedirs(work)
             write_tree(work, files)
             repos.publish(work, os.path.join(self.root, name + ".git"))
+        if tag:
+            repos.git("tag", tag, "main", cwd=os.path.join(self.root, name + ".git"))
         return self.url(name)
 
 

@@ -1,6 +1,7 @@
 """Every operation of the API, for every kind of subject, on nodes of every level, against access_table.py."""
 import json
 import re
+import time
 import uuid
 
 import pytest
@@ -39,6 +40,7 @@ class World:
             self.nodes["variable", level], self.nodes["output", level] = variables["target"], variables["count"]
             self.nodes["link", level] = self.make_link(variables)
             self.nodes["user", level] = self.make_user(level)
+            self.nodes["rollout", level] = self.make_rollout(level)
             assert repo["level"] == unit["level"] == variables["target"]["level"] == level
         for name, (user, scopes, _, _) in TOKENS.items():
             self.apis[name] = instance.api()
@@ -96,7 +98,16 @@ class World:
         link = self.owner.post("/api/v1/links", {"type": "LINK_TYPE_WRITE", "output_id": variables["temperature"]["id"], "input_id": variables["target"]["id"]})
         return dict(link, spare_output_id=variables["note"]["id"], spare_input_id=variables["mode"]["id"])
 
+    def make_rollout(self, level):
+        """One in which nothing happens by itself."""
+        def clock(hours):
+            return time.strftime("%H:%M", time.gmtime(time.time() + 3600 * hours))
+        plan = {"phases": [{"percent": 100}], "quiet_hours": {"from": clock(-6), "to": clock(6)}}
+        return self.owner.post("/api/v1/rollouts", {"repo_unit_id": self.nodes["repo_unit", level]["id"], "pin": {"branch": "main"}, "plan": plan})
+
     def fresh(self, kind, level):
+        if kind == "rollout":
+            return self.make_rollout(level)
         if kind == "repo_unit":
             return self.make_bare_repo(level)
         if kind == "user":
@@ -109,7 +120,7 @@ class World:
 
     def shown(self, kind, node_id):
         """All of a node, as an administrator sees it."""
-        return self.apis["administrator"].get(f"/api/v1/{'links' if kind == 'link' else 'nodes'}/{node_id}")
+        return self.apis["administrator"].get(f"/api/v1/{ {'link': 'links', 'rollout': 'rollouts'}.get(kind, 'nodes')}/{node_id}")
 
     def shown_to(self, subject, read):
         """What `read` of the subject's API gives; nothing when it is refused."""

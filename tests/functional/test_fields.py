@@ -225,7 +225,7 @@ def test_operations_that_honour_no_idempotency_key_refuse_it(instance, admin):
             status, problem = send(instance, admin.token, where, "{}", "key", verb.upper())
             assert status == 400 and problem["errors"][0]["field"] == "Idempotency-Key", (verb, path, problem)
             refusing += 1
-    assert honouring == {"CreateRepoUnit", "CreateUnit", "CreateLink"}
+    assert honouring == {"CreateRepoUnit", "CreateUnit", "CreateLink", "CreateRollout"}
     assert refusing > 10
     # What may be done twice without a key may be done with one.
     request = urllib.request.Request(instance.url + "/api/v1/users/me",

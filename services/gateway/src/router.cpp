@@ -10,6 +10,7 @@
 #include "pepeunit/graph/v1/nodes.pb.h"
 #include "pepeunit/graph/v1/oidc.pb.h"
 #include "pepeunit/graph/v1/repo_units.pb.h"
+#include "pepeunit/graph/v1/rollouts.pb.h"
 #include "pepeunit/graph/v1/tokens.pb.h"
 #include "pepeunit/graph/v1/units.pb.h"
 #include "pepeunit/graph/v1/users.pb.h"
@@ -77,6 +78,7 @@ absl::StatusOr<std::vector<Binding>> LinkedBindings() {
       log::v1::VariableValue::descriptor()->file(), graph::v1::PersonalToken::descriptor()->file(),
       graph::v1::Identity::descriptor()->file(),    graph::v1::Invitation::descriptor()->file(),
       graph::v1::GraphNode::descriptor()->file(),   graph::v1::GraphChange::descriptor()->file(),
+      graph::v1::Rollout::descriptor()->file(),
   };
   std::vector<Binding> all;
   for (const auto* file : files) {

@@ -1,6 +1,7 @@
 #include "followers.h"
 
 #include "follow_problem.h"
+#include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
 #include "rights.h"
 #include "rollout_plan.h"
@@ -39,15 +40,15 @@ absl::StatusOr<Uuid> Followers::Follow(const Uuid& repo_unit, const Uuid& after,
   if (DecidesOn(newest, to.commit())) return Uuid{};
   const bool proven = newest && newest->target.commit() == to.commit();
   if (repo->has_rollout_plan() && !proven) {
-    PEPEUNIT_RETURN_IF_ERROR(Begin(*repo, to));
-    return Uuid{};
+    PEPEUNIT_ASSIGN_OR_RETURN(const auto behind, rollouts_.ListFollowersBehind(to));
+    if (!behind.empty()) return Begin(*repo, to, behind);
   }
   if (newest && !HasEnded(newest->state)) PEPEUNIT_RETURN_IF_ERROR(rollouts_.Supersede(repo_unit));
   return MoveSome(to, *files, {.after = after, .limit = most});
 }
 
-absl::Status Followers::Begin(const graph::v1::RepoUnit& repo, const graph::v1::UnitVersion& to) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto behind, rollouts_.ListFollowersBehind(to));
+absl::StatusOr<Uuid> Followers::Begin(const graph::v1::RepoUnit& repo, const graph::v1::UnitVersion& to,
+                                      const std::vector<RolloutCandidate>& behind) {
   RolloutRow row;
   row.id = Uuid::New().ToString();
   row.repo_unit_id = repo.id();
@@ -55,7 +56,8 @@ absl::Status Followers::Begin(const graph::v1::RepoUnit& repo, const graph::v1::
   row.plan = repo.rollout_plan();
   PEPEUNIT_RETURN_IF_ERROR(rollouts_.CreateRollout({}, row, behind, PhasesOf(row.plan, behind)).status());
   log::Info("a rollout begins", {{"repo_unit", repo.id()}, {"rollout", row.id}, {"units", behind.size()}});
-  return store_.ClearFollowProblems(*Uuid::Parse(repo.id()), to.branch(), to.commit());
+  PEPEUNIT_RETURN_IF_ERROR(store_.ClearFollowProblems(*Uuid::Parse(repo.id()), to.branch(), to.commit()));
+  return Uuid{};
 }
 
 absl::StatusOr<Uuid> Followers::MoveSome(const graph::v1::UnitVersion& to, const VersionFiles& files,
@@ -78,11 +80,16 @@ absl::StatusOr<Uuid> Followers::MoveSome(const graph::v1::UnitVersion& to, const
   return Uuid{};
 }
 
-absl::Status Followers::Preview(const rpc::Caller& caller, const std::string& repo_unit,
+absl::Status Followers::Preview(const rpc::Caller& caller, const graph::v1::PreviewFollowRequest& request,
                                 graph::v1::FollowPreview& out) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, FindNode(store_, caller, "id", repo_unit, access::Role::kMaintainer,
-                                                            "repository", graph::v1::NODE_TYPE_REPO_UNIT));
-  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::RepoUnit repo, store_.GetRepoUnit(facts.id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts,
+                            FindNode(store_, caller, "id", request.id(), access::Role::kMaintainer, "repository",
+                                     graph::v1::NODE_TYPE_REPO_UNIT));
+  if (!graph::v1::FollowMode_IsValid(request.follow_mode())) return InvalidField("follow_mode", "is none of the modes");
+  PEPEUNIT_ASSIGN_OR_RETURN(graph::v1::RepoUnit repo, store_.GetRepoUnit(facts.id));
+  if (!request.default_branch().empty()) repo.set_default_branch(request.default_branch());
+  if (request.follow_mode() != graph::v1::FOLLOW_MODE_UNSPECIFIED) repo.set_follow_mode(request.follow_mode());
+  if (request.has_pre_releases()) repo.set_pre_releases(request.pre_releases());
   PEPEUNIT_RETURN_IF_ERROR(CheckConfigured(repo));
   const auto resolved = choices_.Choose(repo, {});
   if (!resolved.ok()) {

@@ -19,11 +19,13 @@ class Followers {
   absl::StatusOr<Uuid> Follow(const Uuid& repo_unit, const Uuid& after, int most);
 
   // What that would do now.
-  absl::Status Preview(const rpc::Caller& caller, const std::string& repo_unit, graph::v1::FollowPreview& out);
+  absl::Status Preview(const rpc::Caller& caller, const graph::v1::PreviewFollowRequest& request,
+                       graph::v1::FollowPreview& out);
 
  private:
   absl::StatusOr<Uuid> MoveSome(const graph::v1::UnitVersion& to, const VersionFiles& files, const Page& page);
-  absl::Status Begin(const graph::v1::RepoUnit& repo, const graph::v1::UnitVersion& to);
+  absl::StatusOr<Uuid> Begin(const graph::v1::RepoUnit& repo, const graph::v1::UnitVersion& to,
+                             const std::vector<RolloutCandidate>& behind);
 
   GraphStore& store_;
   RolloutStore& rollouts_;

@@ -191,8 +191,7 @@ class RepoUnitHandler final : public Handler<graph::v1::RepoUnitService::Callbac
   PEPEUNIT_FORWARD(UpdateRepoUnit, graph::v1::UpdateRepoUnitRequest, graph::v1::RepoUnit, repos.Update(x, q, r))
   PEPEUNIT_FORWARD(DeleteRepoUnit, graph::v1::DeleteRepoUnitRequest, Empty, repos.Delete(x, q.id()))
   PEPEUNIT_FORWARD(SyncRepoUnit, graph::v1::SyncRepoUnitRequest, graph::v1::RepoUnit, repos.Sync(x, q.id(), r))
-  PEPEUNIT_FORWARD(PreviewFollow, graph::v1::PreviewFollowRequest, graph::v1::FollowPreview,
-                   followers.Preview(x, q.id(), r))
+  PEPEUNIT_FORWARD(PreviewFollow, graph::v1::PreviewFollowRequest, graph::v1::FollowPreview, followers.Preview(x, q, r))
   PEPEUNIT_FORWARD(ListStandardRepositories, graph::v1::ListStandardRepositoriesRequest,
                    graph::v1::ListStandardRepositoriesResponse, repos.ListStandard(r))
 };

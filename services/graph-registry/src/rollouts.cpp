@@ -46,8 +46,9 @@ absl::Status Rollouts::Create(const rpc::Caller& caller, const CreateRolloutRequ
   PEPEUNIT_RETURN_IF_ERROR(RequireMaker(caller));
   RolloutRow row;
   PEPEUNIT_RETURN_IF_ERROR(CheckRequest(request, &row.plan));
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, FindNode(store_, caller, "repo_unit_id", request.repo_unit_id(),
-                                                            access::Role::kReader, kItsRepository, NODE_TYPE_REPO_UNIT));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts,
+                            FindNode(store_, caller, "repo_unit_id", request.repo_unit_id(), access::Role::kReader,
+                                     kItsRepository, NODE_TYPE_REPO_UNIT));
   PEPEUNIT_ASSIGN_OR_RETURN(const RepoUnit repo, store_.GetRepoUnit(facts.id));
   PEPEUNIT_RETURN_IF_ERROR(CheckConfigured(repo));
   PEPEUNIT_ASSIGN_OR_RETURN(const auto resolved, choices_.Choose(repo, request.pin()));
@@ -118,8 +119,9 @@ absl::Status Rollouts::Get(const rpc::Caller& caller, const std::string& id, Rol
 }
 
 absl::Status Rollouts::List(const rpc::Caller& caller, const ListRolloutsRequest& request, ListRolloutsResponse& out) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, FindNode(store_, caller, "repo_unit_id", request.repo_unit_id(),
-                                                            access::Role::kReader, kItsRepository, NODE_TYPE_REPO_UNIT));
+  PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts,
+                            FindNode(store_, caller, "repo_unit_id", request.repo_unit_id(), access::Role::kReader,
+                                     kItsRepository, NODE_TYPE_REPO_UNIT));
   const std::string list = "rollouts " + facts.id.ToString();
   PEPEUNIT_ASSIGN_OR_RETURN(const Page page, ReadPage(list, request.page_size(), request.cursor()));
   const bool all = access::RoleOf(SubjectOf(caller), facts.access) >= access::Role::kMaintainer;
@@ -148,10 +150,17 @@ absl::Status Rollouts::ListUnits(const rpc::Caller& caller, const ListRolloutUni
   return absl::OkStatus();
 }
 
+// Its maker needs no more than to read, and his token may allow no more.
+absl::StatusOr<Rollouts::Found> Rollouts::FindToSteer(const rpc::Caller& caller, const std::string& id) {
+  PEPEUNIT_ASSIGN_OR_RETURN(Found found, Find(caller, "id", id));
+  PEPEUNIT_RETURN_IF_ERROR(RequireMaker(caller));
+  return found;
+}
+
 absl::Status Rollouts::Steer(const rpc::Caller& caller, const char* action, const std::string& id,
                              const std::vector<RolloutState>& from, RolloutState next, Failures failures,
                              Rollout& out) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const Found found, Find(caller, "id", id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const Found found, FindToSteer(caller, id));
   const auto change = [&](RolloutRow* row) -> absl::StatusOr<Failures> {
     if (std::find(from.begin(), from.end(), row->state) == from.end()) {
       return Error(absl::StatusCode::kFailedPrecondition, "ROLLOUT_STATE",
@@ -177,7 +186,7 @@ absl::Status Rollouts::Resume(const rpc::Caller& caller, const std::string& id, 
 }
 
 absl::Status Rollouts::Retry(const rpc::Caller& caller, const std::string& id, Rollout& out) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const Found found, Find(caller, "id", id));
+  PEPEUNIT_ASSIGN_OR_RETURN(const Found found, FindToSteer(caller, id));
   const bool failed =
       std::any_of(found.counts.begin(), found.counts.end(), [](const auto& p) { return p.failed() > 0; });
   if (!failed) {

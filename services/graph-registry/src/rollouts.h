@@ -33,6 +33,7 @@ class Rollouts {
     Need need;
   };
   absl::StatusOr<Found> Find(const rpc::Caller& caller, const std::string& field, const std::string& id);
+  absl::StatusOr<Found> FindToSteer(const rpc::Caller& caller, const std::string& id);
   absl::StatusOr<std::vector<RolloutCandidate>> Choose(const rpc::Caller& caller,
                                                        const graph::v1::CreateRolloutRequest& request,
                                                        const graph::v1::UnitVersion& to);

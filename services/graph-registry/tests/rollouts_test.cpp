@@ -272,7 +272,11 @@ TEST_CASE("what others do to units of a rollout stays: moved elsewhere, deleted,
 
 TEST_CASE("units that follow go by the plan of their repository, once for each version", "[U9]") {
   Fleet w(10);
+  w.versions.Add("main", 'a', kSchema, "{}");
   w.Plan({10, 100});
+  w.Sync();
+  CHECK(w.Listed(w.anna).empty());  // all are there
+  w.versions.Add("main", 'b', kSchema, "{}");
   w.Sync();
   REQUIRE(w.Listed(w.anna).size() == 1);
   Rollout made = w.Listed(w.anna)[0];
@@ -308,7 +312,9 @@ TEST_CASE("units that follow go by the plan of their repository, once for each v
     w.Sync();
     CHECK(w.At(kFrom).size() == 10);
     FollowPreview preview;
-    REQUIRE(w.followers.Preview(w.anna, w.repo.id(), preview) == absl::OkStatus());
+    PreviewFollowRequest ask;
+    ask.set_id(w.repo.id());
+    REQUIRE(w.followers.Preview(w.anna, ask, preview) == absl::OkStatus());
     CHECK(preview.rollout_id() == made.id());
     CHECK(preview.units() == 0);
     w.versions.Add("main", 'c', kSchema, "{}");
@@ -379,6 +385,9 @@ TEST_CASE("a rollout is seen and steered by who made it and by the repository's 
   CHECK(absl::IsNotFound(w.rollouts.Get({}, made.id(), out)));
   CHECK(w.rollouts.Get(w.carla, Uuid::New().ToString(), out) == w.rollouts.Get(w.carla, made.id(), out));
   CHECK(w.rollouts.Pause(w.anna, made.id(), out) == absl::OkStatus());
+  rpc::Caller reading = w.berta;
+  reading.reach = rpc::Caller::Reach::kRead;
+  CHECK(absl::IsPermissionDenied(w.rollouts.Resume(reading, made.id(), out)));
   CHECK(w.rollouts.Resume(w.berta, made.id(), out) == absl::OkStatus());
   // Of the units the maintainer sees the sums only: the unit is private.
   ListRolloutUnitsRequest list;
@@ -439,16 +448,29 @@ TEST_CASE("bad rollouts are refused naming the field, and previews make nothing"
   CHECK(out.steps(0).variables_size() > 0);
   CHECK(w.Count("rollout") == 0);
   FollowPreview follow;
-  REQUIRE(w.followers.Preview(w.anna, w.repo.id(), follow) == absl::OkStatus());
+  PreviewFollowRequest ask;
+  ask.set_id(w.repo.id());
+  REQUIRE(w.followers.Preview(w.anna, ask, follow) == absl::OkStatus());
   CHECK(follow.units() == 5);
   CHECK(follow.version().commit() == kTo);
   CHECK(follow.steps_size() == 1);
   CHECK(follow.phases_size() == 0);
-  CHECK(absl::IsPermissionDenied(w.followers.Preview(w.berta, w.repo.id(), follow)));
+  CHECK(absl::IsPermissionDenied(w.followers.Preview(w.berta, ask, follow)));
   w.versions.versions["branch:main"].set_schema_json("{");
   follow.Clear();
-  REQUIRE(w.followers.Preview(w.anna, w.repo.id(), follow) == absl::OkStatus());
+  REQUIRE(w.followers.Preview(w.anna, ask, follow) == absl::OkStatus());
   CHECK(follow.problem().reason() == FOLLOW_PROBLEM_REASON_INVALID_FILES);
+  // Of other settings than it has.
+  w.versions.Add("next", 'c', kSchema, "{}");
+  ask.set_default_branch("next");
+  follow.Clear();
+  REQUIRE(w.followers.Preview(w.anna, ask, follow) == absl::OkStatus());
+  CHECK(follow.version().commit() == kNewer);
+  CHECK(follow.units() == 5);
+  ask.set_follow_mode(FOLLOW_MODE_RELEASES);
+  follow.Clear();
+  REQUIRE(w.followers.Preview(w.anna, ask, follow) == absl::OkStatus());
+  CHECK(follow.problem().reason() == FOLLOW_PROBLEM_REASON_NO_RELEASE);
 }
 
 TEST_CASE("groups go first, and an idempotency key makes one rollout", "[U9]") {

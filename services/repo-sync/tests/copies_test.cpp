@@ -122,6 +122,26 @@ TEST_CASE_METHOD(Fixture, "commits come in pages that belong to one list", "[R2]
   CHECK(InfoOf(repositories.Commits(user, request, last)).reason == "INVALID_FIELD");
 }
 
+TEST_CASE_METHOD(Fixture, "the newest release is the highest semantic version among the tags", "[U9]") {
+  repo::v1::ResolveVersionRequest request;
+  request.set_repo_unit_id(Remote::kName);
+  request.mutable_newest_release();
+  repo::v1::ResolveVersionResponse out;
+  CHECK(absl::IsNotFound(repositories.Resolve(service, request, out)));  // `v1` and `alpha` are none
+  remote.Git("tag v0.9.0 " + first);
+  remote.Git("tag -a 0.10.0 -m x " + second);
+  remote.Git("tag v0.11.0-rc.1 " + third);
+  remote.Push();
+  REQUIRE(RunJob(remote.Job()).error == "");
+  REQUIRE(repositories.Resolve(service, request, out) == absl::OkStatus());
+  CHECK(out.tag() == "0.10.0");
+  CHECK(out.commit() == second);
+  request.mutable_newest_release()->set_pre_releases(true);
+  REQUIRE(repositories.Resolve(service, request, out) == absl::OkStatus());
+  CHECK(out.tag() == "v0.11.0-rc.1");
+  CHECK(out.commit() == third);
+}
+
 TEST_CASE_METHOD(Fixture, "a version is a branch, a tag or a commit, and has the two files", "[R3]") {
   repo::v1::ResolveVersionRequest request;
   request.set_repo_unit_id(Remote::kName);
