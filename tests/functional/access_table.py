@@ -232,6 +232,7 @@ TABLE = {
     "GET /api/v1/units/{unit_id}/variables": OnNode(("unit",), READER),
     "GET /api/v1/units/{unit_id}/state": OnNode(("unit",), READER),
     "GET /api/v1/units/{unit_id}/archive": OnNode(("unit",), MAINTAINER),
+    "GET /api/v1/units/{unit_id}/archive/files": OnNode(("unit",), MAINTAINER),
     "GET /api/v1/variables/{id}": OnNode(("variable",), READER),
     "PATCH /api/v1/variables/{id}": OnNode(("variable",), MAINTAINER, {"accepts_people": True, "accepts_links": True}),
     "PUT /api/v1/variables/{id}/value": OnNode(("variable",), WRITER, {"value": 21}),

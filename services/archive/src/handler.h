@@ -1,7 +1,9 @@
 #pragma once
 
+#include "archive_messages.h"
 #include "device_updates.h"
 #include "pepeunit/archive/v1/archive.grpc.pb.h"
+#include "pepeunit/base/errors.h"
 #include "pepeunit/rpc/server.h"
 #include "unit_archives.h"
 
@@ -17,26 +19,26 @@ class Handler final : public v1::ArchiveService::CallbackService {
       grpc::CallbackServerContext* c, const v1::DownloadUnitArchiveRequest* q) override {
     using Write = std::function<bool(const common::v1::FileChunk&)>;
     return calls_.ServerStream<v1::DownloadUnitArchiveRequest, common::v1::FileChunk>(
-        c, q, [this](const rpc::Context& call, const v1::DownloadUnitArchiveRequest& request, const Write& write) {
-          return archives_.Download(call, request.unit_id(), AsChunks(write));
+        c, q,
+        [this](const rpc::Context& call, const v1::DownloadUnitArchiveRequest& request,
+               const Write& write) -> absl::Status {
+          PEPEUNIT_ASSIGN_OR_RETURN(const ArchiveWanted wanted, ReadWanted(request));
+          return archives_.Download(call, wanted, AsChunks(write));
         });
+  }
+  grpc::ServerUnaryReactor* ListUnitArchiveFiles(grpc::CallbackServerContext* c,
+                                                 const v1::ListUnitArchiveFilesRequest* q,
+                                                 v1::ListUnitArchiveFilesResponse* r) override {
+    return calls_.Unary(c, q, r,
+                        [this](const rpc::Context& call, const v1::ListUnitArchiveFilesRequest& request,
+                               v1::ListUnitArchiveFilesResponse& response) -> absl::Status {
+                          PEPEUNIT_ASSIGN_OR_RETURN(const auto listing, archives_.List(call, request.unit_id()));
+                          response = ToMessage(listing);
+                          return absl::OkStatus();
+                        });
   }
 
  private:
-  // Names the file and its type in the first chunk.
-  template <typename Write>
-  static UnitArchives::Send AsChunks(const Write& write) {
-    return [&write, first = true](const std::string& filename, std::string_view data) mutable {
-      common::v1::FileChunk chunk;
-      if (std::exchange(first, false)) {
-        chunk.set_content_type("application/zip");
-        chunk.set_filename(filename);
-      }
-      chunk.set_data(data.data(), data.size());
-      return write(chunk);
-    };
-  }
-
   rpc::Calls& calls_;
   UnitArchives& archives_;
 };

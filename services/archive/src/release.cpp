@@ -1,6 +1,7 @@
 #include "release.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "ignore.h"
@@ -22,11 +23,33 @@ ReleaseFile MakeFile(std::string path, std::string text, bool executable) {
 
 bool ByPath(const ReleaseFile& a, const ReleaseFile& b) { return a.path < b.path; }
 
+// https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: the first line of a pointer, which is under 1024 bytes.
+bool IsLfsPointer(const std::string& content) {
+  return content.size() < 1024 && content.starts_with("version https://git-lfs.github.com/spec/");
+}
+
+// Paths that are one on a file system that minds no case. Of letters beyond ASCII nothing is said: which of them are
+// the same there depends on the card.
+void WarnOfCases(const std::vector<ReleaseFile>& files, Notes* warnings) {
+  std::map<std::string, const ReleaseFile*> folded;
+  for (const ReleaseFile& file : files) {
+    std::string key = file.path;
+    std::transform(key.begin(), key.end(), key.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    if (!folded.emplace(std::move(key), &file).second) warnings->Add(file.path, NoteReason::kCaseCollision);
+  }
+}
+
 absl::Status Invalid(const char* what) {
   return Error(absl::StatusCode::kFailedPrecondition, "INVALID_REPOSITORY", what);
 }
 
 }  // namespace
+
+void Notes::Add(const std::string& path, NoteReason reason) {
+  ++count;
+  if (first.size() < kMost) first.push_back({path, reason});
+}
 
 absl::Status ReleaseBuilder::Take(const Piece& piece) {
   if (!piece.path.empty()) {
@@ -42,10 +65,18 @@ absl::Status ReleaseBuilder::Take(const Piece& piece) {
 
 absl::Status ReleaseBuilder::Begin(const Piece& piece) {
   const Rule rule = RuleFor(piece.path);
-  is_schema_ = rule == Rule::kStamp;
-  keeps_ = is_schema_ || rule == Rule::kKeep;
-  if (rule == Rule::kUnsafe) ++release_.unsafe;
-  if (!keeps_) return absl::OkStatus();
+  const bool file = piece.kind == Piece::Kind::kFile;
+  is_schema_ = file && rule == Rule::kStamp;
+  keeps_ = is_schema_ || (file && rule == Rule::kKeep);
+  if (!keeps_) {
+    const NoteReason reason = rule == Rule::kDrop                        ? NoteReason::kExample
+                              : rule == Rule::kUnsafe                    ? NoteReason::kUnsafeName
+                              : rule == Rule::kReplace                   ? NoteReason::kReplaced
+                              : piece.kind == Piece::Kind::kSymbolicLink ? NoteReason::kSymbolicLink
+                                                                         : NoteReason::kSubmodule;
+    release_.left_out.Add(piece.path, reason);
+    return absl::OkStatus();
+  }
   if (is_schema_ && piece.size > static_cast<std::int64_t>(kMaxSchema))
     return Invalid("schema.json at this version is larger than 256 KiB.");
   if (piece.size < 0 || piece.size > limits_.bytes - static_cast<std::int64_t>(release_.bytes)) {
@@ -81,11 +112,18 @@ absl::StatusOr<Release> ReleaseBuilder::Finish() {
   std::sort(release_.files.begin(), release_.files.end(), ByPath);
   if (const ReleaseFile* rules = Find(release_, kIgnoreFile)) {
     const Ignore ignore(*rules->content);
-    std::erase_if(release_.files,
-                  [&](const ReleaseFile& file) { return file.path == kIgnoreFile || ignore.Leaves(file.path); });
+    std::erase_if(release_.files, [&](const ReleaseFile& file) {
+      const bool leaves = ignore.Leaves(file.path);
+      if (leaves) release_.left_out.Add(file.path, NoteReason::kIgnored);
+      return leaves || file.path == kIgnoreFile;
+    });
     release_.bytes = release_.schema.size();
     for (const ReleaseFile& file : release_.files) release_.bytes += file.content->size();
   }
+  for (const ReleaseFile& file : release_.files) {
+    if (IsLfsPointer(*file.content)) release_.warnings.Add(file.path, NoteReason::kLfsPointer);
+  }
+  WarnOfCases(release_.files, &release_.warnings);
   return std::move(release_);
 }
 

@@ -25,13 +25,36 @@ struct ReleaseFile {
   bool executable = false;
 };
 
+// What somebody should know of a file of the repository: why it is not in the release, or may not be what it seems.
+enum class NoteReason {
+  kExample = 1,
+  kReplaced,
+  kUnsafeName,
+  kIgnored,
+  kSymbolicLink,
+  kSubmodule,
+  kLfsPointer,
+  kCaseCollision,
+};
+struct Note {
+  std::string path;
+  NoteReason reason = NoteReason::kExample;
+};
+// The first of them, and how many there are.
+struct Notes {
+  static constexpr std::size_t kMost = 200;
+  std::vector<Note> first;
+  int count = 0;
+  void Add(const std::string& path, NoteReason reason);
+};
+
 // Immutable once made.
 struct Release {
   std::string commit;              // 40 hex digits
   std::vector<ReleaseFile> files;  // by path, in the order of bytes; without schema.json and env.json
   std::string schema;              // schema.json as the repository has it
   std::size_t bytes = 0;           // of all content
-  int unsafe = 0;                  // files that were left out for their names
+  Notes left_out, warnings;
 };
 
 // Builds a release from the pieces of a tree by the rules of rules.h and its `.pepeignore`. What that leaves out counts

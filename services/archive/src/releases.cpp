@@ -73,10 +73,6 @@ absl::StatusOr<Releases::Held> Releases::Read(const std::string& repo_unit, cons
   ReleaseBuilder builder(commit, limits_.release);
   PEPEUNIT_RETURN_IF_ERROR(sources_.ReadTree(own, package, [&](const Piece& piece) { return builder.Take(piece); }));
   PEPEUNIT_ASSIGN_OR_RETURN(Release release, builder.Finish());
-  if (release.unsafe > 0) {
-    log::Warning("files with unsafe names are left out",
-                 {{"repo_unit", repo_unit}, {"commit", commit}, {"files", release.unsafe}});
-  }
   return std::make_shared<const Release>(std::move(release));
 }
 

@@ -20,6 +20,12 @@ std::chrono::milliseconds Remaining(const rpc::Context& call) {
 
 std::chrono::milliseconds UnaryTimeout(const rpc::Context& call) { return std::min(kUnaryTimeout, Remaining(call)); }
 
+Piece::Kind KindOf(repo::v1::TreeEntryKind kind) {
+  return kind == repo::v1::TREE_ENTRY_KIND_SYMBOLIC_LINK ? Piece::Kind::kSymbolicLink
+         : kind == repo::v1::TREE_ENTRY_KIND_SUBMODULE   ? Piece::Kind::kSubmodule
+                                                         : Piece::Kind::kFile;
+}
+
 }  // namespace
 
 RemoteSources::RemoteSources(const rpc::Channel& graph, const rpc::Channel& crypto, const rpc::Channel& repo)
@@ -68,6 +74,7 @@ absl::Status RemoteSources::ReadTree(const rpc::Context& call, const Package& pa
   repo::v1::TreePiece read;
   while (reader->Read(&read)) {
     Piece piece{.path = std::move(*read.mutable_path()),
+                .kind = KindOf(read.kind()),
                 .size = read.size(),
                 .executable = read.executable(),
                 .data = std::move(*read.mutable_data())};

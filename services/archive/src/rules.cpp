@@ -96,7 +96,7 @@ std::string ArchiveName(std::string_view unit_name, const Uuid& unit) {
   name.erase(0, name.find_first_not_of(kEdge));
   name.erase(name.find_last_not_of(kEdge) + 1);
   if (name.empty()) name = "unit-" + unit.ToString();
-  return name + ".zip";
+  return name;
 }
 
 }  // namespace pepeunit::archive

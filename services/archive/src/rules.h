@@ -18,8 +18,8 @@ enum class Rule {
 
 Rule RuleFor(std::string_view path);
 
-// The name for the file that a browser saves: of the unit's name what is safe in every file system and header; a unit
-// whose name leaves nothing is called by its id.
+// The name for the file that a browser saves, without its ending: of the unit's name what is safe in every file system
+// and header; a unit whose name leaves nothing is called by its id.
 std::string ArchiveName(std::string_view unit_name, const Uuid& unit);
 
 }  // namespace pepeunit::archive

@@ -20,9 +20,11 @@ struct Package {
   std::string sealed_env;  // env.json
 };
 
-// A piece of a file of the repository. `path`, `size` and `executable` are set in the first piece of each file.
+// A piece of a file of the repository. All but `data` are set in the first piece of each file.
 struct Piece {
+  enum class Kind { kFile, kSymbolicLink, kSubmodule };  // only files have content
   std::string path;
+  Kind kind = Kind::kFile;
   std::int64_t size = 0;
   bool executable = false;
   std::string data;

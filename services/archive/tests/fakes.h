@@ -18,6 +18,7 @@ namespace pepeunit::archive {
 struct TestFile {
   std::string path, text;
   bool executable = false;
+  Piece::Kind kind = Piece::Kind::kFile;
 };
 
 inline const std::string kTestCommit(40, 'c');
@@ -39,6 +40,7 @@ class MemorySources final : public Sources {
         Piece piece;
         if (at == 0) {
           piece.path = file.path;
+          piece.kind = file.kind;
           piece.size = static_cast<std::int64_t>(file.text.size()) + announce_more;
           piece.executable = file.executable;
         }
@@ -66,12 +68,14 @@ struct Unzipped {
   bool ok = false;
 };
 
-// Reads by the directory at the end, as unpacking programs do.
+// A zip is read by the directory at the end, as unpacking programs do; anything else as a tar.gz.
 inline Unzipped Unzip(const std::string& zip) {
   Unzipped out;
   const locale_t utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr), previous = ::uselocale(utf8);
   struct ::archive* reader = ::archive_read_new();
   ::archive_read_support_format_zip_seekable(reader);
+  ::archive_read_support_format_tar(reader);
+  ::archive_read_support_filter_gzip(reader);
   if (::archive_read_open_memory(reader, zip.data(), zip.size()) == ARCHIVE_OK) {
     struct ::archive_entry* entry = nullptr;
     int result = ARCHIVE_OK;

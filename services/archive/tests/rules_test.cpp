@@ -66,13 +66,13 @@ TEST_CASE("which files of a repository a device gets", "[U6]") {
 
 TEST_CASE("an archive is named after its unit, in letters that every system takes", "[U6]") {
   const Uuid unit = *Uuid::Parse("0190163d-8694-739b-aea5-966c26f8ad91");
-  CHECK(ArchiveName("boiler", unit) == "boiler.zip");
-  CHECK(ArchiveName("Boiler room 2", unit) == "Boiler-room-2.zip");
-  CHECK(ArchiveName("../../etc/passwd", unit) == "etc-passwd.zip");
-  CHECK(ArchiveName("a\"; x=\r\n", unit) == "a-x.zip");
-  CHECK(ArchiveName(".hidden.", unit) == "hidden.zip");
-  CHECK(ArchiveName("Котёл 3", unit) == "3.zip");
-  CHECK(ArchiveName("Котёл", unit) == "unit-0190163d-8694-739b-aea5-966c26f8ad91.zip");
-  CHECK(ArchiveName("", unit) == "unit-0190163d-8694-739b-aea5-966c26f8ad91.zip");
-  CHECK(ArchiveName(std::string(200, 'x'), unit) == std::string(64, 'x') + ".zip");
+  CHECK(ArchiveName("boiler", unit) == "boiler");
+  CHECK(ArchiveName("Boiler room 2", unit) == "Boiler-room-2");
+  CHECK(ArchiveName("../../etc/passwd", unit) == "etc-passwd");
+  CHECK(ArchiveName("a\"; x=\r\n", unit) == "a-x");
+  CHECK(ArchiveName(".hidden.", unit) == "hidden");
+  CHECK(ArchiveName("Котёл 3", unit) == "3");
+  CHECK(ArchiveName("Котёл", unit) == "unit-0190163d-8694-739b-aea5-966c26f8ad91");
+  CHECK(ArchiveName("", unit) == "unit-0190163d-8694-739b-aea5-966c26f8ad91");
+  CHECK(ArchiveName(std::string(200, 'x'), unit) == std::string(64, 'x'));
 }

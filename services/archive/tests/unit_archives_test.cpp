@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "archive_messages.h"
 #include "fakes.h"
 #include "pepeunit/base/bytes.h"
 
@@ -16,7 +17,9 @@ const std::string kUnit = "0190163d-8694-739b-aea5-966c26f8ad91";
 struct ArchiveFixture {
   MemorySources sources;
   ArchiveLimits limits;
+  ArchiveWanted wanted{.unit_id = kUnit};
   std::string zip, filename;
+  ArchiveHead head;
   int sends = 0;
 
   ArchiveFixture() {
@@ -34,9 +37,10 @@ struct ArchiveFixture {
     zip.clear();
     Releases releases(sources, {.release = limits});
     UnitArchives archives(sources, releases);
-    return archives.Download(call, kUnit, [&](const std::string& name, std::string_view data) {
+    return archives.Download(call, wanted, [&](const ArchiveHead& said, std::string_view data) {
       ++sends;
-      filename = name;
+      head = said;
+      filename = said.filename;
       zip += data;
       return true;
     });
@@ -76,6 +80,105 @@ TEST_CASE("the same version gives the same bytes", "[U6]") {
   f.sources.piece_bytes = 999;
   REQUIRE(f.Download().ok());
   CHECK(f.zip == first);
+}
+
+TEST_CASE("a tar.gz holds the same as a zip, with executable bits", "[U6]") {
+  ArchiveFixture f;
+  f.sources.files.insert(f.sources.files.begin() + 7, {"lib/" + std::string(180, 'n') + "/имя.py", "1"});
+  REQUIRE(f.Download().ok());
+  const Unzipped zip = Unzip(f.zip);
+  f.wanted.format = Format::kTarGz;
+  REQUIRE(f.Download().ok());
+  CHECK(f.filename == "Boiler-room.tar.gz");
+  CHECK(f.head.media_type == "application/gzip");
+  const Unzipped tar = Unzip(f.zip);
+  REQUIRE((zip.ok && tar.ok));
+  CHECK(tar.order == zip.order);
+  CHECK(tar.files == zip.files);
+  CHECK(tar.modes == zip.modes);
+  const std::string first = f.zip;
+  REQUIRE(f.Download().ok());
+  CHECK(f.zip == first);
+  CHECK_FALSE(Unzip(first.substr(0, first.size() - 9)).ok);
+}
+
+TEST_CASE("the ETag is another one when the bytes are others", "[U6]") {
+  ArchiveFixture f;
+  REQUIRE(f.Download().ok());
+  const std::string etag = f.head.etag;
+  CHECK(etag.size() == 32);
+  REQUIRE(f.Download().ok());
+  CHECK(f.head.etag == etag);
+  f.sources.env = R"({"PEPEUNIT_TOKEN":"u"})";
+  REQUIRE(f.Download().ok());
+  const std::string other = f.head.etag;
+  CHECK(other != etag);
+  f.wanted.format = Format::kTarGz;
+  REQUIRE(f.Download().ok());
+  CHECK(f.head.etag != other);
+}
+
+TEST_CASE("parts are those of the whole", "[U6]") {
+  ArchiveFixture f;
+  f.sources.files[6].text = RandomBytes(300'000);
+  f.wanted.format = GENERATE(Format::kZip, Format::kTarGz);
+  REQUIRE(f.Download().ok());
+  CHECK_FALSE(f.head.part);
+  const std::string whole = f.zip, etag = f.head.etag;
+  const auto total = static_cast<std::int64_t>(whole.size());
+  const auto part = [&](Range range) {
+    f.wanted.range = std::move(range);
+    REQUIRE(f.Download().ok());
+    return f.zip;
+  };
+  CHECK(part({.first = 0, .last = 0}) == whole.substr(0, 1));
+  CHECK(part({.first = 100'000, .last = 200'000}) == whole.substr(100'000, 100'001));
+  CHECK(f.head.part->first == 100'000);
+  CHECK(f.head.part->length == 100'001);
+  CHECK(f.head.part->total == total);
+  CHECK(part({.first = 70'000, .last = std::nullopt}) == whole.substr(70'000));
+  CHECK(part({.first = 0, .last = total * 2}) == whole);
+  CHECK(part({.first = std::nullopt, .last = 77}) == whole.substr(whole.size() - 77));
+  CHECK(part({.first = std::nullopt, .last = total * 2}) == whole);
+  f.sends = 0;
+  CHECK(part({.first = total, .last = std::nullopt}).empty());
+  CHECK(f.head.part->length == 0);
+  CHECK(f.sends == 1);  // which says how long it is
+  CHECK(part({.first = 5, .last = 9, .if_etag = etag}).size() == 5);
+  CHECK(part({.first = 5, .last = 9, .if_etag = "another"}) == whole);
+  CHECK_FALSE(f.head.part);
+}
+
+TEST_CASE("what is left out, and what may not be what it seems, is told", "[U6]") {
+  ArchiveFixture f;
+  f.sources.files = {{".pepeignore", "docs/\n"},
+                     {"README.md", "a"},
+                     {"docs/plan.md", "b"},
+                     {"env.json", "{}"},
+                     {"example.py", ""},
+                     {"link", "", false, Piece::Kind::kSymbolicLink},
+                     {"model.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"},
+                     {"readme.md", "c"},
+                     {"schema.json", "{}"},
+                     {"vendor", "", false, Piece::Kind::kSubmodule},
+                     {"zz/../\xff", "x"}};
+  Releases releases(f.sources, {.release = f.limits});
+  UnitArchives archives(f.sources, releases);
+  const auto listing = archives.List(TestCall(), kUnit);
+  REQUIRE(listing.ok());
+  const v1::ListUnitArchiveFilesResponse told = ToMessage(*listing);
+  const auto text = [](const auto& notes) {
+    std::string all;
+    for (const auto& note : notes) all += note.path() + ' ' + std::to_string(note.reason()) + '\n';
+    return all;
+  };
+  CHECK(text(told.left_out()) == "env.json 2\nexample.py 1\nlink 5\nvendor 6\nzz/../? 3\ndocs/plan.md 4\n");
+  CHECK(told.left_out_count() == 6);
+  CHECK(text(told.warnings()) == "model.bin 7\nreadme.md 8\n");
+  REQUIRE(told.files_size() == 4);
+  CHECK(told.files(0).path() == "README.md");
+  CHECK(told.files(3).path() == "schema.json");
+  CHECK(told.commit() == kTestCommit);
 }
 
 TEST_CASE("an error before the first piece sends nothing", "[U6][A4]") {
@@ -130,19 +233,19 @@ TEST_CASE("nothing more is sent once the receiver is gone or the time is over", 
   UnitArchives archives(f.sources, releases);
   rpc::Context call = TestCall();
   int taken = 0;
-  const auto take = [&](const std::string&, std::string_view) { return ++taken < 4; };
+  const auto take = [&](const ArchiveHead&, std::string_view) { return ++taken < 4; };
   SECTION("the receiver takes no more") {
-    CHECK(archives.Download(call, kUnit, take).code() == absl::StatusCode::kCancelled);
+    CHECK(archives.Download(call, {.unit_id = kUnit}, take).code() == absl::StatusCode::kCancelled);
     CHECK(taken == 4);
   }
   SECTION("the call was cancelled") {
     call.cancelled = [&] { return taken >= 2; };
-    CHECK(archives.Download(call, kUnit, take).code() == absl::StatusCode::kCancelled);
+    CHECK(archives.Download(call, {.unit_id = kUnit}, take).code() == absl::StatusCode::kCancelled);
     CHECK(taken == 2);
   }
   SECTION("the deadline passed") {
     call.deadline = std::chrono::system_clock::now();
-    CHECK(archives.Download(call, kUnit, take).code() == absl::StatusCode::kDeadlineExceeded);
+    CHECK(archives.Download(call, {.unit_id = kUnit}, take).code() == absl::StatusCode::kDeadlineExceeded);
     CHECK(taken == 0);
   }
 }
@@ -152,7 +255,7 @@ TEST_CASE("an id that is no UUID is named", "[U6]") {
   Releases releases(f.sources, {.release = f.limits});
   UnitArchives archives(f.sources, releases);
   const absl::Status status =
-      archives.Download(TestCall(), "x", [](const std::string&, std::string_view) { return true; });
+      archives.Download(TestCall(), {.unit_id = "x"}, [](const ArchiveHead&, std::string_view) { return true; });
   REQUIRE(InfoOf(status).violations.size() == 1);
   CHECK(InfoOf(status).violations[0].field == "unit_id");
 }

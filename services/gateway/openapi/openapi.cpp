@@ -95,6 +95,14 @@ Json ReasonSchema(const EnumDescriptor* reasons) {
   return schema;
 }
 
+bool HasRange(const Binding& binding) {
+  const auto& request = *binding.method->input_type();
+  for (int i = 0; i < request.field_count(); ++i) {
+    if (IsRange(*request.field(i))) return true;
+  }
+  return false;
+}
+
 bool HasEtag(const MethodDescriptor& method) { return method.output_type()->FindFieldByName("etag") != nullptr; }
 
 class Document {
@@ -208,6 +216,17 @@ class Document {
                             {"description", "The id of the last event that was received, as browsers send it."},
                             {"schema", {{"type", "string"}}}});
     }
+    if (HasRange(binding)) {
+      parameters.push_back({{"name", "Range"},
+                            {"in", "header"},
+                            {"description", "One range of bytes, as `bytes=1000-` to go on with a download."},
+                            {"schema", {{"type", "string"}}}});
+      parameters.push_back(
+          {{"name", "If-Range"},
+           {"in", "header"},
+           {"description", "The ETag of the file that the range is of: of another one all bytes are sent."},
+           {"schema", {{"type", "string"}}}});
+    }
     if (binding.idempotency_key) {
       parameters.push_back(
           {{"name", "Idempotency-Key"},
@@ -252,7 +271,7 @@ class Document {
     if (binding.file) {
       good = {{"description", "The file."},
               {"headers", {{"Content-Disposition", Header("The name to save it under.")}}},
-              {"content", {{"application/zip", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}}}};
+              {"content", {{"application/octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}}}};
     } else if (binding.events) {
       good = {
           {"description", "Server-sent events: the data of each is this message."},
@@ -267,7 +286,14 @@ class Document {
       good["content"] = {
           {"application/json", {{"schema", schemas_.Reference(*method.output_type(), Schemas::Use::kResponse)}}}};
     }
-    Json responses = {{created ? "201" : empty ? "204" : "200", std::move(good)}};
+    if (HasRange(binding))
+      good["headers"]["ETag"] = Header("Another one for other bytes; for If-None-Match and If-Range.");
+    Json responses = {{created ? "201" : empty ? "204" : "200", good}};
+    if (HasRange(binding)) {
+      responses["206"] = {{"description", "The range that was asked for."}, {"content", good["content"]}};
+      responses["304"] = {{"description", "The file is the one that the caller has."}};
+      responses["416"] = {{"description", "The file has no byte of that range."}};
+    }
     for (const ProblemCase& problem : kProblems) {
       if (std::string(problem.status) == "412" && !binding.if_match) continue;
       responses[problem.status] = {{"$ref", std::string("#/components/responses/") + problem.name}};

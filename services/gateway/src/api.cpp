@@ -107,7 +107,7 @@ void Api::AnswerOptions(Reply& reply, const std::string& allow) const {
     response.headers.emplace_back("Access-Control-Allow-Methods", allow);
     response.headers.emplace_back("Access-Control-Allow-Headers",
                                   "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-                                  "Last-Event-ID, traceparent");
+                                  "If-Range, Last-Event-ID, Range, traceparent");
     response.headers.emplace_back("Access-Control-Max-Age", "600");
   }
   reply.Send(std::move(response));
@@ -150,6 +150,7 @@ void Api::Operate(std::shared_ptr<Reply> reply, const Binding& binding, const Ca
     }
     const auto message = ReadRequest(binding, captures, q.query(), q.body());
     if (!message.ok()) return reply->Refuse(message.status());
+    if (binding.file) SetRange(q, message->get());
     if (binding.events) SetLastEvent(q.Header("Last-Event-ID"), message->get());
     Call(reply, binding, *std::move(caller), **message);
   };

@@ -117,6 +117,10 @@ const FieldDescriptor* FindFieldPath(const Descriptor& message, const std::strin
   return field;
 }
 
+bool IsRange(const FieldDescriptor& field) {
+  return field.message_type() != nullptr && field.message_type()->full_name() == "pepeunit.common.v1.FileRange";
+}
+
 bool Creates(const MethodDescriptor& method) {
   const FieldDescriptor* id = method.output_type()->FindFieldByName("id");
   return method.name().starts_with("Create") && id != nullptr && id->type() == FieldDescriptor::TYPE_STRING;

@@ -31,6 +31,9 @@ absl::StatusOr<std::vector<Binding>> BindingsOf(const google::protobuf::FileDesc
 const google::protobuf::FieldDescriptor* FindFieldPath(const google::protobuf::Descriptor& message,
                                                        const std::string& path);
 
+// Whether it is the field of a request that the headers Range and If-Range set, and no parameter.
+bool IsRange(const google::protobuf::FieldDescriptor& field);
+
 // Whether the operation makes what it answers with: 201 and Location instead of 200.
 bool Creates(const google::protobuf::MethodDescriptor& method);
 

@@ -62,9 +62,10 @@ void AddCaptures(const Binding& binding, const Captures& captures, json* root,
 void AddParameter(const Binding& binding, const std::string& name, const std::string& text, json* root,
                   std::set<std::string>* seen, std::vector<FieldViolation>* violations) {
   const FieldDescriptor* field = FindFieldPath(*binding.method->input_type(), name);
+  const FieldDescriptor* top = binding.method->input_type()->FindFieldByName(name.substr(0, name.find('.')));
   const bool in_body = binding.body == "*" || (!binding.body.empty() && name.substr(0, name.find('.')) == binding.body);
   const auto in_path = binding.path.Fields();
-  if (field == nullptr || !HasTextForm(*field) || in_body ||
+  if (field == nullptr || !HasTextForm(*field) || in_body || IsRange(*top) ||
       std::find(in_path.begin(), in_path.end(), name) != in_path.end()) {
     violations->push_back({name.substr(0, 256), "is no query parameter of this operation"});
     return;

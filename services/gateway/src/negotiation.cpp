@@ -1,6 +1,7 @@
 #include "negotiation.h"
 
 #include <algorithm>
+#include <charconv>
 #include <vector>
 
 #include "pepeunit/base/errors.h"
@@ -97,6 +98,28 @@ bool NoneMatchNames(std::string_view if_none_match, std::string_view tag) {
     }
   }
   return false;
+}
+
+std::optional<ByteRange> RangeOf(std::string_view range) {
+  constexpr std::string_view kUnit = "bytes=";
+  range = Trim(range);
+  if (!range.starts_with(kUnit)) return std::nullopt;
+  range.remove_prefix(kUnit.size());
+  const std::size_t dash = range.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  ByteRange bytes;
+  const auto read = [](std::string_view text, std::optional<std::int64_t>* out) {
+    if (text.empty()) return true;
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size() || text.front() == '-') return false;
+    *out = number;
+    return true;
+  };
+  if (!read(range.substr(0, dash), &bytes.first) || !read(range.substr(dash + 1), &bytes.last)) return std::nullopt;
+  if (!bytes.first && !bytes.last) return std::nullopt;
+  if (bytes.first && bytes.last && *bytes.last < *bytes.first) return std::nullopt;
+  return bytes;
 }
 
 std::string AttachmentNamed(std::string_view filename) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,14 @@ absl::StatusOr<std::string> IdempotencyKey(std::string_view header);
 
 // Whether an If-None-Match header names `tag` (without quotes), by weak comparison.
 bool NoneMatchNames(std::string_view if_none_match, std::string_view tag);
+
+// One range of bytes, as a Range header asks for it: from `first` (absent: the last `last` bytes) to `last`, or to the
+// end.
+struct ByteRange {
+  std::optional<std::int64_t> first, last;
+};
+// nullopt for no header, other units, several ranges, and what is none: all of it is sent then (RFC 9110, 14.2).
+std::optional<ByteRange> RangeOf(std::string_view range);
 
 // Content-Disposition for saving under `filename`: quoted ASCII with everything else replaced, and when that loses
 // something, also its exact form (RFC 6266, RFC 8187). Folders are cut off.

@@ -14,6 +14,10 @@ void StreamResponse::Begin(Backends& backends, const BackendCall& call, const go
 
 void StreamResponse::OnMessage(const StreamPtr& stream, MessagePtr message) {
   std::optional<http::Response> head;
+  if (!started_ && Answer(*message)) {
+    answered_ = true;
+    return stream->Cancel();
+  }
   if (!started_) head = Head(*message);
   auto piece = PieceOf(*message);
   if (!piece.ok()) {
@@ -35,6 +39,7 @@ void StreamResponse::OnMessage(const StreamPtr& stream, MessagePtr message) {
 }
 
 void StreamResponse::OnEnd(const absl::Status& status) {
+  if (answered_) return;
   const TraceScope scope(reply_->request().trace());
   const absl::Status& why = broken_.ok() ? status : broken_;
   if (started_) return End(why);

@@ -22,6 +22,8 @@ class StreamResponse : public std::enable_shared_from_this<StreamResponse> {
  protected:
   explicit StreamResponse(std::shared_ptr<Reply> reply) : reply_(std::move(reply)) {}
 
+  // Answers by itself instead of a body, when the first message says so.
+  virtual bool Answer(const google::protobuf::Message& first) { return (void)first, false; }
   // Of the answer, from the first message.
   virtual http::Response Head(const google::protobuf::Message& first) = 0;
   // What a message adds to the body; it may take the message apart.
@@ -43,7 +45,7 @@ class StreamResponse : public std::enable_shared_from_this<StreamResponse> {
   void Write(const StreamPtr& stream, std::string data);
 
   std::shared_ptr<Reply> reply_;
-  bool started_ = false;
+  bool started_ = false, answered_ = false;
   absl::Status broken_;
 };
 

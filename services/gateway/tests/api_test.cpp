@@ -86,6 +86,34 @@ TEST_CASE("a file is streamed", "[U6]") {
   CHECK_FALSE(broken.ends_with("\r\n0\r\n\r\n"));
 }
 
+TEST_CASE("a file that the caller has is not sent again, and of others a part if he asks for it", "[U6]") {
+  Stage s;
+  const std::string get = "GET /api/v1/units/parts/archive";
+  const auto whole = s.Ask(get);
+  CHECK(StatusOf(whole) == 200);
+  CHECK(Contains(whole, "ETag: \"v1\"\r\n"));
+  CHECK(Contains(whole, "Accept-Ranges: bytes\r\n"));
+  CHECK(Contains(whole, "Cache-Control: private, no-cache\r\n"));
+  CHECK(StatusOf(s.Ask(get, "If-None-Match: \"v1\"\r\n")) == 304);
+  CHECK(StatusOf(s.Ask(get, "If-None-Match: \"v0\"\r\n")) == 200);
+  const auto part = [&](const std::string& headers) { return s.Ask(get, headers); };
+  const auto middle = part("Range: bytes=2-4\r\n");
+  CHECK(StatusOf(middle) == 206);
+  CHECK(Contains(middle, "Content-Range: bytes 2-4/10\r\n"));
+  CHECK(Contains(middle, "\r\n234\r\n"));
+  CHECK(Contains(part("Range: bytes=7-\r\n"), "Content-Range: bytes 7-9/10\r\n"));
+  CHECK(Contains(part("Range: bytes=-4\r\n"), "Content-Range: bytes 6-9/10\r\n"));
+  CHECK(Contains(part("Range: bytes=2-400\r\n"), "Content-Range: bytes 2-9/10\r\n"));
+  const auto beyond = part("Range: bytes=10-\r\n");
+  CHECK(StatusOf(beyond) == 416);
+  CHECK(Contains(beyond, "Content-Range: bytes */10\r\n"));
+  CHECK(StatusOf(part("Range: bytes=2-4\r\nIf-Range: \"v1\"\r\n")) == 206);
+  CHECK(StatusOf(part("Range: bytes=2-4\r\nIf-Range: \"v0\"\r\n")) == 200);
+  CHECK(StatusOf(part("Range: bytes=2-4\r\nIf-Range: Sat, 29 Oct 1994 19:43:31 GMT\r\n")) == 200);
+  CHECK(StatusOf(part("Range: bytes=2-4,6-7\r\n")) == 200);
+  CHECK(StatusOf(s.Ask("GET /api/v1/units/parts/archive?range.first=2")) == 400);
+}
+
 TEST_CASE("a download ends when the client goes", "[U6]") {
   Stage s;
   const int fd = s.Connect();

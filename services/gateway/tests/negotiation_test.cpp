@@ -45,3 +45,19 @@ TEST_CASE("a file's name cannot leave its header or its folder", "[U6]") {
   CHECK(AttachmentNamed("a\"b\r\nX: y") == "attachment; filename=\"a_b__X_ y\"; filename*=UTF-8''a%22b%0D%0AX%3A%20y");
   CHECK(AttachmentNamed("\xD0\xB4.zip") == "attachment; filename=\"__.zip\"; filename*=UTF-8''%D0%B4.zip");
 }
+
+TEST_CASE("a range is one of bytes; of anything else all is sent") {
+  const auto same = [](const std::optional<ByteRange>& range, std::optional<std::int64_t> first,
+                       std::optional<std::int64_t> last) {
+    return range && range->first == first && range->last == last;
+  };
+  CHECK(same(RangeOf("bytes=0-0"), 0, 0));
+  CHECK(same(RangeOf(" bytes=10-99 "), 10, 99));
+  CHECK(same(RangeOf("bytes=10-"), 10, std::nullopt));
+  CHECK(same(RangeOf("bytes=-10"), std::nullopt, 10));
+  for (const char* none : {"", "bytes", "bytes=", "bytes=-", "bytes=5-4", "bytes=--5", "bytes=a-b", "bytes=1-2,4-5",
+                           "bytes=1", "lines=1-2", "bytes=+1-2", "bytes=99999999999999999999-"}) {
+    CAPTURE(none);
+    CHECK_FALSE(RangeOf(none));
+  }
+}

@@ -111,7 +111,7 @@ TEST_CASE("messages become schemas as proto3's JSON shows them") {
   CHECK(schemas["VersionChoice"]["maxProperties"] == 1);
   CHECK(schemas["ErrorReason"]["enum"][0] == "INVALID_FIELD");
   const json& archive = Document()["paths"]["/api/v1/units/{unit_id}/archive"]["get"]["responses"]["200"];
-  CHECK(archive["content"]["application/zip"]["schema"]["format"] == "binary");
+  CHECK(archive["content"]["application/octet-stream"]["schema"]["format"] == "binary");
   CHECK(Document()["paths"]["/api/v1/units"]["post"]["responses"]["201"]["headers"].contains("Location"));
   CHECK(Document()["paths"]["/api/v1/units/{id}"]["delete"]["responses"].contains("204"));
 }

@@ -94,6 +94,7 @@ class FakeArchive : public archive::v1::ArchiveService::CallbackService {
         c, q, [](const rpc::Context&, const archive::v1::DownloadUnitArchiveRequest& request, const auto& write) {
           if (request.unit_id() == "none") return NotFound("unit");
           common::v1::FileChunk chunk;
+          if (request.unit_id() == "parts") return SendPart(request.range(), request.has_range(), write);
           chunk.set_content_type("application/zip");
           chunk.set_filename("a\"b.zip");
           for (int i = 0; i < 40; ++i) {
@@ -108,6 +109,25 @@ class FakeArchive : public archive::v1::ArchiveService::CallbackService {
   }
 
  private:
+  // Of a file of ten bytes.
+  template <typename Write>
+  static absl::Status SendPart(const common::v1::FileRange& range, bool ranged, const Write& write) {
+    common::v1::FileChunk chunk;
+    chunk.set_content_type("text/plain");
+    chunk.set_etag("v1");
+    std::string data = "0123456789";
+    if (ranged && (range.if_etag().empty() || range.if_etag() == "v1")) {
+      const auto first = range.has_first() ? range.first() : 10 - range.last();
+      const auto last = range.has_first() && range.has_last() ? std::min<std::int64_t>(range.last(), 9) : 9;
+      chunk.mutable_part()->set_first(first);
+      chunk.mutable_part()->set_total(10);
+      chunk.mutable_part()->set_length(std::max<std::int64_t>(0, last + 1 - first));
+      data = first > 9 ? "" : data.substr(static_cast<std::size_t>(first), static_cast<std::size_t>(last + 1 - first));
+    }
+    chunk.set_data(data);
+    return write(chunk) ? absl::OkStatus() : absl::CancelledError("gone");
+  }
+
   rpc::Calls& calls_;
 };
 

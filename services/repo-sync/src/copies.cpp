@@ -145,6 +145,9 @@ class TreeReader {
         PEPEUNIT_RETURN_IF_ERROR(Read(below.get(), path + "/", depth + 1));
       } else if (mode == GIT_FILEMODE_BLOB || mode == GIT_FILEMODE_BLOB_EXECUTABLE) {
         PEPEUNIT_RETURN_IF_ERROR(ReadFile(git_tree_entry_id(entry), path, mode == GIT_FILEMODE_BLOB_EXECUTABLE));
+      } else {
+        const auto kind = mode == GIT_FILEMODE_LINK ? FilePiece::Kind::kSymbolicLink : FilePiece::Kind::kSubmodule;
+        PEPEUNIT_RETURN_IF_ERROR(take_({.path = path, .kind = kind, .executable = false, .size = 0, .data = {}}));
       }
     }
     return absl::OkStatus();
@@ -160,12 +163,17 @@ class TreeReader {
     if (git::Take(blob, git_blob_lookup, repository_, id) != 0) return Damaged("file");
     const std::string_view content(static_cast<const char*>(git_blob_rawcontent(blob.get())), size);
     FilePiece piece{.path = path,
+                    .kind = FilePiece::Kind::kFile,
                     .executable = executable,
                     .size = static_cast<std::int64_t>(size),
                     .data = content.substr(0, kPiece)};
     PEPEUNIT_RETURN_IF_ERROR(take_(piece));
     for (std::size_t at = kPiece; at < size; at += kPiece) {
-      PEPEUNIT_RETURN_IF_ERROR(take_({.path = {}, .executable = false, .size = 0, .data = content.substr(at, kPiece)}));
+      PEPEUNIT_RETURN_IF_ERROR(take_({.path = {},
+                                      .kind = FilePiece::Kind::kFile,
+                                      .executable = false,
+                                      .size = 0,
+                                      .data = content.substr(at, kPiece)}));
     }
     return absl::OkStatus();
   }

@@ -35,7 +35,8 @@ struct ResolvedVersion {
 };
 
 struct FilePiece {
-  std::string path;  // in the first piece of a file only, with the next two
+  std::string path;  // in the first piece of a file only, with the next three
+  enum class Kind { kFile, kSymbolicLink, kSubmodule } kind = Kind::kFile;  // only files have content
   bool executable = false;
   std::int64_t size = 0;
   std::string_view data;

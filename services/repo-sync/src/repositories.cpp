@@ -181,6 +181,8 @@ absl::Status Repositories::ReadTree(const rpc::Context& call, const repo::v1::Re
   repo::v1::TreePiece message;
   const absl::Status status = copies_.ReadTree(id, request.commit(), [&](const FilePiece& piece) -> absl::Status {
     message.set_path(piece.path);
+    message.set_kind(piece.path.empty() ? repo::v1::TREE_ENTRY_KIND_UNSPECIFIED
+                                        : static_cast<repo::v1::TreeEntryKind>(static_cast<int>(piece.kind) + 1));
     message.set_executable(piece.executable);
     message.set_size(piece.size);
     message.set_data(std::string(piece.data));

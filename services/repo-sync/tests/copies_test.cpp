@@ -178,7 +178,7 @@ TEST_CASE_METHOD(Fixture, "a version is a branch, a tag or a commit, and has the
   CHECK(absl::IsPermissionDenied(repositories.Resolve(user, request, out)));
 }
 
-TEST_CASE_METHOD(Fixture, "a tree comes in the order of its paths, in pieces, without links", "[U6]") {
+TEST_CASE_METHOD(Fixture, "a tree comes in the order of its paths, in pieces, of links the name alone", "[U6]") {
   repo::v1::ReadTreeRequest request;
   request.set_repo_unit_id(Remote::kName);
   request.set_commit(third);
@@ -189,12 +189,16 @@ TEST_CASE_METHOD(Fixture, "a tree comes in the order of its paths, in pieces, wi
     if (!piece.path().empty()) paths.push_back(piece.path());
     if (piece.path() == "run.sh") executable = piece.executable();
     if (piece.path() == "big.bin") CHECK(piece.size() == 150'000);
+    if (!piece.path().empty())
+      CHECK(piece.kind() ==
+            (piece.path() == "link" ? repo::v1::TREE_ENTRY_KIND_SYMBOLIC_LINK : repo::v1::TREE_ENTRY_KIND_FILE));
+    if (piece.path() == "link") CHECK(piece.data().empty());
     if (paths.back() == "big.bin") big += piece.data();
     CHECK(piece.data().size() <= 65536);
     return true;
   };
   REQUIRE(repositories.ReadTree(service, request, take).ok());
-  CHECK(paths == std::vector<std::string>{"big.bin", "run.sh", "schema.json", "src-x", "src/main.py"});
+  CHECK(paths == std::vector<std::string>{"big.bin", "link", "run.sh", "schema.json", "src-x", "src/main.py"});
   CHECK(big == std::string(150'000, 'x'));
   CHECK(executable);
   CHECK(absl::IsCancelled(repositories.ReadTree(service, request, [](const auto&) { return false; })));

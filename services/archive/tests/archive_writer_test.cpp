@@ -1,4 +1,4 @@
-#include "zip_writer.h"
+#include "archive_writer.h"
 
 #include <catch2/catch.hpp>
 
@@ -15,7 +15,7 @@ TEST_CASE("files come out as they went in, with their modes and names", "[U6]") 
       {"random.bin", RandomBytes(300'000)}, {"zeros.bin", std::string(3'000'000, '\0')}};
   std::string zip;
   std::size_t largest = 0;
-  ZipWriter writer([&](std::string_view piece) {
+  ArchiveWriter writer(Format::kZip, [&](std::string_view piece) {
     zip += piece;
     largest = std::max(largest, piece.size());
     return true;
@@ -27,7 +27,7 @@ TEST_CASE("files come out as they went in, with their modes and names", "[U6]") 
     }
   }
   REQUIRE(writer.Finish().ok());
-  CHECK(largest <= ZipWriter::kMaxPiece);
+  CHECK(largest <= ArchiveWriter::kMaxPiece);
   CHECK(zip.size() < 400'000);  // the zeros are compressed
   const Unzipped out = Unzip(zip);
   REQUIRE(out.ok);
@@ -41,7 +41,7 @@ TEST_CASE("files come out as they went in, with their modes and names", "[U6]") 
 
 TEST_CASE("an archive without files is an archive", "[U6]") {
   std::string zip;
-  ZipWriter writer([&](std::string_view piece) { return zip += piece, true; });
+  ArchiveWriter writer(Format::kZip, [&](std::string_view piece) { return zip += piece, true; });
   REQUIRE(writer.Finish().ok());
   CHECK(zip.starts_with("PK\x05\x06"));
 }
@@ -49,7 +49,7 @@ TEST_CASE("an archive without files is an archive", "[U6]") {
 TEST_CASE("an archive that was not finished has no directory", "[U6]") {
   std::string zip;
   {
-    ZipWriter writer([&](std::string_view piece) { return zip += piece, true; });
+    ArchiveWriter writer(Format::kZip, [&](std::string_view piece) { return zip += piece, true; });
     REQUIRE(writer.Begin("a", 200'000, false).ok());
     REQUIRE(writer.Write(RandomBytes(200'000)).ok());
   }
@@ -60,7 +60,7 @@ TEST_CASE("an archive that was not finished has no directory", "[U6]") {
 
 TEST_CASE("a receiver that went away ends the writing", "[U6]") {
   int pieces = 0;
-  ZipWriter writer([&](std::string_view) { return ++pieces < 3; });
+  ArchiveWriter writer(Format::kZip, [&](std::string_view) { return ++pieces < 3; });
   REQUIRE(writer.Begin("a", 10'000'000, false).ok());
   absl::Status status;
   int writes = 0;
@@ -79,11 +79,11 @@ TEST_CASE("a receiver that went away ends the writing", "[U6]") {
 TEST_CASE("a file of another length than announced is an error", "[U6]") {
   std::string zip;
   const auto sink = [&](std::string_view piece) { return zip += piece, true; };
-  ZipWriter longer(sink);
+  ArchiveWriter longer(Format::kZip, sink);
   REQUIRE(longer.Begin("a", 2, false).ok());
   CHECK(longer.Write("abc").code() == absl::StatusCode::kDataLoss);
   CHECK_FALSE(longer.Finish().ok());
-  ZipWriter shorter(sink);
+  ArchiveWriter shorter(Format::kZip, sink);
   REQUIRE(shorter.Begin("a", 5, false).ok());
   REQUIRE(shorter.Write("abc").ok());
   CHECK(shorter.Begin("b", 1, false).code() == absl::StatusCode::kDataLoss);

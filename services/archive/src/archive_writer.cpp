@@ -1,4 +1,4 @@
-#include "zip_writer.h"
+#include "archive_writer.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -29,13 +29,22 @@ class Utf8Locale {
   locale_t previous_;
 };
 
+bool Choose(struct ::archive* writer, Format format) {
+  if (format == Format::kZip) {
+    return ::archive_write_set_format_zip(writer) == ARCHIVE_OK &&
+           ::archive_write_zip_set_compression_deflate(writer) == ARCHIVE_OK;
+  }
+  return ::archive_write_set_format_pax_restricted(writer) == ARCHIVE_OK &&
+         ::archive_write_add_filter_gzip(writer) == ARCHIVE_OK &&
+         ::archive_write_set_options(writer, "gzip:!timestamp") == ARCHIVE_OK;
+}
+
 }  // namespace
 
-struct ZipWriter::Impl {
-  explicit Impl(Sink s) : sink(std::move(s)), writer(::archive_write_new()) {
+struct ArchiveWriter::Impl {
+  Impl(Format format, Sink s) : sink(std::move(s)), writer(::archive_write_new()) {
     // Without the padding that tapes want.
-    const bool ready = writer != nullptr && ::archive_write_set_format_zip(writer) == ARCHIVE_OK &&
-                       ::archive_write_zip_set_compression_deflate(writer) == ARCHIVE_OK &&
+    const bool ready = writer != nullptr && Choose(writer, format) &&
                        ::archive_write_set_bytes_per_block(writer, kBlock) == ARCHIVE_OK &&
                        ::archive_write_set_bytes_in_last_block(writer, 1) == ARCHIVE_OK &&
                        ::archive_write_open(writer, this, nullptr, OnWrite, nullptr) == ARCHIVE_OK;
@@ -64,7 +73,7 @@ struct ZipWriter::Impl {
     failed = true;
     if (gone) return absl::CancelledError("The receiver went away.");
     const char* reason = writer == nullptr ? "no memory" : ::archive_error_string(writer);
-    return Internal(std::string("zip: ") + (reason == nullptr ? "unknown error" : reason));
+    return Internal(std::string("archive: ") + (reason == nullptr ? "unknown error" : reason));
   }
 
   absl::Status CloseEntry() {
@@ -81,10 +90,10 @@ struct ZipWriter::Impl {
   bool gone = false, failed = false;
 };
 
-ZipWriter::ZipWriter(Sink sink) : impl_(std::make_unique<Impl>(std::move(sink))) {}
-ZipWriter::~ZipWriter() = default;
+ArchiveWriter::ArchiveWriter(Format format, Sink sink) : impl_(std::make_unique<Impl>(format, std::move(sink))) {}
+ArchiveWriter::~ArchiveWriter() = default;
 
-absl::Status ZipWriter::Begin(const std::string& path, std::int64_t size, bool executable) {
+absl::Status ArchiveWriter::Begin(const std::string& path, std::int64_t size, bool executable) {
   if (impl_->failed || impl_->gone) return impl_->Fail();
   PEPEUNIT_RETURN_IF_ERROR(impl_->CloseEntry());
   const Utf8Locale utf8;
@@ -94,7 +103,7 @@ absl::Status ZipWriter::Begin(const std::string& path, std::int64_t size, bool e
   ::archive_entry_set_size(entry, size);
   ::archive_entry_set_filetype(entry, AE_IFREG);
   ::archive_entry_set_perm(entry, executable ? 0755 : 0644);
-  // No time is set: the format then says 1980-01-01 00:00, whatever the zone.
+  // No time is set: a ZIP then says 1980-01-01 00:00, whatever the zone, and a tar 1970.
   const int result = ::archive_write_header(impl_->writer, entry);
   ::archive_entry_free(entry);
   if (result != ARCHIVE_OK || impl_->gone) return impl_->Fail();
@@ -102,7 +111,7 @@ absl::Status ZipWriter::Begin(const std::string& path, std::int64_t size, bool e
   return absl::OkStatus();
 }
 
-absl::Status ZipWriter::Write(std::string_view data) {
+absl::Status ArchiveWriter::Write(std::string_view data) {
   if (impl_->failed || impl_->gone) return impl_->Fail();
   if (static_cast<std::int64_t>(data.size()) > impl_->missing) {
     impl_->failed = true;
@@ -117,7 +126,7 @@ absl::Status ZipWriter::Write(std::string_view data) {
   return absl::OkStatus();
 }
 
-absl::Status ZipWriter::Finish() {
+absl::Status ArchiveWriter::Finish() {
   if (impl_->failed || impl_->gone) return impl_->Fail();
   PEPEUNIT_RETURN_IF_ERROR(impl_->CloseEntry());
   const Utf8Locale utf8;

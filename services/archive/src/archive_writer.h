@@ -11,22 +11,26 @@
 
 namespace pepeunit::archive {
 
-// Writes a ZIP piece by piece into a sink that need not be seekable: what is in memory is one block and the directory
-// of names. The same entries give the same bytes: no times, no owners. Not thread-safe.
-class ZipWriter {
+// tar.gz is POSIX pax where ustar has no room for a name, else ustar.
+enum class Format { kZip, kTarGz };
+
+// Writes an archive piece by piece into a sink that need not be seekable: what is in memory is one block and, of a ZIP,
+// the directory of names. The same entries give the same bytes: no times, no owners. Not thread-safe.
+class ArchiveWriter {
  public:
   // Takes at most kMaxPiece bytes; false when nobody wants more, which ends the archive with CANCELLED.
   using Sink = std::function<bool(std::string_view piece)>;
   static constexpr std::size_t kMaxPiece = 64 * 1024;
 
-  explicit ZipWriter(Sink sink);
-  ~ZipWriter();
+  ArchiveWriter(Format format, Sink sink);
+  ~ArchiveWriter();
 
   // Begins a file of exactly `size` bytes. `path` is UTF-8, relative, with '/'.
   absl::Status Begin(const std::string& path, std::int64_t size, bool executable);
   // Bytes of the file begun last.
   absl::Status Write(std::string_view data);
-  // All files are in: writes the directory. DATA_LOSS if the last file got fewer bytes than it should.
+  // All files are in: writes the end, without which it is no whole archive. DATA_LOSS if the last file got fewer bytes
+  // than it should.
   absl::Status Finish();
 
  private:
