@@ -207,6 +207,7 @@ TABLE = {
     "GET /api/v1/repo-units/{repo_unit_id}/branches": OnNode(("repo_unit",), READER),
     "GET /api/v1/repo-units/{repo_unit_id}/tags": OnNode(("repo_unit",), READER),
     "GET /api/v1/repo-units/{repo_unit_id}/commits": OnNode(("repo_unit",), READER),
+    "GET /api/v1/repo-units/{repo_unit_id}/syncs": OnNode(("repo_unit",), READER),
     "GET /api/v1/repo-units/{id}/follow-preview": OnNode(("repo_unit",), MAINTAINER),
     # Rollouts. The world's wait for the end of quiet hours.
     "POST /api/v1/rollouts": OnNode(("unit",), MAINTAINER, signed_in_first=True, destroys=True, preview=True,

@@ -38,6 +38,12 @@ graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
   *sync->mutable_problems() = synced.problems();
   sync->set_size_bytes(synced.size_bytes());
   sync->set_remote_head(synced.remote_head());
+  sync->set_failures(synced.failures());
+  if (synced.next_sync_ms() != 0)
+    *sync->mutable_next_sync_at() = TimeUtil::MillisecondsToTimestamp(synced.next_sync_ms());
+  sync->set_received_bytes(synced.received_bytes());
+  sync->set_received_objects(synced.received_objects());
+  sync->set_total_objects(synced.total_objects());
   ReadTime(row[9], repo.mutable_created_at());
   ReadTime(row[10], repo.mutable_updated_at());
   // What is shown of the sync changes without a new version: the second part tells caches, If-Match minds the first.

@@ -78,14 +78,6 @@ git::Commit Find(git_repository* repository, const std::string& full_name) {
   return git::PeelToCommit(reference.get());
 }
 
-git::Commit FindCommit(git_repository* repository, const std::string& hex) {
-  git_oid id;
-  git::Commit commit;
-  if (hex.size() != GIT_OID_HEXSZ || git_oid_fromstr(&id, hex.c_str()) != 0) return nullptr;
-  git::Take(commit, git_commit_lookup, repository, &id);
-  return commit;
-}
-
 std::string HeadOf(git_repository* repository) {
   git::Reference head;
   if (git::Take(head, git_reference_lookup, repository, "HEAD") != 0) return "";
@@ -219,7 +211,7 @@ absl::StatusOr<std::string> Copies::TipOf(const Uuid& id, const std::string& bra
 absl::StatusOr<std::vector<CommitInfo>> Copies::Commits(const Uuid& id, const std::string& tip, std::size_t skip,
                                                         std::size_t count) {
   PEPEUNIT_ASSIGN_OR_RETURN(const git::Repository repository, Open(id));
-  const git::Commit first = FindCommit(repository.get(), tip);
+  const git::Commit first = git::FindCommit(repository.get(), tip);
   if (!first) return NotFound("commit");
   git::Walk walk;
   if (git::Take(walk, git_revwalk_new, repository.get()) != 0) return Damaged("history");
@@ -262,10 +254,10 @@ absl::StatusOr<ResolvedVersion> Copies::Resolve(const Uuid& id, const Version& v
     const Tip* newest = NewestRelease(tags, version.kind == Version::Kind::kNewestPreRelease);
     if (newest == nullptr) return NotFound("release");
     found.tag = newest->name;
-    commit = FindCommit(repository.get(), newest->commit);
+    commit = git::FindCommit(repository.get(), newest->commit);
     if (!commit) return Damaged("commit");
   } else {
-    commit = FindCommit(repository.get(), version.name);
+    commit = git::FindCommit(repository.get(), version.name);
     if (!commit) return NotFound("commit");
   }
   found.commit = git::Hex(git_commit_id(commit.get()));
@@ -285,7 +277,7 @@ absl::StatusOr<ResolvedVersion> Copies::Resolve(const Uuid& id, const Version& v
 absl::Status Copies::ReadTree(const Uuid& id, const std::string& commit,
                               const std::function<absl::Status(const FilePiece&)>& take) {
   PEPEUNIT_ASSIGN_OR_RETURN(const git::Repository repository, Open(id));
-  const git::Commit found = FindCommit(repository.get(), commit);
+  const git::Commit found = git::FindCommit(repository.get(), commit);
   if (!found) return NotFound("commit");
   git::Tree tree;
   git::Database database;

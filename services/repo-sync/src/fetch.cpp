@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <optional>
 
 #include "git.h"
 #include "pepeunit/base/bytes.h"
+#include "pepeunit/base/clock.h"
+#include "refs.h"
 #include "version_files.h"
 
 namespace pepeunit::repo_sync {
@@ -20,6 +23,7 @@ constexpr std::size_t kMostRefs = 20'000;
 constexpr std::size_t kMostBranches = 2'000;  // their tips have to fit into one event
 // Every fetch adds a pack; a new clone makes them one again and drops what nothing names any more.
 constexpr std::size_t kMostPacks = 24;
+constexpr std::int64_t kTellMs = 500;
 
 std::int64_t SizeOf(const fs::path& folder) {
   std::int64_t sum = 0;
@@ -55,9 +59,10 @@ void Duplicate(const fs::path& from, const fs::path& to) {
 
 class Fetcher {
  public:
-  Fetcher(const SyncJob& job, ConnectionGuard* guard)
+  Fetcher(const SyncJob& job, ConnectionGuard* guard, const std::function<void(const Progress&)>& tell)
       : job_(job),
         guard_(guard),
+        tell_(tell),
         copy_(fs::path(job.folder) / job.name),
         work_(fs::path(job.folder) / (".tmp-" + job.name + "-" + HexEncode(AsBytes(RandomBytes(8))))) {}
   ~Fetcher() {
@@ -67,6 +72,10 @@ class Fetcher {
 
   SyncResult Run() {
     bool done = false;
+    if (fs::exists(copy_ / "HEAD")) {
+      if (IsUnchanged()) return result_;
+      if (!told_.empty()) return Failed(told_);
+    }
     if (fs::exists(copy_ / "HEAD") && CountPacks(copy_) < kMostPacks) {
       done = TryOnTopOfCopy();
       if (!done && !told_.empty()) return Failed(told_);  // the remote's fault: a clone would not help
@@ -82,6 +91,60 @@ class Fetcher {
   }
 
  private:
+  // Asks for the refs and nothing else. False with `told_` when the remote cannot be asked; false as well when the copy
+  // is not what it should be, whatever the remote says.
+  bool IsUnchanged() {
+    if (git::Take(repository_, git_repository_open_bare, copy_.c_str()) != 0) return false;
+    before_ = ReadRefs(repository_.get());
+    if (!before_.whole || git::Take(remote_, git_remote_lookup, repository_.get(), "origin") != 0 ||
+        git_remote_url(remote_.get()) != job_.url) {
+      return false;
+    }
+    const git_fetch_options options = FetchOptions();
+    if (!Connect(options)) {
+      if (told_.empty()) told_ = Explain();
+      return false;
+    }
+    std::map<std::string, std::string> advertised, kept;
+    const git_remote_head** heads = nullptr;
+    std::size_t count = 0;
+    if (git_remote_ls(&heads, &count, remote_.get()) != 0) return false;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::string name = heads[i]->name;
+      const bool kind = name.starts_with("refs/heads/") || name.starts_with("refs/tags/");
+      if (kind && !name.ends_with("^{}")) advertised[name] = git::Hex(&heads[i]->oid);
+    }
+    for (const auto& [name, ref] : before_.all) kept[name] = ref.target;
+    const std::string head = DefaultBranch();
+    git_remote_disconnect(remote_.get());
+    if (advertised != kept || head != before_.head) return false;
+    result_.unchanged = true;
+    DescribeBranches(before_);
+    return true;
+  }
+
+  bool Connect(const git_fetch_options& options) {
+    git_remote_connect_options connect = GIT_REMOTE_CONNECT_OPTIONS_INIT;
+    connect.callbacks = options.callbacks;
+    connect.follow_redirects = options.follow_redirects;
+    connect.proxy_opts = options.proxy_opts;
+    names_.clear();
+    asked_ = 0;
+    remote_failed_ = true;
+    return git_remote_connect_ext(remote_.get(), GIT_DIRECTION_FETCH, &connect) == 0 && CheckAdvertised();
+  }
+
+  git_fetch_options FetchOptions() {
+    git_fetch_options options = GIT_FETCH_OPTIONS_INIT;
+    options.callbacks.payload = this;
+    options.callbacks.credentials = OnCredentials;
+    options.callbacks.transfer_progress = OnProgress;
+    options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;  // the second refspec takes all of them
+    options.follow_redirects = GIT_REMOTE_REDIRECT_INITIAL;
+    options.proxy_opts.type = GIT_PROXY_NONE;
+    return options;
+  }
+
   // False without `told_` when the copy is damaged or would grow too large: then a new clone is due.
   bool TryOnTopOfCopy() {
     try {
@@ -116,22 +179,9 @@ class Fetcher {
   }
 
   bool FetchAll() {
-    git_fetch_options options = GIT_FETCH_OPTIONS_INIT;
-    options.callbacks.payload = this;
-    options.callbacks.credentials = OnCredentials;
-    options.callbacks.transfer_progress = OnProgress;
-    options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;  // the second refspec takes all of them
-    options.follow_redirects = GIT_REMOTE_REDIRECT_INITIAL;
-    options.proxy_opts.type = GIT_PROXY_NONE;
-    asked_ = 0;
+    git_fetch_options options = FetchOptions();
     received_too_much_ = false;
-    git_remote_connect_options connect = GIT_REMOTE_CONNECT_OPTIONS_INIT;
-    connect.callbacks = options.callbacks;
-    connect.follow_redirects = options.follow_redirects;
-    connect.proxy_opts = options.proxy_opts;
-    remote_failed_ = true;
-    if (git_remote_connect_ext(remote_.get(), GIT_DIRECTION_FETCH, &connect) != 0) return false;
-    if (!CheckAdvertised()) return false;
+    if (!Connect(options)) return false;
     const std::string head = DefaultBranch();
     if (git_remote_download(remote_.get(), nullptr, &options) != 0) {
       // What the copy lacks or cannot read is no fault of the remote.
@@ -139,6 +189,7 @@ class Fetcher {
       return false;
     }
     remote_failed_ = false;
+    result_.received_bytes = static_cast<std::int64_t>(git_remote_stats(remote_.get())->received_bytes);
     // Before the new names: `a` may be gone and `a/b` new.
     if (git_remote_prune(remote_.get(), &options.callbacks) != 0) return false;
     if (git_remote_update_tips(remote_.get(), &options.callbacks, 0, GIT_REMOTE_DOWNLOAD_TAGS_NONE, nullptr) != 0)
@@ -178,23 +229,28 @@ class Fetcher {
 
   // Fills in the result, and with it proves that the copy holds what its branches name.
   bool Describe(const std::string& head) {
-    git::References list;
     if (git_repository_set_head(repository_.get(), ("refs/heads/" + head).c_str()) != 0) return false;
-    if (git::Take(list, git_reference_iterator_glob_new, repository_.get(), "refs/heads/*") != 0) return false;
-    result_.remote_head = head;
-    git_reference* raw = nullptr;
-    while (git_reference_next(&raw, list.get()) == 0) {
-      const git::Reference branch(raw);
-      const git::Commit tip = git::PeelToCommit(branch.get());
-      git::Tree tree;
-      if (!tip || git::Take(tree, git_commit_tree, tip.get()) != 0) return false;
-      const std::string name = std::string(git_reference_name(branch.get())).substr(11);
-      result_.branches.push_back({name, git::Hex(git_commit_id(tip.get()))});
-      if (name == head) result_.problems = CheckVersionFiles(repository_.get(), tip.get());
+    const Refs after = ReadRefs(repository_.get());
+    if (!after.whole) return false;
+    if (!before_.all.empty()) {
+      CompareRefs(repository_.get(), before_, after, &result_);
+      if (before_.head != head) result_.former_head = before_.head;
     }
-    std::sort(result_.branches.begin(), result_.branches.end(),
-              [](const Tip& a, const Tip& b) { return a.name < b.name; });
+    result_.checks = CheckRefs(repository_.get(), after);
+    git::Reference branch;
+    if (git::Take(branch, git_reference_lookup, repository_.get(), ("refs/heads/" + head).c_str()) != 0) return false;
+    const git::Commit tip = git::PeelToCommit(branch.get());
+    if (!tip) return false;
+    result_.problems = CheckVersionFiles(repository_.get(), tip.get());
+    DescribeBranches(after);
     return !result_.branches.empty();
+  }
+
+  void DescribeBranches(const Refs& refs) {
+    result_.remote_head = refs.head;
+    for (const auto& [name, ref] : refs.all) {
+      if (name.starts_with("refs/heads/")) result_.branches.push_back({name.substr(11), ref.commit});
+    }
   }
 
   void PutInPlace() {
@@ -238,6 +294,11 @@ class Fetcher {
   static int OnProgress(const git_indexer_progress* progress, void* payload) {
     auto* self = static_cast<Fetcher*>(payload);
     self->received_too_much_ = progress->received_bytes > static_cast<std::size_t>(self->job_.max_bytes);
+    if (const std::int64_t now = MonotonicMs(); now - self->told_ms_ >= kTellMs) {
+      self->told_ms_ = now;
+      self->tell_(
+          {static_cast<std::int64_t>(progress->received_bytes), progress->received_objects, progress->total_objects});
+    }
     return self->received_too_much_ ? GIT_EUSER : 0;
   }
 
@@ -281,6 +342,7 @@ class Fetcher {
 
   const SyncJob& job_;
   ConnectionGuard* guard_;
+  const std::function<void(const Progress&)>& tell_;
   const fs::path copy_, work_;
   git::Repository repository_;
   git::Remote remote_;
@@ -288,14 +350,16 @@ class Fetcher {
   std::string told_;                // why it failed, when that is known already
   int asked_ = 0;                   // how often the remote wanted credentials
   bool received_too_much_ = false, remote_failed_ = false;
+  std::int64_t told_ms_ = 0;
+  Refs before_;  // of the copy as it is
   SyncResult result_;
 };
 
 }  // namespace
 
-SyncResult Fetch(const SyncJob& job, ConnectionGuard* guard) {
+SyncResult Fetch(const SyncJob& job, ConnectionGuard* guard, const std::function<void(const Progress&)>& tell) {
   try {
-    return Fetcher(job, guard).Run();
+    return Fetcher(job, guard, tell).Run();
   } catch (const fs::filesystem_error& error) {
     SyncResult failed;
     failed.error = "The copy could not be written: " + error.code().message() + ".";

@@ -33,4 +33,12 @@ Commit PeelToCommit(git_reference* reference) {
   return Commit(reinterpret_cast<git_commit*>(object.release()));
 }
 
+Commit FindCommit(git_repository* repository, const std::string& hex) {
+  git_oid id;
+  Commit commit;
+  if (hex.size() != GIT_OID_HEXSZ || git_oid_fromstr(&id, hex.c_str()) != 0) return nullptr;
+  Take(commit, git_commit_lookup, repository, &id);
+  return commit;
+}
+
 }  // namespace pepeunit::repo_sync::git

@@ -55,5 +55,7 @@ std::string LastMessage();
 
 // What a reference or object names, through annotated tags; null when it names no commit.
 Commit PeelToCommit(git_reference* reference);
+// By 40 hex digits; null when there is none.
+Commit FindCommit(git_repository* repository, const std::string& hex);
 
 }  // namespace pepeunit::repo_sync::git

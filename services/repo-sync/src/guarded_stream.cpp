@@ -152,7 +152,11 @@ ssize_t Read(git_stream* base, void* data, size_t size) {
   Stream* stream = Of(base);
   while (Wait(*stream, POLLIN)) {
     const ssize_t got = ::recv(stream->fd, data, size, 0);
-    if (got >= 0) return got;
+    if (got >= 0) {
+      g_guard->received_bytes += got;
+      if (g_guard->received_bytes <= g_guard->most_bytes) return got;
+      return Refuse("The remote sends more than " + std::to_string(g_guard->most_bytes) + " bytes.");
+    }
     if (errno != EAGAIN && errno != EINTR) break;
   }
   return Broken(*stream);

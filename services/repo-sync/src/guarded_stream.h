@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace pepeunit::repo_sync {
@@ -9,6 +10,9 @@ namespace pepeunit::repo_sync {
 struct ConnectionGuard {
   // Which remotes may have a loopback or private address: `host:port` as their URLs say, separated by spaces; `*`: all.
   std::string private_remotes;
+  // Bytes that all connections together may bring: a remote may list refs for ever.
+  std::int64_t most_bytes = 0;
+  std::int64_t received_bytes = 0;
   std::string problem;    // why the last connection failed, for people; empty when it did not
   std::string last_host;  // whom the last connection is with
   std::string last_port;

@@ -28,6 +28,12 @@ class RepositoryHandler final : public repo::v1::RepositoryService::CallbackServ
       return d.Commits(x, request, response);
     });
   }
+  grpc::ServerUnaryReactor* ListSyncs(grpc::CallbackServerContext* c, const repo::v1::ListSyncsRequest* q,
+                                      repo::v1::ListSyncsResponse* r) override {
+    return calls_.Unary(c, q, r, [&d = repositories_](const rpc::Context& x, const auto& request, auto& response) {
+      return d.Syncs(x, request, response);
+    });
+  }
 
  private:
   rpc::Calls& calls_;

@@ -19,8 +19,11 @@ class PostgresStore final : public RepositoryStore {
   absl::StatusOr<std::optional<CopyState>> Get(const Uuid& id) override;
   absl::StatusOr<std::optional<Taken>> TakeDue(std::chrono::seconds lease) override;
   absl::StatusOr<bool> Renew(const Taken& taken, std::chrono::seconds lease) override;
+  absl::Status Tell(const Taken& taken, const Progress& progress) override;
   absl::StatusOr<bool> Finish(const Taken& taken, const SyncResult& result) override;
   absl::Status Release(const Taken& taken) override;
+  absl::StatusOr<std::vector<KeptRecord>> ListSyncs(const Uuid& id, std::int64_t before, int limit) override;
+  absl::StatusOr<repo::v1::RefChecks> GetChecks(const Uuid& id) override;
 
  private:
   absl::StatusOr<std::vector<Uuid>> List(const char* name, const char* sql);

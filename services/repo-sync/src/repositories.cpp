@@ -12,32 +12,43 @@ namespace {
 constexpr int kDefaultPage = 50, kMostPage = 200;
 constexpr std::size_t kMostName = 1024;
 
-// Where the next page begins. The tip keeps the pages of one list together while the branch moves on.
+// Where the next page begins. The tip keeps the pages of one list together while the branch moves on; of syncs there is
+// none, and `skip` is the id of the last one.
 struct Cursor {
   std::string tip;
   std::size_t skip = 0;
 };
 
 // Binds a cursor to its list. It keeps mistakes out; it hides nothing.
-std::string CheckSum(const Uuid& id, const std::string& branch, const std::string& position) {
-  return HexEncode(
-      AsBytes(Sha256(AsBytes("commits\n" + id.ToString() + "\n" + branch + "\n" + position)).substr(0, 8)));
+std::string CheckSum(const std::string& list, const std::string& position) {
+  return HexEncode(AsBytes(Sha256(AsBytes(list + "\n" + position)).substr(0, 8)));
 }
 
-std::string WriteCursor(const Uuid& id, const std::string& branch, const Cursor& cursor) {
+std::string CommitsOf(const Uuid& id, const std::string& branch) { return "commits\n" + id.ToString() + "\n" + branch; }
+std::string SyncsOf(const Uuid& id) { return "syncs\n" + id.ToString(); }
+
+std::string WriteCursor(const std::string& list, const Cursor& cursor) {
   const std::string position = cursor.tip + ":" + std::to_string(cursor.skip);
-  return Base64UrlEncode(AsBytes(position + ":" + CheckSum(id, branch, position)));
+  return Base64UrlEncode(AsBytes(position + ":" + CheckSum(list, position)));
 }
 
-absl::StatusOr<Cursor> ReadCursor(const Uuid& id, const std::string& branch, const std::string& text) {
+absl::StatusOr<Cursor> ReadCursor(const std::string& list, const std::string& text) {
   const auto raw = Base64UrlDecode(text);
   if (!raw) return InvalidCursor();
   const std::vector<std::string> parts = absl::StrSplit(*raw, ':');
-  if (parts.size() != 3 || CheckSum(id, branch, parts[0] + ":" + parts[1]) != parts[2]) return InvalidCursor();
+  if (parts.size() != 3 || CheckSum(list, parts[0] + ":" + parts[1]) != parts[2]) return InvalidCursor();
   Cursor cursor{.tip = parts[0], .skip = 0};
   const auto [end, error] = std::from_chars(parts[1].data(), parts[1].data() + parts[1].size(), cursor.skip);
   if (error != std::errc() || end != parts[1].data() + parts[1].size()) return InvalidCursor();
   return cursor;
+}
+
+// Of a ref as the copy has it now; one that moved since it was looked at has none.
+void ShowProblems(const repo::v1::RefChecks& checks, const std::string& ref, const std::string& commit,
+                  google::protobuf::RepeatedPtrField<common::v1::FileProblem>* out) {
+  for (const auto& check : checks.checks()) {
+    if (check.ref() == ref && check.commit() == commit) *out = check.problems();
+  }
 }
 
 bool IsCommit(const std::string& text) { return text.size() == 40 && HexDecode(text).has_value(); }
@@ -81,11 +92,13 @@ absl::Status Repositories::Branches(const rpc::Context& call, const repo::v1::Li
   if (!branches.ok()) return Explain(id, branches.status());
   const auto head = copies_.DefaultBranch(id);
   if (!head.ok()) return Explain(id, head.status());
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto checks, store_.GetChecks(id));
   for (const Tip& tip : *branches) {
     auto* branch = out.add_branches();
     branch->set_name(tip.name);
     branch->set_commit(tip.commit);
     branch->set_remote_head(tip.name == *head);
+    ShowProblems(checks, "refs/heads/" + tip.name, tip.commit, branch->mutable_problems());
   }
   return absl::OkStatus();
 }
@@ -95,10 +108,12 @@ absl::Status Repositories::Tags(const rpc::Context& call, const repo::v1::ListTa
   PEPEUNIT_ASSIGN_OR_RETURN(const Uuid id, Admit(call, request.repo_unit_id()));
   const auto tags = copies_.Tags(id);
   if (!tags.ok()) return Explain(id, tags.status());
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto checks, store_.GetChecks(id));
   for (const Tip& tip : *tags) {
     auto* tag = out.add_tags();
     tag->set_name(tip.name);
     tag->set_commit(tip.commit);
+    ShowProblems(checks, "refs/tags/" + tip.name, tip.commit, tag->mutable_problems());
   }
   return absl::OkStatus();
 }
@@ -117,7 +132,7 @@ absl::Status Repositories::Commits(const rpc::Context& call, const repo::v1::Lis
     if (!tip.ok()) return Explain(id, tip.status());
     cursor.tip = *tip;
   } else {
-    PEPEUNIT_ASSIGN_OR_RETURN(cursor, ReadCursor(id, request.branch(), request.cursor()));
+    PEPEUNIT_ASSIGN_OR_RETURN(cursor, ReadCursor(CommitsOf(id, request.branch()), request.cursor()));
   }
   const auto limit = static_cast<std::size_t>(request.page_size() == 0 ? kDefaultPage : request.page_size());
   auto commits = copies_.Commits(id, cursor.tip, cursor.skip, limit + 1);
@@ -126,7 +141,7 @@ absl::Status Repositories::Commits(const rpc::Context& call, const repo::v1::Lis
   if (!commits.ok()) return Explain(id, commits.status());
   if (commits->size() > limit) {
     commits->resize(limit);
-    out.set_next_cursor(WriteCursor(id, request.branch(), {.tip = cursor.tip, .skip = cursor.skip + limit}));
+    out.set_next_cursor(WriteCursor(CommitsOf(id, request.branch()), {.tip = cursor.tip, .skip = cursor.skip + limit}));
   }
   for (auto& from : *commits) {
     auto* commit = out.add_commits();
@@ -135,6 +150,25 @@ absl::Status Repositories::Commits(const rpc::Context& call, const repo::v1::Lis
     commit->set_author(std::move(from.author));
     commit->mutable_committed_at()->set_seconds(from.time_s);
   }
+  return absl::OkStatus();
+}
+
+absl::Status Repositories::Syncs(const rpc::Context& call, const repo::v1::ListSyncsRequest& request,
+                                 repo::v1::ListSyncsResponse& out) {
+  if (request.page_size() < 0 || request.page_size() > kMostRecords)
+    return InvalidField("page_size", "must be from 1 to 100");
+  PEPEUNIT_ASSIGN_OR_RETURN(const Uuid id, Admit(call, request.repo_unit_id()));
+  Cursor cursor;
+  if (!request.cursor().empty()) {
+    PEPEUNIT_ASSIGN_OR_RETURN(cursor, ReadCursor(SyncsOf(id), request.cursor()));
+  }
+  const int limit = request.page_size() == 0 ? kDefaultPage : request.page_size();
+  PEPEUNIT_ASSIGN_OR_RETURN(auto kept, store_.ListSyncs(id, static_cast<std::int64_t>(cursor.skip), limit + 1));
+  if (kept.size() > static_cast<std::size_t>(limit)) {
+    kept.pop_back();
+    out.set_next_cursor(WriteCursor(SyncsOf(id), {.tip = "", .skip = static_cast<std::size_t>(kept.back().id)}));
+  }
+  for (KeptRecord& one : kept) *out.add_syncs() = std::move(one.record);
   return absl::OkStatus();
 }
 

@@ -29,6 +29,8 @@ class Repositories {
                     repo::v1::ListTagsResponse& out);
   absl::Status Commits(const rpc::Context& call, const repo::v1::ListCommitsRequest& request,
                        repo::v1::ListCommitsResponse& out);
+  absl::Status Syncs(const rpc::Context& call, const repo::v1::ListSyncsRequest& request,
+                     repo::v1::ListSyncsResponse& out);
 
   // For services only, which have asked for the rights themselves.
   absl::Status Resolve(const rpc::Context& call, const repo::v1::ResolveVersionRequest& request,

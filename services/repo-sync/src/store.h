@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "pepeunit/base/uuid.h"
+#include "pepeunit/repo/v1/repositories.pb.h"
 #include "sync_job.h"
 
 namespace pepeunit::repo_sync {
@@ -25,7 +26,8 @@ struct Wanted {
 // A repository whose sync this process has begun.
 struct Taken {
   Wanted wanted;
-  std::int64_t lease = 0;  // fences; goes back with every later call
+  std::int64_t began_ms = 0;  // Unix time
+  std::int64_t lease = 0;     // fences; goes back with every later call
 };
 
 // What is known of a copy.
@@ -34,6 +36,12 @@ struct CopyState {
   bool running = false;
   std::string error;
   std::string remote_head;
+};
+
+inline constexpr int kMostRecords = 100;
+struct KeptRecord {
+  std::int64_t id = 0;  // rises
+  repo::v1::SyncRecord record;
 };
 
 // The state of all repositories. Each change of a repository's state commits together with its RepoSynced event.
@@ -57,10 +65,18 @@ class RepositoryStore {
   virtual absl::StatusOr<std::optional<Taken>> TakeDue(std::chrono::seconds lease) = 0;
   // False when the repository was deleted or another process has it.
   virtual absl::StatusOr<bool> Renew(const Taken& taken, std::chrono::seconds lease) = 0;
-  // Stores the outcome and when the next try is due. False as above; then nothing was stored.
+  // Tells how far it is.
+  virtual absl::Status Tell(const Taken& taken, const Progress& progress) = 0;
+  // Stores the outcome, which is kept with those of the last kMostRecords syncs, and when the next try is due. False as
+  // above; then nothing was stored.
   virtual absl::StatusOr<bool> Finish(const Taken& taken, const SyncResult& result) = 0;
   // Gives it back without an outcome: it is due at once.
   virtual absl::Status Release(const Taken& taken) = 0;
+
+  // What the last syncs came to, newest first: those before the one with the id `before` (0: from the newest).
+  virtual absl::StatusOr<std::vector<KeptRecord>> ListSyncs(const Uuid& id, std::int64_t before, int limit) = 0;
+  // What is wrong at branches and tags, as of the last good sync.
+  virtual absl::StatusOr<repo::v1::RefChecks> GetChecks(const Uuid& id) = 0;
 };
 
 }  // namespace pepeunit::repo_sync

@@ -145,8 +145,10 @@ SyncResult Syncs::Sync(const Taken& taken, bool* lost) {
     job.password = std::move(opened->password);
   }
   std::int64_t renewed_ms = MonotonicMs();
-  SyncResult result = RunInProcess(settings_.worker, job, [&] {
+  SyncResult result = RunInProcess(settings_.worker, job, [&](const Progress& progress) {
     if (stop_) return false;
+    if (const auto told = store_.Tell(taken, progress); !told.ok())
+      log::Debug("how far a sync is cannot be told", {{"status", told}});
     if (MonotonicMs() - renewed_ms < kRenewMs) return true;
     const auto held = store_.Renew(taken, kLease);
     // While PostgreSQL is away the lease may end; then Finish notices.

@@ -98,21 +98,37 @@ std::string Seconds(std::chrono::milliseconds time) {
   return time.count() % 1000 == 0 ? std::to_string(time.count() / 1000) + " s" : std::to_string(time.count()) + " ms";
 }
 
+// Takes the lines that tell how far it is from the output, which is left with what comes after them.
+void TakeProgress(std::string* output, Progress* progress) {
+  for (std::size_t end; (end = output->find('\n')) != std::string::npos;) {
+    const auto told = ReadProgress(output->substr(0, end));
+    if (!told) return;
+    *progress = *told;
+    output->erase(0, end + 1);
+  }
+}
+
 // The worker's output until it ends; else why it must be killed.
-std::string Collect(const WorkerSettings& settings, int fd, const std::function<bool()>& go_on, std::string* output) {
+std::string Collect(const WorkerSettings& settings, int fd, const GoOn& go_on, std::string* output) {
   const std::int64_t deadline = MonotonicMs() + settings.timeout.count();
+  std::int64_t asked_ms = MonotonicMs();
+  Progress progress;
   for (;;) {
-    const std::int64_t left = deadline - MonotonicMs();
-    if (left <= 0) return "The sync took longer than " + Seconds(settings.timeout) + ".";
+    const std::int64_t now = MonotonicMs();
+    if (now >= deadline) return "The sync took longer than " + Seconds(settings.timeout) + ".";
+    if (now - asked_ms >= kTickMs) {
+      asked_ms = now;
+      if (!go_on(progress)) return "The sync was stopped.";
+    }
     pollfd wait{.fd = fd, .events = POLLIN, .revents = 0};
-    const int ready = ::poll(&wait, 1, static_cast<int>(std::min<std::int64_t>(left, kTickMs)));
-    if (ready == 0 && !go_on()) return "The sync was stopped.";
-    if (ready <= 0) continue;
+    const std::int64_t longest = std::min(deadline - now, asked_ms + kTickMs - now);
+    if (::poll(&wait, 1, static_cast<int>(std::max<std::int64_t>(1, longest))) <= 0) continue;
     char piece[16384];
     const ssize_t got = ::read(fd, piece, sizeof piece);
     if (got == 0) return "";
     if (got < 0) continue;
     output->append(piece, static_cast<std::size_t>(got));
+    TakeProgress(output, &progress);
     if (output->size() > kMostResultBytes) return "The repository has too many branches.";
   }
 }
@@ -128,7 +144,7 @@ void RemoveLeftovers(const SyncJob& job) {
 
 }  // namespace
 
-SyncResult RunInProcess(const WorkerSettings& settings, const SyncJob& job, const std::function<bool()>& go_on) {
+SyncResult RunInProcess(const WorkerSettings& settings, const SyncJob& job, const GoOn& go_on) {
   Descriptor child_input, input, output, child_output;
   if (!MakePipe(&child_input, &input) || !MakePipe(&output, &child_output))
     return Failed("The sync could not be started.");

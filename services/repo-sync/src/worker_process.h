@@ -13,8 +13,11 @@ struct WorkerSettings {
   std::chrono::milliseconds timeout{120'000};  // then the worker's whole process group is killed
 };
 
-// Runs one job in a process of its own and waits for it. `go_on` is asked about every second; false kills the worker.
-// Never fails otherwise than by `error` in the result. Thread-safe.
-SyncResult RunInProcess(const WorkerSettings& settings, const SyncJob& job, const std::function<bool()>& go_on);
+// Asked about every second while a worker runs, with what it told last; false kills it.
+using GoOn = std::function<bool(const Progress& progress)>;
+
+// Runs one job in a process of its own and waits for it. Never fails otherwise than by `error` in the result.
+// Thread-safe.
+SyncResult RunInProcess(const WorkerSettings& settings, const SyncJob& job, const GoOn& go_on);
 
 }  // namespace pepeunit::repo_sync

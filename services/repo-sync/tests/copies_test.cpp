@@ -25,6 +25,18 @@ struct NoStore final : RepositoryStore {
   absl::StatusOr<bool> Renew(const Taken&, std::chrono::seconds) override { return true; }
   absl::StatusOr<bool> Finish(const Taken&, const SyncResult&) override { return true; }
   absl::Status Release(const Taken&) override { return {}; }
+  absl::Status Tell(const Taken&, const Progress&) override { return {}; }
+  absl::StatusOr<std::vector<KeptRecord>> ListSyncs(const Uuid&, std::int64_t before, int limit) override {
+    std::vector<KeptRecord> kept;
+    for (std::int64_t id = before == 0 ? 5 : before - 1; id > 0 && kept.size() < static_cast<std::size_t>(limit);
+         --id) {
+      kept.emplace_back().id = id;
+      kept.back().record.set_received_bytes(id);
+    }
+    return kept;
+  }
+  absl::StatusOr<repo::v1::RefChecks> GetChecks(const Uuid&) override { return checks; }
+  repo::v1::RefChecks checks;
 };
 
 struct UsersOnly final : Rights {
@@ -88,6 +100,53 @@ TEST_CASE_METHOD(Fixture, "branches and tags by name, with the commits they name
   const auto missing = repositories.Branches(user, request, out);
   CHECK(InfoOf(missing).reason == "REPOSITORY_NOT_READY");
   CHECK(std::string(missing.message()).find("The host x is not known.") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "branches and tags show what is wrong at them, as long as they are what was looked at",
+                 "[R3]") {
+  const auto add = [&](const std::string& ref, const std::string& commit) {
+    auto* check = store.checks.add_checks();
+    check->set_ref(ref);
+    check->set_commit(commit);
+    check->add_problems()->set_file("schema.json");
+  };
+  add("refs/heads/main", third);
+  add("refs/heads/old", third);  // it is elsewhere now
+  add("refs/tags/alpha", first);
+  repo::v1::ListBranchesRequest branches;
+  branches.set_repo_unit_id(Remote::kName);
+  repo::v1::ListBranchesResponse out;
+  REQUIRE(repositories.Branches(user, branches, out).ok());
+  CHECK(out.branches(0).problems_size() == 1);
+  CHECK(out.branches(1).problems_size() == 0);
+  repo::v1::ListTagsRequest tags;
+  tags.set_repo_unit_id(Remote::kName);
+  repo::v1::ListTagsResponse told;
+  REQUIRE(repositories.Tags(user, tags, told).ok());
+  CHECK(told.tags(0).problems_size() == 1);
+  CHECK(told.tags(1).problems_size() == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "syncs come in pages, newest first", "[R6]") {
+  repo::v1::ListSyncsRequest request;
+  request.set_repo_unit_id(Remote::kName);
+  request.set_page_size(2);
+  std::string seen;
+  for (int pages = 0; pages < 5; ++pages) {
+    repo::v1::ListSyncsResponse page;
+    REQUIRE(repositories.Syncs(user, request, page) == absl::OkStatus());
+    for (const auto& sync : page.syncs()) seen += std::to_string(sync.received_bytes());
+    if (page.next_cursor().empty()) break;
+    request.set_cursor(page.next_cursor());
+  }
+  CHECK(seen == "54321");
+  repo::v1::ListSyncsResponse page;
+  request.set_cursor("x");
+  CHECK(InfoOf(repositories.Syncs(user, request, page)).reason == "INVALID_CURSOR");
+  request.set_page_size(101);
+  CHECK(InfoOf(repositories.Syncs(user, request, page)).reason == "INVALID_FIELD");
+  request.set_page_size(1);
+  CHECK(absl::IsNotFound(repositories.Syncs(rpc::Context(), request, page)));
 }
 
 TEST_CASE_METHOD(Fixture, "commits come in pages that belong to one list", "[R2]") {

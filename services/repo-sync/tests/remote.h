@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 
@@ -66,6 +67,14 @@ class Remote {
   }
   void Push() const { Git("push -q --prune --force " + folder_ + "/root/r.git '+refs/heads/*' '+refs/tags/*'"); }
 
+  // What the server was asked since the last call: verb, path and status of each, a line each.
+  std::string Requests() const {
+    std::ifstream file(folder_ + "/requests");
+    std::string all((std::istreambuf_iterator<char>(file)), {});
+    std::filesystem::remove(folder_ + "/requests");
+    return all;
+  }
+
   SyncJob Job() const {
     return {.url = url(),
             .username = {},
@@ -82,8 +91,10 @@ class Remote {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
     std::string program = PEPEUNIT_SOURCE_DIR "/tools/git-http", root = folder_ + "/root", account = user;
+    std::string log = folder_ + "/requests";
     char* arguments[] = {program.data(), const_cast<char*>("--root"),
-                         root.data(),    user.empty() ? nullptr : const_cast<char*>("--user"),
+                         root.data(),    const_cast<char*>("--access-log"),
+                         log.data(),     user.empty() ? nullptr : const_cast<char*>("--user"),
                          account.data(), nullptr};
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
@@ -104,7 +115,7 @@ class Remote {
 };
 
 inline SyncResult RunJob(const SyncJob& job, std::chrono::milliseconds timeout = std::chrono::seconds(30)) {
-  return RunInProcess({.program = PEPEUNIT_WORKER, .timeout = timeout}, job, [] { return true; });
+  return RunInProcess({.program = PEPEUNIT_WORKER, .timeout = timeout}, job, [](const Progress&) { return true; });
 }
 
 }  // namespace pepeunit::repo_sync

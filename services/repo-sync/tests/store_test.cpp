@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "migrations.h"
+#include "pepeunit/base/clock.h"
 #include "pepeunit/bus/v1/events.pb.h"
 #include "postgres_store.h"
 #include "private_postgres.h"
@@ -127,6 +128,63 @@ TEST_CASE_METHOD(StoreFixture, "a failure is tried again later and later, a requ
   REQUIRE(store.Upsert(wanted).ok());
   Succeed();
   CHECK_FALSE(store.Get(wanted.id)->value().failed);
+}
+
+TEST_CASE_METHOD(StoreFixture, "what syncs came to is kept, the last hundred of them, and how it goes is told",
+                 "[R2][R6]") {
+  REQUIRE(store.Upsert(wanted).ok());
+  const Taken taken = Take();
+  REQUIRE(store.Tell(taken, {.received_bytes = 10, .received_objects = 2, .total_objects = 5}).ok());
+  CHECK(Events().back().received_bytes() == 10);
+  CHECK(Events().back().total_objects() == 5);
+  CHECK(Events().back().state() == bus::v1::SYNC_STATE_RUNNING);
+  SyncResult good;
+  good.received_bytes = 77;
+  good.change_count = 1;
+  good.changes = {{RefChange::Kind::kRewritten, "refs/heads/main", std::string(40, 'a'), std::string(40, 'b')}};
+  good.checks = {{"refs/tags/v1", std::string(40, 'c'), {{"schema.json", 3, "x", "wrong", false}}}};
+  REQUIRE(*store.Finish(taken, good));
+  CHECK(Events().back().received_bytes() == 0);
+  CHECK(Events().back().next_sync_ms() > NowMs() + 70'000'000);
+  CHECK(store.GetChecks(wanted.id)->checks(0).problems(0).line() == 3);
+  RequestSync();
+  SyncResult same;
+  same.unchanged = true;
+  REQUIRE(*store.Finish(Take(), same));
+  CHECK(store.GetChecks(wanted.id)->checks_size() == 1);  // they are still so
+  RequestSync();
+  Fail();
+  CHECK(Events().back().failures() == 1);
+  const auto records = store.ListSyncs(wanted.id, 0, 10);
+  REQUIRE(records.ok());
+  REQUIRE(records->size() == 3);
+  CHECK(records->at(0).record.error() == "no");
+  CHECK(records->at(1).record.unchanged());
+  CHECK(records->at(2).record.received_bytes() == 77);
+  CHECK(records->at(2).record.changes(0).kind() == repo::v1::REF_CHANGE_KIND_REWRITTEN);
+  CHECK(records->at(2).record.began_at().seconds() > 1'700'000'000);
+  CHECK(store.ListSyncs(wanted.id, records->at(0).id, 1)->at(0).id == records->at(1).id);
+  for (int i = 0; i < kMostRecords + 5; ++i) {
+    RequestSync();
+    Fail();
+  }
+  CHECK(store.ListSyncs(wanted.id, 0, 1000)->size() == static_cast<std::size_t>(kMostRecords));
+}
+
+TEST_CASE_METHOD(StoreFixture, "a new period is told", "[R1]") {
+  REQUIRE(store.Upsert(wanted).ok());
+  Succeed();
+  const auto events = Events().size();
+  REQUIRE(store.Upsert(wanted).ok());
+  CHECK(Events().size() == events);
+  wanted.sync_period_s = 3'600;
+  REQUIRE(store.Upsert(wanted).ok());
+  REQUIRE(Events().size() == events + 1);
+  CHECK(Events().back().next_sync_ms() < NowMs() + 3'700'000);
+  CHECK(Events().back().state() == bus::v1::SYNC_STATE_READY);
+  wanted.sync_period_s = 0;
+  REQUIRE(store.Upsert(wanted).ok());
+  CHECK(Events().back().next_sync_ms() == 0);
 }
 
 TEST_CASE_METHOD(StoreFixture, "without a schedule it is synced first and then by request only", "[R1][R6]") {

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <catch2/catch.hpp>
+#include <functional>
 #include <thread>
 
 #include "remote.h"
@@ -11,6 +12,8 @@
 using namespace pepeunit::repo_sync;
 
 namespace {
+
+constexpr char kGoodSchema[] = R"({"output_variables": {"t": {"type": "number"}}})";
 
 namespace fs = std::filesystem;
 
@@ -35,6 +38,39 @@ struct Stalling {
     port = ntohs(address.sin_port);
   }
   ~Stalling() { ::close(fd); }
+};
+
+// A server that answers each request with the same head, and then with what `more` gives for as long as somebody takes
+// it.
+class Answering {
+ public:
+  explicit Answering(std::string head, std::function<std::string()> more = nullptr)
+      : head_(std::move(head)), more_(std::move(more)), thread_([this] { Serve(); }) {}
+  ~Answering() {
+    ::shutdown(listening_.fd, SHUT_RDWR);
+    thread_.join();
+  }
+  int port() const { return listening_.port; }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port()) + "/r.git"; }
+
+ private:
+  void Serve() {
+    for (int fd; (fd = ::accept4(listening_.fd, nullptr, nullptr, SOCK_CLOEXEC)) >= 0; ::close(fd)) {
+      char request[8192];
+      std::string text = head_;
+      while (::recv(fd, request, sizeof request, 0) > 0) {
+        while (!text.empty() && ::send(fd, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()))
+          text = more_ ? more_() : "";
+        if (more_) break;
+        text = head_;
+      }
+    }
+  }
+
+  Stalling listening_;
+  const std::string head_;
+  const std::function<std::string()> more_;
+  std::thread thread_;
 };
 
 }  // namespace
@@ -85,7 +121,7 @@ TEST_CASE("a fetch brings what is new, takes away what is gone and follows a rew
   CHECK(rewritten.branches[0].commit == remote.Git("rev-parse HEAD"));
   // A pack for each: what was there was not fetched again.
   CHECK(Output("ls " + CopyOf(remote) + "/objects/pack/*.pack | wc -l") == "3");
-  for (int i = 0; i < 3; ++i) CHECK(RunJob(remote.Job()).size_bytes == rewritten.size_bytes);
+  for (int i = 0; i < 3; ++i) CHECK(RunJob(remote.Job()).unchanged);
   CHECK(Output("ls -A " + remote.copies()) == Remote::kName);
 }
 
@@ -97,6 +133,140 @@ TEST_CASE("a copy that is damaged is cloned anew", "[R2]") {
   Output("rm -rf " + CopyOf(remote) + "/objects/pack/*");
   CHECK(RunJob(remote.Job()).error == "");
   CHECK(Output("git -C " + CopyOf(remote) + " fsck 2>&1") == "");
+}
+
+TEST_CASE("of a remote that did not change nothing but its refs is asked for", "[R2]") {
+  Remote remote;
+  remote.Commit("first");
+  remote.Git("tag light");
+  remote.Git("tag -a heavy -m x");
+  remote.Push();
+  REQUIRE(RunJob(remote.Job()).error == "");
+  remote.Requests();
+  const std::string before = Output("ls -lR --time-style=full-iso " + CopyOf(remote));
+  const SyncResult same = RunJob(remote.Job());
+  CHECK(same.error == "");
+  CHECK(same.unchanged);
+  CHECK(same.remote_head == "main");
+  REQUIRE(same.branches.size() == 1);
+  CHECK(same.received_bytes == 0);
+  CHECK(remote.Requests() == "GET /r.git/info/refs?service=git-upload-pack 200\n");
+  CHECK(Output("ls -lR --time-style=full-iso " + CopyOf(remote)) == before);
+  // Whatever of it is another one is seen.
+  remote.Git("tag -d light");
+  remote.Push();
+  const SyncResult less = RunJob(remote.Job());
+  CHECK_FALSE(less.unchanged);
+  REQUIRE(less.changes.size() == 1);
+  CHECK(less.changes[0].kind == RefChange::Kind::kDeleted);
+  CHECK(less.changes[0].ref == "refs/tags/light");
+}
+
+TEST_CASE("what became of branches and tags is told", "[R2]") {
+  Remote remote;
+  const std::string first = remote.Commit("first");
+  remote.Git("branch moved");
+  remote.Git("branch rewritten");
+  remote.Git("branch gone");
+  remote.Git("tag v1");
+  remote.Push();
+  const SyncResult clone = RunJob(remote.Job());
+  CHECK(clone.change_count == 0);
+  CHECK(clone.received_bytes > 100);
+  const std::string second = remote.Commit("second");
+  remote.Git("branch -f moved main");
+  remote.Git("branch -D gone");
+  remote.Git("branch added");
+  remote.Git("tag -f v1");
+  remote.Git("checkout -q --orphan anew");
+  const std::string other = remote.Commit("other");
+  remote.Git("branch -f rewritten");
+  remote.Git("checkout -q main");
+  remote.Git("branch -D anew");
+  remote.Push();
+  const SyncResult result = RunJob(remote.Job());
+  REQUIRE(result.error == "");
+  std::string told;
+  for (const RefChange& c : result.changes) {
+    const auto name = [&](const std::string& commit) {
+      return commit == first ? "first" : commit == second ? "second" : commit == other ? "other" : "-";
+    };
+    told += std::to_string(static_cast<int>(c.kind)) + " " + c.ref + " " + name(c.from) + " " + name(c.to) + "\n";
+  }
+  CHECK(told ==
+        "1 refs/heads/added - second\n2 refs/heads/main first second\n2 refs/heads/moved first second\n"
+        "3 refs/heads/rewritten first other\n2 refs/tags/v1 first second\n4 refs/heads/gone first -\n");
+  CHECK(result.change_count == 6);
+  CHECK(result.former_head == "");
+}
+
+TEST_CASE("a default branch that vanishes gives way to another one", "[R2]") {
+  Remote remote;
+  remote.Commit("first");
+  remote.Git("branch second");
+  remote.Push();
+  REQUIRE(RunJob(remote.Job()).remote_head == "main");
+  remote.Git("checkout -q second");
+  remote.Git("branch -D main");
+  Output("git -C " + remote.work() + "/../root/r.git config receive.denyDeleteCurrent ignore");
+  remote.Push();
+  const SyncResult result = RunJob(remote.Job());
+  REQUIRE(result.error == "");
+  CHECK(result.remote_head == "second");
+  CHECK(result.former_head == "main");
+  CHECK(RunJob(remote.Job()).unchanged);
+}
+
+TEST_CASE("every branch and tag is looked at, those with the same files once", "[R3]") {
+  Remote remote;
+  remote.Write("schema.json", kGoodSchema);
+  remote.Write("env_example.json", "{}");
+  remote.Commit("good");
+  remote.Git("tag good");
+  remote.Write("schema.json", "{\n \"input_variables\": 3\n}");
+  const std::string bad = remote.Commit("bad");
+  remote.Git("tag bad");
+  remote.Git("checkout -q -b broken");
+  remote.Git("rm -q env_example.json");
+  remote.Commit("none");
+  remote.Git("checkout -q main");
+  remote.Git("reset -q --hard good");
+  remote.Push();
+  const SyncResult result = RunJob(remote.Job());
+  REQUIRE(result.error == "");
+  CHECK(result.problems.empty());
+  REQUIRE(result.checks.size() == 2);
+  CHECK(result.checks[0].ref == "refs/heads/broken");
+  CHECK(result.checks[0].problems.size() >= 2);
+  CHECK(result.checks[1].ref == "refs/tags/bad");
+  CHECK(result.checks[1].commit == bad);
+  REQUIRE_FALSE(result.checks[1].problems.empty());
+  CHECK(result.checks[1].problems[0].line == 2);
+  CHECK(result.checks[1].problems[0].field == "input_variables");
+}
+
+TEST_CASE("a long history with many tags is cloned, and asked for once when it did not change", "[R2]") {
+  Remote remote;
+  remote.Write("schema.json", kGoodSchema);
+  remote.Write("env_example.json", "{}");
+  remote.Commit("root");
+  // One stream for git, for 10,000 commits by hand take minutes.
+  std::string stream;
+  for (int i = 1; i <= 10'000; ++i) {
+    stream += "commit refs/heads/main\ncommitter Ada <ada@example.org> " + std::to_string(1'700'000'000 + i) +
+              " +0000\ndata 1\nx\n" + (i == 1 ? "from refs/heads/main^0\n" : "") + "M 100644 inline counter\ndata " +
+              std::to_string(std::to_string(i).size()) + "\n" + std::to_string(i) + "\n";
+    if (i % 50 == 0) stream += "reset refs/tags/v" + std::to_string(i) + "\nfrom refs/heads/main^0\n\n";
+  }
+  remote.Write("../stream", stream);
+  Output("git -C " + remote.work() + " fast-import --quiet < " + remote.work() + "/../stream");
+  remote.Push();
+  const SyncResult result = RunJob(remote.Job(), std::chrono::seconds(60));
+  REQUIRE(result.error == "");
+  CHECK(result.checks.empty());
+  CHECK(Output("git -C " + CopyOf(remote) + " rev-list --count main") == "10001");
+  CHECK(Output("git -C " + CopyOf(remote) + " tag | wc -l") == "200");
+  CHECK(RunJob(remote.Job()).unchanged);
 }
 
 TEST_CASE("problems of the files are told with a good sync", "[R3]") {
@@ -145,11 +315,54 @@ TEST_CASE("what cannot be cloned is told in words", "[R2]") {
   SECTION("stopped") {
     const Stalling server;
     job.url = "http://127.0.0.1:" + std::to_string(server.port) + "/r.git";
-    CHECK(RunInProcess({.program = PEPEUNIT_WORKER}, job, [] { return false; }).error == "The sync was stopped.");
+    CHECK(RunInProcess({.program = PEPEUNIT_WORKER}, job, [](const Progress&) { return false; }).error ==
+          "The sync was stopped.");
   }
   SECTION("no program") {
-    CHECK(RunInProcess({.program = "/nonexistent"}, job, [] { return true; }).error ==
+    CHECK(RunInProcess({.program = "/nonexistent"}, job, [](const Progress&) { return true; }).error ==
           "The sync could not be started.");
+  }
+  CHECK(fs::is_empty(remote.copies()));
+}
+
+TEST_CASE("a hostile remote is cut off", "[R2]") {
+  Remote remote;
+  SyncJob job = remote.Job();
+  job.max_bytes = 1 << 20;
+  const std::string ok = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n";
+  SECTION("that lists refs for ever") {
+    const std::string begin = ok + "001e# service=git-upload-pack\n0000";
+    Answering server(begin, [i = 0]() mutable {
+      std::string refs;
+      for (int n = 0; n < 500; ++n) {
+        char line[128];
+        const int size = std::snprintf(line, sizeof line, "004c%040d refs/heads/branch-%012d\n", 1, i++);
+        if (size != 0x4c) throw std::logic_error("pkt-line");
+        refs += line;
+      }
+      return refs;
+    });
+    job.url = server.url();
+    CHECK(RunJob(job).error == "The remote sends more than 17825792 bytes.");
+  }
+  SECTION("that sends no git") {
+    Answering server(ok, [] { return std::string(4096, 'x'); });
+    job.url = server.url();
+    CHECK(RunJob(job).error != "");
+  }
+  SECTION("that redirects to a private address") {
+    const Stalling inside;
+    Answering server("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:" + std::to_string(inside.port) +
+                     "/r.git/info/refs?service=git-upload-pack\r\nContent-Length: 0\r\n\r\n");
+    job.url = server.url();
+    job.private_remotes = "127.0.0.1:" + std::to_string(server.port());
+    CHECK(RunJob(job).error.find("has a private address") != std::string::npos);
+  }
+  SECTION("that redirects for ever") {
+    Answering server(
+        "HTTP/1.1 302 Found\r\nLocation: /r.git/info/refs?service=git-upload-pack\r\nContent-Length: 0\r\n\r\n");
+    job.url = server.url();
+    CHECK(RunJob(job).error != "");
   }
   CHECK(fs::is_empty(remote.copies()));
 }
@@ -193,7 +406,7 @@ TEST_CASE("a worker's command line and environment hold no secret", "[R4]") {
   job.password = "s3cret-word";
   ::setenv("PEPEUNIT_INSTANCE_KEY", "s3cret-key", 1);
   std::string seen;
-  const SyncResult result = RunInProcess({.program = PEPEUNIT_WORKER}, job, [&] {
+  const SyncResult result = RunInProcess({.program = PEPEUNIT_WORKER}, job, [&](const Progress&) {
     seen = Lines("cat /proc/$(pgrep -f -P " + std::to_string(::getpid()) + " -- '--worker$')/cmdline | tr '\\0' ' '") +
            "|" +
            Lines("cat /proc/$(pgrep -f -P " + std::to_string(::getpid()) + " -- '--worker$')/environ | tr '\\0' ' '");
