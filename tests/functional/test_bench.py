@@ -20,3 +20,11 @@ def test_the_bench_of_a_large_graph_runs():
         assert timings["page of units", user]["rows"] > 0
         assert timings["neighbourhood of a popular repository, depth 2", user]["rows"] > 1
     assert timings["move: reconciliation, executed", "administrator"]["rows"] > 10
+
+
+def test_the_bench_of_syncs_runs():
+    run = subprocess.run([sys.executable, os.path.join(ROOT, "tools", "lib", "bench.py"), "sync", "--remotes", "5"],
+                         env=dict(os.environ, PEPEUNIT_BIN=BIN), capture_output=True, text=True, timeout=240)
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    assert result["unchanged"] == 5 and result["requests_each"] == 1

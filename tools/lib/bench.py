@@ -1,5 +1,5 @@
 """`tools/bench`: what an instance of its own takes: the way in against a bare echo of the same bodies (`ingest`), a large
-graph (`graph`), and the kill test for longer (`faults`)."""
+graph (`graph`), remotes that are followed (`sync`), and the kill test for longer (`faults`)."""
 import argparse
 import io
 import json
@@ -12,6 +12,7 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
+import bench_sync
 from pepeunit import repos
 from pepeunit.instance import Instance, free_ports
 from pepeunit.postgres import Postgres
@@ -175,8 +176,12 @@ def main():
     three.add_argument("--scale", type=float, default=1, help="of 10,000 users, 100,000 units, 1,000,000 variables and 200,000 links")
     three.add_argument("--rounds", type=int, default=400, help="calls of each operation for each kind of user")
     three.add_argument("--shared-buffers", default="512MB", help="of PostgreSQL; a quarter of the memory is usual")
+    four = commands.add_parser("sync", help="how many unchanged remotes are looked after in a minute, and what each takes")
+    four.add_argument("--remotes", type=int, default=500)
+    four.add_argument("--workers", type=int, default=2, help="PEPEUNIT_SYNC_WORKERS")
     options = parser.parse_args()
-    sys.exit({"ingest": ingest, "graph": graph, "faults": faults}[options.command](options))
+    commands = {"ingest": ingest, "graph": graph, "faults": faults, "sync": lambda given: bench_sync.run(given, BIN, say)}
+    sys.exit(commands[options.command](options))
 
 
 if __name__ == "__main__":
