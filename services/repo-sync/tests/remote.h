@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,20 +13,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "command.h"
 #include "worker_process.h"
 
 // A remote for tests: a repository made with git's own program, served by tools/git-http on loopback.
 namespace pepeunit::repo_sync {
-
-inline std::string Output(const std::string& command) {
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  std::string text;
-  char piece[256];
-  while (pipe != nullptr && std::fgets(piece, sizeof piece, pipe) != nullptr) text += piece;
-  if (pipe == nullptr || ::pclose(pipe) != 0) throw std::runtime_error("failed: " + command);
-  while (text.ends_with('\n')) text.pop_back();
-  return text;
-}
 
 class Remote {
  public:
