@@ -30,7 +30,10 @@ absl::StatusOr<Credentials> CryptoCredentialBox::Open(const Uuid& repo_unit, con
     const auto found = json.is_object() ? json.find(name) : json.end();
     return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
   };
-  return Credentials{.username = text("username"), .password = text("password")};
+  return Credentials{.username = text("username"),
+                     .password = text("password"),
+                     .private_key = text("private_key"),
+                     .passphrase = text("passphrase")};
 }
 
 Graph::Graph(const rpc::Channel& channel)

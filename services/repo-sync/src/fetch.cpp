@@ -11,6 +11,7 @@
 #include "git.h"
 #include "pepeunit/base/bytes.h"
 #include "pepeunit/base/clock.h"
+#include "pepeunit/ssh/remote_address.h"
 #include "refs.h"
 #include "version_files.h"
 
@@ -275,20 +276,15 @@ class Fetcher {
 
   // A redirect must not carry the credentials elsewhere.
   bool SameHost() const {
-    const std::size_t begin = job_.url.find("://") + 3;
-    std::string host = job_.url.substr(begin, job_.url.find_first_of("/?#", begin) - begin);
-    std::string port = job_.url.starts_with("https:") ? "443" : "80";
-    if (const auto colon = host.rfind(':'); colon != std::string::npos && host.find(']', colon) == std::string::npos) {
-      port = host.substr(colon + 1);
-      host.resize(colon);
-    }
-    if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+    const auto address = ssh::ParseRemoteAddress(job_.url);
+    if (!address.ok()) return false;
     const auto lower = [](std::string text) {
       std::transform(text.begin(), text.end(), text.begin(),
                      [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
       return text;
     };
-    return lower(host) == lower(guard_->last_host) && (port == guard_->last_port || guard_->last_port == "443");
+    return lower(address->host) == lower(guard_->last_host) &&
+           (address->port == guard_->last_port || guard_->last_port == "443");
   }
 
   static int OnProgress(const git_indexer_progress* progress, void* payload) {

@@ -75,12 +75,6 @@ bool IsPrivate(const sockaddr* address) {
   return true;
 }
 
-int Refuse(const std::string& problem) {
-  g_guard->problem = problem;
-  git_error_set_str(GIT_ERROR_NET, problem.c_str());
-  return -1;
-}
-
 // 0, or errno.
 int ConnectTo(const addrinfo& address, int* out) {
   const int fd = ::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -103,38 +97,10 @@ int ConnectTo(const addrinfo& address, int* out) {
   return 0;
 }
 
-bool MayBePrivate(const Stream& stream) {
-  std::istringstream remotes(g_guard->private_remotes);
-  for (std::string each; remotes >> each;) {
-    if (each == "*" || each == stream.host + ':' + stream.port) return true;
-  }
-  return false;
-}
-
-int Connect(git_stream* base) {
+int ConnectStream(git_stream* base) {
   Stream* stream = Of(base);
-  g_guard->problem.clear();
-  g_guard->last_host = stream->host;
-  g_guard->last_port = stream->port;
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_family = AF_UNSPEC;
-  addrinfo* raw = nullptr;
-  if (::getaddrinfo(stream->host.c_str(), stream->port.c_str(), &hints, &raw) != 0) {
-    return Refuse("The host " + stream->host + " is not known.");
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> list(raw, ::freeaddrinfo);
-  for (const addrinfo* a = list.get(); a != nullptr; a = a->ai_next) {
-    if (IsPrivate(a->ai_addr) && !MayBePrivate(*stream)) {
-      return Refuse("The host " + stream->host + " has a private address, which this instance does not connect to.");
-    }
-  }
-  int error = EHOSTUNREACH;
-  for (const addrinfo* a = list.get(); a != nullptr; a = a->ai_next) {
-    error = ConnectTo(*a, &stream->fd);
-    if (error == 0) return 0;
-  }
-  return Refuse("The host " + stream->host + " cannot be reached: " + std::strerror(error) + ".");
+  stream->fd = g_guard->Connect(stream->host, stream->port);
+  return stream->fd < 0 ? -1 : 0;
 }
 
 // Waits as long as it takes: the parent's deadline ends the process.
@@ -146,17 +112,13 @@ bool Wait(const Stream& stream, short events) {
   return true;
 }
 
-int Broken(const Stream& stream) { return Refuse("The connection with " + stream.host + " broke off."); }
+int Broken(const Stream& stream) { return g_guard->Refuse("The connection with " + stream.host + " broke off."); }
 
 ssize_t Read(git_stream* base, void* data, size_t size) {
   Stream* stream = Of(base);
   while (Wait(*stream, POLLIN)) {
     const ssize_t got = ::recv(stream->fd, data, size, 0);
-    if (got >= 0) {
-      g_guard->received_bytes += got;
-      if (g_guard->received_bytes <= g_guard->most_bytes) return got;
-      return Refuse("The remote sends more than " + std::to_string(g_guard->most_bytes) + " bytes.");
-    }
+    if (got >= 0) return g_guard->Receive(got) ? got : -1;
     if (errno != EAGAIN && errno != EINTR) break;
   }
   return Broken(*stream);
@@ -188,7 +150,7 @@ void Free(git_stream* base) {
 int Make(git_stream** out, const char* host, const char* port) {
   auto* stream = new Stream;
   stream->base.version = GIT_STREAM_VERSION;
-  stream->base.connect = Connect;
+  stream->base.connect = ConnectStream;
   stream->base.read = Read;
   stream->base.write = Write;
   stream->base.close = Close;
@@ -199,7 +161,52 @@ int Make(git_stream** out, const char* host, const char* port) {
   return 0;
 }
 
+bool IsNamed(const std::string& remotes, const std::string& remote) {
+  std::istringstream list(remotes);
+  for (std::string each; list >> each;) {
+    if (each == "*" || each == remote) return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+int ConnectionGuard::Refuse(const std::string& why) {
+  problem = why;
+  git_error_set_str(GIT_ERROR_NET, problem.c_str());
+  return -1;
+}
+
+bool ConnectionGuard::Receive(std::int64_t bytes) {
+  received_bytes += bytes;
+  if (received_bytes <= most_bytes) return true;
+  Refuse("The remote sends more than " + std::to_string(most_bytes) + " bytes.");
+  return false;
+}
+
+int ConnectionGuard::Connect(const std::string& host, const std::string& port) {
+  problem.clear();
+  last_host = host;
+  last_port = port;
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_family = AF_UNSPEC;
+  addrinfo* raw = nullptr;
+  if (::getaddrinfo(host.c_str(), port.c_str(), &hints, &raw) != 0)
+    return Refuse("The host " + host + " is not known.");
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> list(raw, ::freeaddrinfo);
+  const bool may_be_private = IsNamed(private_remotes, host + ':' + port);
+  for (const addrinfo* a = list.get(); a != nullptr; a = a->ai_next) {
+    if (IsPrivate(a->ai_addr) && !may_be_private)
+      return Refuse("The host " + host + " has a private address, which this instance does not connect to.");
+  }
+  int error = EHOSTUNREACH, fd = -1;
+  for (const addrinfo* a = list.get(); a != nullptr; a = a->ai_next) {
+    error = ConnectTo(*a, &fd);
+    if (error == 0) return fd;
+  }
+  return Refuse("The host " + host + " cannot be reached: " + std::strerror(error) + ".");
+}
 
 void InstallGuard(ConnectionGuard* guard) {
   g_guard = guard;

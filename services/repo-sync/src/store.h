@@ -21,6 +21,7 @@ struct Wanted {
   std::int64_t sync_period_s = 0;  // 0: by hand only
   std::uint64_t sync_requests = 0;
   std::string sealed_credentials;  // empty: public
+  std::string host_key{};          // fingerprint of the SSH host key that is pinned; empty: none yet
 };
 
 // A repository whose sync this process has begun.

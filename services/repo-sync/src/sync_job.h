@@ -16,6 +16,9 @@ struct SyncJob {
   std::string name;                // of this copy in it: the UUID
   std::int64_t max_bytes = 0;      // of the copy, and of what is received for it
   std::string private_remotes{};   // see ConnectionGuard
+  // Over SSH, see SshRemote; `username` is not used then, for the address says who signs in.
+  std::string private_key{}, passphrase{};
+  std::string pinned_host_key{};
 };
 
 struct Tip {
@@ -41,7 +44,8 @@ struct Progress {
 };
 
 struct SyncResult {
-  std::string error;  // for people, without credentials; empty: the copy is the remote's state
+  std::string error;       // for people, without credentials; empty: the copy is the remote's state
+  std::string host_key{};  // fingerprint of the one that the remote showed over SSH; empty: none
   // Nothing but the list of refs was asked for, and what is known of the copy is still so: the rest is empty then, but
   // for remote_head and branches.
   bool unchanged = false;

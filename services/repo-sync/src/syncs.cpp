@@ -128,12 +128,9 @@ SyncResult Syncs::Sync(const Taken& taken, bool* lost) {
               .folder = settings_.folder,
               .name = taken.wanted.id.ToString(),
               .max_bytes = settings_.max_bytes,
-              .private_remotes = settings_.private_remotes};
+              .private_remotes = settings_.private_remotes,
+              .pinned_host_key = taken.wanted.host_key};
   SyncResult failed;
-  if (!job.url.starts_with("https://") && !job.url.starts_with("http://")) {
-    failed.error = "Only http:// and https:// remotes can be cloned.";
-    return failed;
-  }
   if (!taken.wanted.sealed_credentials.empty()) {
     auto opened = credentials_.Open(taken.wanted.id, taken.wanted.sealed_credentials);
     if (!opened.ok()) {
@@ -143,6 +140,8 @@ SyncResult Syncs::Sync(const Taken& taken, bool* lost) {
     }
     job.username = std::move(opened->username);
     job.password = std::move(opened->password);
+    job.private_key = std::move(opened->private_key);
+    job.passphrase = std::move(opened->passphrase);
   }
   std::int64_t renewed_ms = MonotonicMs();
   SyncResult result = RunInProcess(settings_.worker, job, [&](const Progress& progress) {
@@ -156,7 +155,8 @@ SyncResult Syncs::Sync(const Taken& taken, bool* lost) {
     *lost = held.ok() && !*held;
     return !*lost;
   });
-  ::explicit_bzero(job.password.data(), job.password.size());
+  for (std::string* secret : {&job.password, &job.private_key, &job.passphrase})
+    ::explicit_bzero(secret->data(), secret->size());
   return result;
 }
 

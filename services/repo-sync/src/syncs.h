@@ -25,6 +25,7 @@ struct SyncSettings {
 
 struct Credentials {
   std::string username, password;
+  std::string private_key{}, passphrase{};  // for SSH
 };
 
 // Opens what the graph sealed.

@@ -10,6 +10,7 @@
 
 #include "fetch.h"
 #include "git.h"
+#include "ssh_transport.h"
 
 namespace pepeunit::repo_sync {
 namespace {
@@ -53,6 +54,24 @@ bool WriteLine(std::string line) {
   return true;
 }
 
+SyncResult Sync(const SyncJob& job, ConnectionGuard* guard, const std::function<void(const Progress&)>& tell) {
+  const auto address = ssh::ParseRemoteAddress(job.url);
+  if (!address.ok()) {
+    SyncResult failed;
+    failed.error = "The address " + std::string(address.status().message()) + ".";
+    return failed;
+  }
+  SshRemote remote{.address = *address,
+                   .password = job.password,
+                   .private_key = job.private_key,
+                   .passphrase = job.passphrase,
+                   .pinned = job.pinned_host_key};
+  if (ssh::IsSsh(*address)) InstallSsh(&remote, guard);
+  SyncResult result = Fetch(job, guard, tell);
+  result.host_key = remote.host_key;
+  return result;
+}
+
 }  // namespace
 
 std::string WriteJob(const SyncJob& job) {
@@ -62,7 +81,10 @@ std::string WriteJob(const SyncJob& job) {
               {"folder", job.folder},
               {"name", job.name},
               {"max_bytes", job.max_bytes},
-              {"private_remotes", job.private_remotes}}
+              {"private_remotes", job.private_remotes},
+              {"private_key", job.private_key},
+              {"passphrase", job.passphrase},
+              {"pinned_host_key", job.pinned_host_key}}
       .dump();
 }
 
@@ -74,13 +96,17 @@ std::optional<SyncJob> ReadJob(const std::string& text) try {
                  .folder = json.at("folder"),
                  .name = json.at("name"),
                  .max_bytes = json.at("max_bytes"),
-                 .private_remotes = json.at("private_remotes")};
+                 .private_remotes = json.at("private_remotes"),
+                 .private_key = json.at("private_key"),
+                 .passphrase = json.at("passphrase"),
+                 .pinned_host_key = json.at("pinned_host_key")};
 } catch (const Json::exception&) {
   return std::nullopt;
 }
 
 std::string WriteResult(const SyncResult& result) {
   Json json = {{"error", result.error},
+               {"host_key", result.host_key},
                {"unchanged", result.unchanged},
                {"received_bytes", result.received_bytes},
                {"change_count", result.change_count},
@@ -101,6 +127,7 @@ std::optional<SyncResult> ReadResult(const std::string& text) try {
   const Json json = Json::parse(text);
   SyncResult result;
   result.error = json.at("error");
+  result.host_key = json.at("host_key");
   result.unchanged = json.at("unchanged");
   result.received_bytes = json.at("received_bytes");
   result.change_count = json.at("change_count");
@@ -148,7 +175,7 @@ int RunWorker() {
   guard.most_bytes = job->max_bytes + kMostListing;
   InstallGuard(&guard);
   const auto tell = [](const Progress& progress) { WriteLine(WriteProgress(progress)); };
-  return WriteLine(WriteResult(Fetch(*job, &guard, tell))) ? 0 : 1;
+  return WriteLine(WriteResult(Sync(*job, &guard, tell))) ? 0 : 1;
 }
 
 }  // namespace pepeunit::repo_sync

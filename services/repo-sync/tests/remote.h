@@ -10,14 +10,49 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "command.h"
 #include "worker_process.h"
 
 // A remote for tests: a repository made with git's own program, served by tools/git-http on loopback.
 namespace pepeunit::repo_sync {
+
+// A program that serves until the object goes, and says in one line that it does; an empty line: it ended.
+class Helper {
+ public:
+  explicit Helper(std::vector<std::string> command) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
+    std::vector<char*> arguments;
+    for (std::string& word : command) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
+    if (::posix_spawn(&pid_, command[0].c_str(), &files, nullptr, arguments.data(), environ) != 0)
+      throw std::runtime_error(command[0]);
+    posix_spawn_file_actions_destroy(&files);
+    ::close(ends[1]);
+    for (char c; ::read(ends[0], &c, 1) == 1 && c != '\n';) line_ += c;
+    ::close(ends[0]);
+  }
+  ~Helper() {
+    ::kill(pid_, SIGTERM);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  Helper(const Helper&) = delete;
+  Helper& operator=(const Helper&) = delete;
+
+  const std::string& line() const { return line_; }
+
+ private:
+  std::string line_;
+  pid_t pid_ = -1;
+};
 
 class Remote {
  public:
@@ -28,17 +63,22 @@ class Remote {
     std::filesystem::create_directories(folder_ + "/copies");
     Output("git init -q -b main " + work());
     Output("git init -q -b main --bare " + folder_ + "/root/r.git");
-    Serve(user);
+    std::vector<std::string> command = {PEPEUNIT_SOURCE_DIR "/tools/git-http", "--root", folder_ + "/root",
+                                        "--access-log", folder_ + "/requests"};
+    if (!user.empty()) command.insert(command.end(), {"--user", user});
+    server_.emplace(std::move(command));
+    port_ = server_->line().substr(server_->line().find(':') + 2);
+    port_ = port_.substr(0, port_.find('}'));
   }
   ~Remote() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
+    server_.reset();
     std::filesystem::remove_all(folder_);
   }
   Remote(const Remote&) = delete;
   Remote& operator=(const Remote&) = delete;
 
   std::string work() const { return folder_ + "/work"; }
+  std::string root() const { return folder_ + "/root"; }
   std::string copies() const { return folder_ + "/copies"; }
   std::string url(const std::string& name = "r.git") const { return "http://127.0.0.1:" + port_ + "/" + name; }
 
@@ -77,31 +117,8 @@ class Remote {
   static constexpr char kName[] = "0190a5d6-0000-7000-8000-000000000001";
 
  private:
-  void Serve(const std::string& user) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
-    std::string program = PEPEUNIT_SOURCE_DIR "/tools/git-http", root = folder_ + "/root", account = user;
-    std::string log = folder_ + "/requests";
-    char* arguments[] = {program.data(), const_cast<char*>("--root"),
-                         root.data(),    const_cast<char*>("--access-log"),
-                         log.data(),     user.empty() ? nullptr : const_cast<char*>("--user"),
-                         account.data(), nullptr};
-    posix_spawn_file_actions_t files;
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
-    if (::posix_spawn(&pid_, program.c_str(), &files, nullptr, arguments, environ) != 0)
-      throw std::runtime_error("git-http");
-    posix_spawn_file_actions_destroy(&files);
-    ::close(ends[1]);
-    std::string text;
-    for (char c; ::read(ends[0], &c, 1) == 1 && c != '\n';) text += c;
-    ::close(ends[0]);
-    port_ = text.substr(text.find(':') + 2);
-    port_ = port_.substr(0, port_.find('}'));
-  }
-
   std::string folder_, port_;
-  pid_t pid_ = -1;
+  std::optional<Helper> server_;
 };
 
 inline SyncResult RunJob(const SyncJob& job, std::chrono::milliseconds timeout = std::chrono::seconds(30)) {
