@@ -23,7 +23,7 @@ def sync_of(api, url, **more):
 
 @requirement("R1", "R8")
 def test_fields_of_a_repository(admin, sensor_repo):
-    for body, field in (({}, "name"), ({"name": "x"}, "url"), ({"name": "x", "url": "git@host:x.git"}, "url"), ({"name": "x", "url": "file:///etc"}, "url"),
+    for body, field in (({}, "name"), ({"name": "x"}, "url"), ({"name": "x", "url": "git@host:x.git"}, "private"), ({"name": "x", "url": "ssh://host/x.git"}, "url"), ({"name": "x", "url": "file:///etc"}, "url"),
                         ({"name": "x", "url": "https://user:secret@host/x.git"}, "url"), ({"name": "x" * 129, "url": "https://h/x"}, "name"),
                         ({"name": "a\u0000b", "url": "https://h/x"}, "name"), ({"name": "x", "url": "https://h/x", "private": True}, "credentials"),
                         ({"name": "x", "url": "https://h/x", "sync_period": "1s"}, "sync_period")):

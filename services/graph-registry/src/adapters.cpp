@@ -37,7 +37,9 @@ absl::StatusOr<std::string> CryptoSecretBox::Seal(const std::string& plaintext, 
 
 absl::StatusOr<std::string> CryptoSecretBox::SealCredentials(const Uuid& repo_unit,
                                                              const graph::v1::RepoCredentials& credentials) {
-  const nlohmann::json json = {{"username", credentials.username()}, {"password", credentials.password()}};
+  nlohmann::json json = {{"username", credentials.username()}, {"password", credentials.password()}};
+  if (!credentials.private_key().empty()) json["private_key"] = credentials.private_key();
+  if (!credentials.passphrase().empty()) json["passphrase"] = credentials.passphrase();
   return Seal(json.dump(), "graph.repo_unit.credentials:" + repo_unit.ToString());
 }
 

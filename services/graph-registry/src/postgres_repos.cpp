@@ -15,7 +15,7 @@ using google::protobuf::util::TimeUtil;
 std::string RepoColumns() {
   return "n.id, n.name, n.owner_id, r.url, n.level, r.default_branch, r.private, r.sync_period_s, r.sync, " +
          MsOf("n.created_at") + ", " + MsOf("n.updated_at") +
-         ", n.version, r.sync_time_ms, r.follow_mode, r.pre_releases, r.rollout_plan";
+         ", n.version, r.sync_time_ms, r.follow_mode, r.pre_releases, r.rollout_plan, r.ssh_host_key";
 }
 
 graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
@@ -44,6 +44,7 @@ graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
   sync->set_received_bytes(synced.received_bytes());
   sync->set_received_objects(synced.received_objects());
   sync->set_total_objects(synced.total_objects());
+  sync->set_ssh_host_key(synced.shown_ssh_host_key());
   ReadTime(row[9], repo.mutable_created_at());
   ReadTime(row[10], repo.mutable_updated_at());
   // What is shown of the sync changes without a new version: the second part tells caches, If-Match minds the first.
@@ -51,6 +52,7 @@ graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
   repo.set_follow_mode(static_cast<graph::v1::FollowMode>(row[13].as<int>()));
   repo.set_pre_releases(row[14].as<bool>());
   if (!row[15].is_null()) repo.mutable_rollout_plan()->ParseFromString(ReadBytes(row[15]));
+  repo.set_ssh_host_key(row[16].c_str());
   return repo;
 }
 
@@ -63,8 +65,8 @@ absl::Status InUse(std::int64_t units, std::int64_t hidden) {
 
 // Tells repo-sync what to keep; written in the same transaction as the change.
 void AppendChanged(pqxx::work& tx, const std::string& id) {
-  const auto row =
-      tx.exec_params1("SELECT url, sync_period_s, sync_requests, sealed_credentials FROM repo_unit WHERE id = $1", id);
+  const auto row = tx.exec_params1(
+      "SELECT url, sync_period_s, sync_requests, sealed_credentials, ssh_host_key FROM repo_unit WHERE id = $1", id);
   bus::v1::Event event;
   auto* changed = event.mutable_repo_unit_changed();
   changed->set_repo_unit_id(id);
@@ -72,6 +74,7 @@ void AppendChanged(pqxx::work& tx, const std::string& id) {
   changed->set_sync_period_s(row[1].as<std::int64_t>());
   changed->set_sync_requests(row[2].as<std::uint64_t>());
   changed->set_sealed_credentials(ReadBytes(row[3]));
+  changed->set_ssh_host_key(row[4].c_str());
   outbox::Append(tx, "events.graph.repo_unit." + id, event);
 }
 
@@ -91,9 +94,12 @@ absl::StatusOr<Uuid> PostgresStore::CreateRepoUnit(const Actor& actor, const gra
         CheckQuota(tx, repo.owner_id(), {graph::v1::NODE_TYPE_REPO_UNIT}, quotas_.repo_units, 1, "repositories"));
     InsertNode(tx, repo.id(), graph::v1::NODE_TYPE_REPO_UNIT, "", repo.owner_id(), repo.name(), repo.level());
     tx.exec_params(
-        "INSERT INTO repo_unit (id, url, private, sealed_credentials, sync_period_s) VALUES ($1, $2, $3, $4, $5)",
-        repo.id(), repo.url(), repo.private_(), pqxx::binarystring(sealed_credentials), repo.sync_period().seconds());
-    Audit(tx, actor, "repo_unit.create", repo.id(), {{"url", repo.url()}, {"private", repo.private_()}});
+        "INSERT INTO repo_unit (id, url, private, sealed_credentials, sync_period_s, ssh_host_key)"
+        " VALUES ($1, $2, $3, $4, $5, $6)",
+        repo.id(), repo.url(), repo.private_(), pqxx::binarystring(sealed_credentials), repo.sync_period().seconds(),
+        repo.ssh_host_key());
+    Audit(tx, actor, "repo_unit.create", repo.id(),
+          {{"url", repo.url()}, {"private", repo.private_()}, {"ssh_host_key", repo.ssh_host_key()}});
     AppendChanged(tx, repo.id());
     return absl::OkStatus();
   });
@@ -128,13 +134,14 @@ absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::
   return Change("update repo_unit", actor, [&](pqxx::work& tx) -> absl::Status {
     PEPEUNIT_RETURN_IF_ERROR(
         Touch(tx, *Uuid::Parse(repo.id()), repo.name(), repo.level(), expected_version, "repository"));
-    // Units that follow something else now are moved by the sync that this asks for.
+    // Units that follow something else now are moved by the sync that this asks for; another host key is tried at once.
     tx.exec_params(
-        "UPDATE repo_unit SET sync_requests = sync_requests + (default_branch <> '' AND"
+        "UPDATE repo_unit SET sync_requests = sync_requests + ($7 NOT IN ('', ssh_host_key) OR default_branch <> '' AND"
         " (default_branch, follow_mode, pre_releases) <> ($2, $4, $5))::int, default_branch = $2, sync_period_s = $3,"
-        " follow_mode = $4, pre_releases = $5, rollout_plan = nullif($6::bytea, '') WHERE id = $1",
+        " follow_mode = $4, pre_releases = $5, rollout_plan = nullif($6::bytea, ''),"
+        " ssh_host_key = CASE WHEN $7 = '' THEN ssh_host_key ELSE $7 END WHERE id = $1",
         repo.id(), repo.default_branch(), repo.sync_period().seconds(), static_cast<int>(repo.follow_mode()),
-        repo.pre_releases(), pqxx::binarystring(repo.rollout_plan().SerializeAsString()));
+        repo.pre_releases(), pqxx::binarystring(repo.rollout_plan().SerializeAsString()), repo.ssh_host_key());
     if (sealed_credentials) {
       tx.exec_params("UPDATE repo_unit SET sealed_credentials = $2 WHERE id = $1", repo.id(),
                      pqxx::binarystring(*sealed_credentials));
@@ -145,6 +152,7 @@ absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::
            {"sync_period_s", repo.sync_period().seconds()},
            {"follow_mode", graph::v1::FollowMode_Name(repo.follow_mode())},
            {"rollout_phases", repo.rollout_plan().phases_size()},
+           {"ssh_host_key", repo.ssh_host_key()},
            {"credentials", sealed_credentials ? "replaced" : "kept"}});
     AppendChanged(tx, repo.id());
     return absl::OkStatus();
@@ -188,9 +196,10 @@ absl::Status PostgresStore::ApplyRepoSynced(const bus::v1::RepoSynced& synced) {
         "UPDATE repo_unit SET sync = $2, sync_time_ms = $3, sync_state = $4,"
         " follow_due = CASE WHEN $5 THEN $3 ELSE follow_due END, follow_after = CASE WHEN $5 THEN NULL ELSE "
         "follow_after"
-        " END WHERE id = $1 AND (sync_time_ms, sync_state) <= ($3, $4::smallint)",
+        " END, ssh_host_key = CASE WHEN ssh_host_key = '' THEN $6 ELSE ssh_host_key END"
+        " WHERE id = $1 AND (sync_time_ms, sync_state) <= ($3, $4::smallint)",
         synced.repo_unit_id(), pqxx::binarystring(synced.SerializeAsString()), synced.time_ms(),
-        static_cast<int>(synced.state()), synced.state() == bus::v1::SYNC_STATE_READY);
+        static_cast<int>(synced.state()), synced.state() == bus::v1::SYNC_STATE_READY, synced.ssh_host_key());
     return absl::OkStatus();
   });
 }
@@ -227,8 +236,8 @@ absl::StatusOr<std::vector<graph::v1::RepositoryToKeep>> PostgresStore::ListRepo
   using Rows = std::vector<graph::v1::RepositoryToKeep>;
   return pool_.Query<Rows>("list repositories", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
     const auto result = tx.exec_params(
-        "SELECT id, url, sync_period_s, sync_requests, sealed_credentials FROM repo_unit WHERE id > $1 ORDER BY id "
-        "LIMIT $2",
+        "SELECT id, url, sync_period_s, sync_requests, sealed_credentials, ssh_host_key FROM repo_unit WHERE id > $1"
+        " ORDER BY id LIMIT $2",
         page.after.ToString(), page.limit + 1);
     Rows rows;
     for (const auto& row : result) {
@@ -238,6 +247,7 @@ absl::StatusOr<std::vector<graph::v1::RepositoryToKeep>> PostgresStore::ListRepo
       repo.set_sync_period_s(row[2].as<std::int64_t>());
       repo.set_sync_requests(row[3].as<std::uint64_t>());
       repo.set_sealed_credentials(ReadBytes(row[4]));
+      repo.set_ssh_host_key(row[5].c_str());
     }
     return rows;
   });

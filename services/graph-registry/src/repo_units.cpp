@@ -2,10 +2,9 @@
 
 #include <google/protobuf/util/time_util.h>
 
-#include <algorithm>
-
 #include "fields.h"
 #include "pepeunit/base/clock.h"
+#include "remote_fields.h"
 #include "rights.h"
 #include "rollout_plan.h"
 #include "version_files.h"
@@ -19,33 +18,6 @@ constexpr char kWhat[] = "repository";
 constexpr char kList[] = "repo-units";
 constexpr std::int64_t kDay = 86'400;
 constexpr std::int64_t kLeastPeriod = 300, kMostPeriod = 365 * kDay;
-
-// http and https only, a host, and no credentials: those are stored sealed, and an address is shown to everyone.
-void CheckUrl(const std::string& url, Fields* fields) {
-  const std::size_t scheme = url.starts_with("https://") ? 8 : url.starts_with("http://") ? 7 : 0;
-  if (scheme == 0) return fields->Fail("url", "must begin with https:// or http://");
-  if (url.size() > 2048) return fields->Fail("url", "must have at most 2048 characters");
-  for (unsigned char c : url) {
-    if (c <= 0x20 || c >= 0x7F || c == '\\')
-      return fields->Fail("url", "must not contain spaces, backslashes, control characters or characters beyond ASCII");
-  }
-  const std::string authority = url.substr(scheme, url.find_first_of("/?#", scheme) - scheme);
-  if (authority.empty() || authority[0] == ':') return fields->Fail("url", "names no host");
-  if (authority.find('@') != std::string::npos)
-    fields->Fail("url", "must not contain credentials; use `credentials` for them");
-}
-
-void CheckCredentials(const graph::v1::RepoCredentials& credentials, Fields* fields) {
-  // As HTTP Basic carries them (RFC 7617).
-  const auto control = [](const std::string& text) {
-    return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
-  };
-  const std::string &name = credentials.username(), &password = credentials.password();
-  if (name.size() > 256 || control(name) || name.find(':') != std::string::npos)
-    fields->Fail("credentials.username", "must have at most 256 bytes, no ':' and no control characters");
-  if (password.empty() || password.size() > 4096 || control(password))
-    fields->Fail("credentials.password", "must have 1 to 4096 bytes and no control characters");
-}
 
 // 0 when the schedule is off.
 std::int64_t ReadPeriod(bool off, bool said, const google::protobuf::Duration& period, std::int64_t fallback,
@@ -81,7 +53,11 @@ absl::Status ApplyFields(const graph::v1::UpdateRepoUnitRequest& request, graph:
   if (request.has_level()) repo->set_level(fields.Level("level", request.level(), repo->level()));
   if (request.has_credentials()) {
     if (!repo->private_()) fields.Fail("credentials", "belong to private repositories only");
-    CheckCredentials(request.credentials(), &fields);
+    CheckCredentials(request.credentials(), KindOf(repo->url()), &fields);
+  }
+  if (request.has_ssh_host_key()) {
+    CheckHostKey(request.ssh_host_key(), KindOf(repo->url()), &fields);
+    repo->set_ssh_host_key(request.ssh_host_key());
   }
   if (request.has_sync_period() || request.has_no_automatic_sync()) {
     const std::int64_t fallback = repo->has_sync_period() ? repo->sync_period().seconds() : kDay;
@@ -109,16 +85,18 @@ absl::Status RepoUnits::Create(const rpc::Caller& caller, const graph::v1::Creat
   repo.set_owner_id(caller.user_id.ToString());
   repo.set_name(fields.Name("name", request.name()));
   repo.set_url(request.url());
-  CheckUrl(request.url(), &fields);
+  const RemoteKind kind = CheckUrl(request.url(), &fields);
   // Whoever sees a repository can make units from it and so have its files: a private one is opened on purpose only.
   repo.set_level(fields.Level("level", request.level(),
                               request.private_() ? common::v1::ACCESS_LEVEL_PRIVATE : common::v1::ACCESS_LEVEL_PUBLIC));
   repo.set_private_(request.private_());
   if (request.private_() && !request.has_credentials())
     fields.Fail("credentials", "are needed for a private repository");
-  if (!request.private_() && request.has_credentials())
-    fields.Fail("private", "must be true when credentials are given");
-  if (request.has_credentials()) CheckCredentials(request.credentials(), &fields);
+  if (!request.private_() && (request.has_credentials() || kind == RemoteKind::kSsh))
+    fields.Fail("private", "must be true when credentials are given, and for addresses over SSH");
+  if (request.has_credentials()) CheckCredentials(request.credentials(), kind, &fields);
+  if (!request.ssh_host_key().empty()) CheckHostKey(request.ssh_host_key(), kind, &fields);
+  repo.set_ssh_host_key(request.ssh_host_key());
   const std::int64_t period =
       ReadPeriod(request.no_automatic_sync(), request.has_sync_period(), request.sync_period(), kDay, &fields);
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());

@@ -200,7 +200,7 @@ class GraphStore {
   virtual absl::StatusOr<graph::v1::RepoUnit> GetRepoUnit(const Uuid& id) = 0;
   virtual absl::StatusOr<std::vector<graph::v1::RepoUnit>> ListRepoUnits(const access::Subject& viewer,
                                                                          const Page& page) = 0;
-  // Writes name, level, default branch and period; credentials when given. FAILED_PRECONDITION
+  // Writes all that can be changed of it; credentials when given. FAILED_PRECONDITION
   // (VERSION_MISMATCH) unless the node's version is `expected_version`.
   virtual absl::Status UpdateRepoUnit(const Actor& actor, const graph::v1::RepoUnit& repo,
                                       const std::optional<std::string>& sealed_credentials,
@@ -210,7 +210,7 @@ class GraphStore {
   virtual absl::Status DeleteRepoUnit(const Actor& actor, const Uuid& id, std::int64_t expected_version) = 0;
   virtual absl::Status RequestSync(const Actor& actor, const Uuid& id) = 0;
   // Keeps the state unless a newer one is there. Unknown repositories are ignored. With a sync that ended well the
-  // units that follow become due.
+  // units that follow become due. The host key that was trusted on first use is pinned when none is.
   virtual absl::Status ApplyRepoSynced(const bus::v1::RepoSynced& synced) = 0;
   // Of the repositories whose units have to move the one that has waited longest; nobody else gets it for half a
   // minute, or until EndFollowTurn. nullopt when there is none.

@@ -58,7 +58,8 @@ class MemorySecrets final : public SecretBox {
     return context + '|' + plaintext;
   }
   absl::StatusOr<std::string> SealCredentials(const Uuid& id, const graph::v1::RepoCredentials& c) override {
-    return Seal(c.username() + ':' + c.password(), "graph.repo_unit.credentials:" + id.ToString());
+    const std::string opens = c.private_key().empty() ? c.password() : c.private_key() + '|' + c.passphrase();
+    return Seal(c.username() + ':' + opens, "graph.repo_unit.credentials:" + id.ToString());
   }
   absl::StatusOr<std::string> OpenEnv(const Uuid& unit, const std::string& sealed) override {
     if (down) return Unavailable("down");

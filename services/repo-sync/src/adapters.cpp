@@ -54,7 +54,8 @@ absl::StatusOr<std::vector<Wanted>> Graph::ListAll() {
                      .url = repository.url(),
                      .sync_period_s = repository.sync_period_s(),
                      .sync_requests = repository.sync_requests(),
-                     .sealed_credentials = repository.sealed_credentials()});
+                     .sealed_credentials = repository.sealed_credentials(),
+                     .host_key = repository.ssh_host_key()});
     }
     request.set_cursor(page.next_cursor());
   } while (!request.cursor().empty());

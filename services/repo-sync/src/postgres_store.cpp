@@ -25,7 +25,7 @@ void AppendSynced(pqxx::work& tx, const Uuid& id, const std::vector<Tip>& branch
   const auto row = tx.exec_params1(
       "UPDATE repository SET event_time_ms = greatest(event_time_ms + 1, $2) WHERE id = $1"
       " RETURNING state, error, problems, size_bytes, remote_head, event_time_ms, failures,"
-      " coalesce((extract(epoch FROM next_sync_at) * 1000)::bigint, 0)",
+      " coalesce((extract(epoch FROM next_sync_at) * 1000)::bigint, 0), host_key, shown_host_key",
       id.ToString(), NowMs());
   bus::v1::Event event;
   auto* synced = event.mutable_repo_synced();
@@ -41,6 +41,8 @@ void AppendSynced(pqxx::work& tx, const Uuid& id, const std::vector<Tip>& branch
   synced->set_received_bytes(progress.received_bytes);
   synced->set_received_objects(progress.received_objects);
   synced->set_total_objects(progress.total_objects);
+  synced->set_ssh_host_key(row[8].c_str());
+  synced->set_shown_ssh_host_key(row[9].c_str());
   for (const Tip& tip : branches) {
     auto* branch = synced->add_branches();
     branch->set_name(tip.name);
@@ -126,17 +128,19 @@ absl::Status PostgresStore::Upsert(const Wanted& wanted) {
     const auto before = due();
     // A new period counts from the last good sync; new credentials are tried at once where the last try failed.
     tx.exec_params(
-        "INSERT INTO repository AS r (id, url, sync_period_s, sync_requests, sealed_credentials)"
-        " VALUES ($1, $2, $3, $4, $5)"
+        "INSERT INTO repository AS r (id, url, sync_period_s, sync_requests, sealed_credentials, host_key)"
+        " VALUES ($1, $2, $3, $4, $5, $6)"
         " ON CONFLICT (id) DO UPDATE SET url = excluded.url, sync_period_s = excluded.sync_period_s,"
         " sync_requests = excluded.sync_requests, sealed_credentials = excluded.sealed_credentials,"
+        " host_key = CASE WHEN excluded.host_key = '' THEN r.host_key ELSE excluded.host_key END,"
         " next_sync_at = CASE"
         "  WHEN r.failures > 0 AND r.sealed_credentials <> excluded.sealed_credentials THEN now()"
         "  WHEN r.synced_at IS NULL OR r.sync_period_s = excluded.sync_period_s THEN r.next_sync_at"
         "  WHEN excluded.sync_period_s = 0 THEN NULL"
         "  ELSE r.synced_at + make_interval(secs => excluded.sync_period_s) END"
         " WHERE r.sync_requests <= excluded.sync_requests",
-        wanted.id.ToString(), wanted.url, wanted.sync_period_s, wanted.sync_requests, Bytes(wanted.sealed_credentials));
+        wanted.id.ToString(), wanted.url, wanted.sync_period_s, wanted.sync_requests, Bytes(wanted.sealed_credentials),
+        wanted.host_key);
     told = !before.empty() && before[0][0].c_str() != std::string(due()[0][0].c_str());
     if (told) AppendSynced(tx, wanted.id, {});
     return absl::OkStatus();
@@ -202,7 +206,7 @@ absl::StatusOr<std::optional<Taken>> PostgresStore::TakeDue(std::chrono::seconds
         " WHERE id = (SELECT id FROM repository WHERE leased_until < now()"
         "  AND (next_sync_at <= now() OR sync_requests > done_requests)"
         "  ORDER BY sync_requests > done_requests DESC, next_sync_at LIMIT 1 FOR UPDATE SKIP LOCKED)"
-        " RETURNING id, url, sync_period_s, sync_requests, sealed_credentials, lease",
+        " RETURNING id, url, sync_period_s, sync_requests, sealed_credentials, lease, host_key",
         lease.count(), static_cast<int>(bus::v1::SYNC_STATE_RUNNING));
     if (rows.empty()) return Result();
     const auto& row = rows[0];
@@ -210,7 +214,8 @@ absl::StatusOr<std::optional<Taken>> PostgresStore::TakeDue(std::chrono::seconds
                            .url = row[1].c_str(),
                            .sync_period_s = row[2].as<std::int64_t>(),
                            .sync_requests = row[3].as<std::uint64_t>(),
-                           .sealed_credentials = ReadBytes(row[4])},
+                           .sealed_credentials = ReadBytes(row[4]),
+                           .host_key = row[6].c_str()},
                 .began_ms = NowMs(),
                 .lease = row[5].as<std::int64_t>()};
     AppendSynced(tx, taken.wanted.id, {});
@@ -243,10 +248,12 @@ absl::Status PostgresStore::Tell(const Taken& taken, const Progress& progress) {
 absl::StatusOr<bool> PostgresStore::Finish(const Taken& taken, const SyncResult& result) {
   const std::string id = taken.wanted.id.ToString();
   auto stored = pool_.Query<bool>("finish sync", [&](pqxx::work& tx) -> absl::StatusOr<bool> {
+    // A host key that is shown is pinned when none is, whether the sync went on well or not: secrets were sent there.
     const auto rows = tx.exec_params(
-        "UPDATE repository SET leased_until = '-infinity', done_requests = greatest(done_requests, $3)"
-        " WHERE id = $1 AND lease = $2",
-        id, taken.lease, taken.wanted.sync_requests);
+        "UPDATE repository SET leased_until = '-infinity', done_requests = greatest(done_requests, $3),"
+        " host_key = CASE WHEN host_key = '' THEN $4 ELSE host_key END,"
+        " shown_host_key = CASE WHEN $4 = '' THEN shown_host_key ELSE $4 END WHERE id = $1 AND lease = $2",
+        id, taken.lease, taken.wanted.sync_requests, result.host_key);
     if (rows.affected_rows() != 1) return false;
     if (result.error.empty()) {
       // The jitter keeps repositories that were added together from being synced together for ever.

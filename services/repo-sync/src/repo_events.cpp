@@ -48,7 +48,8 @@ absl::Status RepoEvents::Apply(const bus::v1::Event& event) {
                                           .url = changed.url(),
                                           .sync_period_s = changed.sync_period_s(),
                                           .sync_requests = changed.sync_requests(),
-                                          .sealed_credentials = changed.sealed_credentials()}));
+                                          .sealed_credentials = changed.sealed_credentials(),
+                                          .host_key = changed.ssh_host_key()}));
   syncs_.Wake();
   return absl::OkStatus();
 }

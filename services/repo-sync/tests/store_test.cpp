@@ -243,3 +243,40 @@ TEST_CASE_METHOD(StoreFixture, "a copy that is missing makes its repository due"
   REQUIRE(store.MarkMissing(wanted.id).ok());
   Succeed();
 }
+
+TEST_CASE_METHOD(StoreFixture, "the first host key is pinned whatever becomes of the sync; the graph may name another",
+                 "[R2]") {
+  wanted.url = "git@example.org:r";
+  REQUIRE(store.Upsert(wanted).ok());
+  CHECK(Take().wanted.host_key == "");
+  RequestSync();
+  SyncResult result;
+  result.error = "The remote refused the key.";
+  const auto finish = [&](const std::string& shown) {
+    result.host_key = shown;
+    REQUIRE(pool.Transact("lease",
+                          [](pqxx::work& tx) {
+                            tx.exec("UPDATE repository SET leased_until = '-infinity'");
+                            return absl::OkStatus();
+                          })
+                .ok());
+    RequestSync();
+    const Taken taken = Take();
+    REQUIRE(*store.Finish(taken, result));
+    return taken.wanted.host_key;
+  };
+  CHECK(finish("SHA256:a") == "");
+  CHECK(Events().back().ssh_host_key() == "SHA256:a");
+  CHECK(Events().back().shown_ssh_host_key() == "SHA256:a");
+  CHECK(finish("SHA256:b") == "SHA256:a");
+  CHECK(Events().back().ssh_host_key() == "SHA256:a");
+  CHECK(Events().back().shown_ssh_host_key() == "SHA256:b");
+  CHECK(finish("") == "SHA256:a");  // it did not come so far
+  CHECK(Events().back().shown_ssh_host_key() == "SHA256:b");
+  wanted.host_key = "SHA256:b";
+  REQUIRE(store.Upsert(wanted).ok());
+  CHECK(finish("SHA256:b") == "SHA256:b");
+  wanted.host_key = "";  // told before the graph knew
+  REQUIRE(store.Upsert(wanted).ok());
+  CHECK(finish("SHA256:b") == "SHA256:b");
+}
