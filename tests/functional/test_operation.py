@@ -1,6 +1,4 @@
 """How the processes behave: health, metrics, traces, secrets, start and stop."""
-import base64
-import glob
 import json
 import os
 import signal
@@ -11,6 +9,7 @@ import urllib.request
 
 import pytest
 
+import leaks
 from conftest import PATIENCE, dispose, eventually, make_instance, make_sensor, refused
 from marks import requirement
 from pepeunit.instance import SERVICES
@@ -107,22 +106,9 @@ def test_secrets_are_in_no_log_and_in_the_database_only_sealed(instance, admin, 
     api.wait_synced(repo["id"])
     known = [device.env["SYNC_ENCRYPT_KEY"], device.env["SECRET_KEY"], device.token, password, credentials, api.token,
              instance.secret("master-key"), instance.secret("instance-key"), instance.secret("nats-token")]
-    dump = subprocess.run(["/usr/lib/postgresql/15/bin/pg_dump", "-h", instance.postgres.socket_dir, "-U", "postgres", "pepeunit"],
-                          env=dict(os.environ, PGPASSWORD=instance.secret("postgres-password")), cwd="/", capture_output=True, text=True, check=True).stdout
+    dump = leaks.database(instance)
     assert unit["id"] in dump and repo["id"] in dump
-    logs = {path: open(path, errors="replace").read() for path in glob.glob(os.path.join(instance.log_dir, "*.log"))}
-    config = "".join(open(path, errors="replace").read() for path in glob.glob(os.path.join(instance.data, "repositories", "*", "config")))
-    for secret in known:
-        spellings = {secret, secret.encode().hex(), base64.b64encode(secret.encode()).decode().rstrip("=")}
-        try:
-            spellings.add(base64.b64decode(secret, validate=True).hex())
-        except ValueError:
-            pass
-        for spelling in spellings:
-            assert spelling not in dump
-            assert spelling not in config
-            for path, text in logs.items():
-                assert spelling not in text, path
+    leaks.assert_nowhere(instance, known, dump)
     assert "password" not in admin.get("/api/v1/repo-units/" + repo["id"])
 
 

@@ -25,7 +25,8 @@ Settings Settings::From(Config& config) {
   s.syncs.workers =
       static_cast<int>(config.Integer("PEPEUNIT_SYNC_WORKERS", 2, 1, 32, "syncs at once, a process each"));
   s.syncs.private_remotes = config.String("PEPEUNIT_PRIVATE_REMOTES", "",
-                                          "remotes that may have a loopback or private address: `host:port`, separated "
+                                          "remotes that may have a loopback or private address: `host:port` (22 over "
+                                          "SSH unless the address says another), separated "
                                           "by spaces; `*` lets users reach every "
                                           "host of your own network");
   return s;
