@@ -582,8 +582,10 @@ class Unit(Exchange):
         return names['Update'](self)
 
     def _cannot_update(self, why):
-        self.log('pepeunit: no update:', why)
         self._settled = self.offer
+        if not self.offer:
+            return  # one that was withdrawn
+        self.log('pepeunit: no update:', why)
         self._tell({'commit': self.offer[0], 'attempt': self.offer[1], 'state': 'failed', 'reason': why[:120]})
 
     def run(self, sample=None, period_s=10, changed=None):

@@ -59,6 +59,8 @@ def write_tree(folder, files):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w") as f:
             f.write(content)
+        if content.startswith("#!"):
+            os.chmod(path, 0o755)
 
 
 class Remote:

@@ -2,11 +2,12 @@
 import io
 import json
 import pathlib
+import subprocess
 import sys
 import zipfile
 
 import pytest
-from conftest import ENV, SCHEMA, eventually, readings
+from conftest import BIN, ENV, SCHEMA, eventually, readings
 from marks import requirement
 from pepeunit.process import Daemon
 
@@ -27,14 +28,22 @@ def program(number, **more):
 
 
 class Board:
-    """A device in a folder: a unit's zip, unpacked and started."""
+    """A device in a folder: a unit's archive, unpacked and started by boot.py, or as a board with Linux does."""
 
-    def __init__(self, api, unit, folder):
+    def __init__(self, api, unit, folder, linux):
         self.folder = folder
-        with zipfile.ZipFile(io.BytesIO(api.get(f"/api/v1/units/{unit['id']}/archive", raw=True))) as z:
-            z.extractall(folder)
+        archive = f"/api/v1/units/{unit['id']}/archive"
+        if linux:
+            folder.mkdir()
+            packed = api.get(archive + "?format=ARCHIVE_FORMAT_TAR_GZ", raw=True)
+            subprocess.run(["tar", "xz", "-C", str(folder)], input=packed, check=True)
+            command = [BIN + "/pepeunit-unit", "--poll-s=0.3", str(folder)]
+        else:
+            with zipfile.ZipFile(io.BytesIO(api.get(archive, raw=True))) as z:
+                z.extractall(folder)
+            command = [sys.executable, "-u", "boot.py"]
         self.env = (folder / "env.json").read_bytes()
-        self.daemon = Daemon("board", [sys.executable, "-u", "boot.py"], str(folder.parent), str(folder.parent), cwd=str(folder))
+        self.daemon = Daemon("board", command, str(folder.parent), str(folder.parent), cwd=str(folder))
         self.daemon.start()
 
     def text(self, name):
@@ -46,8 +55,8 @@ class Board:
 def board(admin, tmp_path):
     started = []
 
-    def start(unit):
-        started.append(Board(admin, unit, tmp_path / "board"))
+    def start(unit, linux=False):
+        started.append(Board(admin, unit, tmp_path / "board", linux))
         return started[-1]
     yield start
     for one in started:
@@ -111,4 +120,36 @@ def test_a_push_reaches_a_device_that_runs(admin, remote, board):
     eventually(lambda: readings(admin, count)[-1]["value"] == 4, 40)
     eventually(lambda: update()["state"] == "UPDATE_STATE_CONFIRMED")
     assert device.text("added/deep/er.py") is None and not (device.folder / "added").exists()
+    assert (device.folder / "env.json").read_bytes() == device.env
+
+
+SHELL = """#!/bin/sh
+while true; do echo '{"output_variables": {"count": %d}}'; sleep 0.3; done
+"""
+
+
+@requirement("U10", "U13")
+def test_a_board_with_linux_runs_a_program_in_any_language(admin, remote, board):
+    """A shell script and a compiled client that is not replaced over the air: pepeunit-unit."""
+    def files(script):
+        return {"schema.json": SCHEMA, "env_example.json": ENV, "main": script, "data.txt": "kept\n" * 500}
+
+    repo = admin.add_repository("linux", remote.publish("linux", files(SHELL % 1)))
+    unit = admin.post("/api/v1/units", {"repo_unit_id": repo["id"], "name": "with linux"})
+    count = admin.variables(unit["id"])["count"]
+    device = board(unit, linux=True)
+    eventually(lambda: [one["value"] for one in readings(admin, count)][-1:] == [1])
+
+    def update():
+        return admin.get("/api/v1/units/" + unit["id"])["update"]
+
+    push(admin, remote, repo, "linux", files(SHELL % 2))
+    eventually(lambda: [one["value"] for one in readings(admin, count)][-1:] == [2], 40)
+    eventually(lambda: update()["state"] == "UPDATE_STATE_CONFIRMED")
+    assert device.text("main") == SHELL % 2 and device.text("data.txt") == "kept\n" * 500
+    push(admin, remote, repo, "linux", files("#!/bin/sh\necho 'no such bus' >&2\nexit 4\n"))
+    eventually(lambda: update()["state"] == "UPDATE_STATE_ROLLED_BACK", 40)
+    assert update()["reason"] == "the program ended with exit code 4: no such bus"
+    assert device.text("main") == SHELL % 2
+    eventually(lambda: [one["value"] for one in readings(admin, count)][-1:] == [2])
     assert (device.folder / "env.json").read_bytes() == device.env

@@ -6,7 +6,7 @@ import os
 import pytest
 from instance import Instance
 from marks import requirement
-from updating import NEW, NEWER, OLD, Device, files_of, schema, version
+from updating import NEW, NEWER, OLD, CppDevice, Device, files_of, schema, version
 
 BIG = os.urandom(20000)
 FIRST = version(OLD, main=b"1", lib__same=b"same", lib__changed=b"old", old__gone=b"gone", empty=b"")
@@ -21,13 +21,25 @@ def quick_disk(monkeypatch):
     return calls
 
 
-@pytest.fixture
-def device(tmp_path, instance):
-    made = Device(tmp_path / "unit", instance, FIRST)
+def made(kind, tmp_path, instance):
     instance.versions = {OLD: FIRST, NEW: SECOND}
     instance.update, instance.attempt = NEW, 1
-    yield made
-    made.stop()
+    return kind(tmp_path / "unit", instance, FIRST)
+
+
+@pytest.fixture
+def device(tmp_path, instance):
+    """The Python client, for tests that look into it."""
+    device = made(Device, tmp_path, instance)
+    yield device
+    device.stop()
+
+
+@pytest.fixture(params=[Device, CppDevice])
+def either(request, tmp_path, instance):
+    device = made(request.param, tmp_path, instance)
+    yield device
+    device.stop()
 
 
 def states(instance):
@@ -77,9 +89,9 @@ def test_a_hello_does_not_confirm(device):
 
 
 @requirement("U10")
-def test_only_what_differs_is_fetched(device, instance):
+def test_only_what_differs_is_fetched(either, instance):
     instance.lines_of = lambda commit, have: Instance.lines_of(instance, commit, None)  # as for an unknown `have`: every file
-    device.until_settled()
+    either.until_settled()
     assert "lib/same.py" not in {path for path, _, _ in pieces(instance)}
     assert {"lib/changed.py", "big.py"} <= {path for path, _, _ in pieces(instance)}
 
@@ -138,7 +150,7 @@ def test_readings_go_out_before_the_restart(device, instance):
 
 @requirement("U10")
 @pytest.mark.parametrize("wrong, ends", [(1, NEW), (3, NEW), (4, OLD)])
-def test_a_wrong_hash_is_fetched_anew_three_times(device, instance, wrong, ends):
+def test_a_wrong_hash_is_fetched_anew_three_times(either, instance, wrong, ends):
     right = instance.about_update
     times = [wrong]
 
@@ -149,32 +161,32 @@ def test_a_wrong_hash_is_fetched_anew_three_times(device, instance, wrong, ends)
             return b"x" * len(piece)
         return piece
     instance.about_update = answer
-    device.until_settled()
+    either.until_settled()
     assert instance.runs == ends
-    assert files_of(device.folder) == (SECOND if ends == NEW else FIRST)
+    assert files_of(either.folder) == (SECOND if ends == NEW else FIRST)
     assert sum(path == "lib/changed.py" for path, _, _ in pieces(instance)) == min(wrong + 1, 4)
     assert sum(path == "big.py" for path, _, _ in pieces(instance)) == 2  # the others are kept
     if ends == OLD:
         assert states(instance)[-1] == "failed"
         assert "lib/changed.py" in instance.reports[-1]["reason"]
-        assert left_over(device) == ["state"]
+        assert left_over(either) == ["state"]
 
 
 @requirement("U10")
-def test_a_failed_attempt_is_not_tried_again_until_a_higher_one_is_offered(device, instance):
+def test_a_failed_attempt_is_not_tried_again_until_a_higher_one_is_offered(either, instance):
     instance.manifest = [{"path": "../evil", "size": 1, "sha256": "0" * 64}]
-    device.until_settled()
+    either.until_settled()
     assert states(instance) == ["failed"]
     asked = len(instance.asked)
     instance.manifest = None
     instance.update, instance.attempt = NEW, 1  # as if the instance had lost the report
-    device.until_settled()
-    device.until_settled()
+    either.until_settled()
+    either.until_settled()
     assert len(instance.asked) == asked
     assert states(instance) == ["failed", "failed"]
     assert instance.runs == OLD
     instance.update, instance.attempt = NEW, 2
-    device.until_settled()
+    either.until_settled()
     assert instance.runs == NEW
 
 
@@ -201,17 +213,17 @@ def test_a_failure_is_told_after_a_restart(device, instance):
     "env.json", "ENV.json", "Env.JSON", "env.json.", "env.json ", ".pepeunit/state", ".PepeUnit/plan", ".pepeunit",
     "a/.. /b", None, 7])
 @pytest.mark.parametrize("delete", [False, True])
-def test_hostile_paths_are_refused_and_the_whole_version_with_them(device, instance, path, delete):
-    env = (device.folder / "env.json").read_bytes()
+def test_hostile_paths_are_refused_and_the_whole_version_with_them(either, instance, path, delete):
+    env = (either.folder / "env.json").read_bytes()
     line = {"path": path, "delete": True} if delete else {"path": path, "size": 4, "sha256": hashlib.sha256(b"evil").hexdigest()}
     instance.manifest = [line, {"path": "main.py", "size": 1, "sha256": hashlib.sha256(b"2").hexdigest()}]
-    device.until_settled()
+    either.until_settled()
     assert states(instance) == ["failed"]
     assert pieces(instance) == []
-    assert files_of(device.folder) == FIRST
-    assert (device.folder / "env.json").read_bytes() == env
-    assert not (device.folder.parent / "up").exists()
-    assert left_over(device) == ["state"]
+    assert files_of(either.folder) == FIRST
+    assert (either.folder / "env.json").read_bytes() == env
+    assert not (either.folder.parent / "up").exists()
+    assert left_over(either) == ["state"]
 
 
 @requirement("U10")
@@ -219,11 +231,11 @@ def test_hostile_paths_are_refused_and_the_whole_version_with_them(device, insta
     {"path": "x"}, {"path": "x", "size": -1, "sha256": "0" * 64}, {"path": "x", "size": "1", "sha256": "0" * 64},
     {"path": "x", "size": True, "sha256": "0" * 64}, {"path": "x", "size": 1, "sha256": "0"}, {"path": "x", "size": 1},
     {"path": "a", "delete": True, "size": 1}, {"path": "x", "size": 1 << 53, "sha256": "0" * 64}])
-def test_a_manifest_that_is_none_is_a_failure(device, instance, line):
+def test_a_manifest_that_is_none_is_a_failure(either, instance, line):
     instance.manifest = [{"path": "a", "delete": True}, line]
-    device.until_settled()
+    either.until_settled()
     assert states(instance) == ["failed"]
-    assert files_of(device.folder) == FIRST
+    assert files_of(either.folder) == FIRST
 
 
 @requirement("U10")
@@ -231,20 +243,20 @@ def test_a_manifest_that_is_none_is_a_failure(device, instance, line):
     {}, {"commit": NEW, "count": 2, "from": 0, "files": []}, {"commit": NEW, "count": 1, "from": 0, "files": [], "next": 0},
     {"commit": OLD, "count": 0, "from": 0, "files": []}, {"commit": NEW, "from": 0, "files": []}, b"bytes",
     {"commit": NEW, "count": 0, "from": 0, "files": []}, {"commit": NEW, "count": 1, "from": 0, "files": [7]}])
-def test_a_page_that_is_none_is_a_failure(device, instance, page):
+def test_a_page_that_is_none_is_a_failure(either, instance, page):
     instance.update_faults = [lambda question: page]
-    device.until_settled()
+    either.until_settled()
     assert states(instance) == ["failed"]
-    assert left_over(device) == ["state"]
+    assert left_over(either) == ["state"]
 
 
 @requirement("U10")
 @pytest.mark.parametrize("piece", [b"", b"x" * 3000, {"surprise": 1}])
-def test_a_piece_that_is_none_is_a_failure(device, instance, piece):
+def test_a_piece_that_is_none_is_a_failure(either, instance, piece):
     instance.update_faults = [None, lambda question: piece]
-    device.until_settled()
+    either.until_settled()
     assert states(instance)[-1] == "failed"
-    assert files_of(device.folder) == FIRST
+    assert files_of(either.folder) == FIRST
 
 
 @requirement("U10")
@@ -338,9 +350,9 @@ def test_busy_waits_as_long_as_it_is_told(device, instance):
 
 
 @requirement("U10")
-def test_a_version_that_cannot_be_sent(device, instance):
+def test_a_version_that_cannot_be_sent(either, instance):
     instance.update_faults = [{"error": "invalid", "detail": "the repository is gone", "errors": []}]
-    device.until_settled()
+    either.until_settled()
     assert states(instance) == ["failed"]
     assert instance.reports[0]["reason"] == "the repository is gone"
 
@@ -387,10 +399,10 @@ def test_progress_is_told_every_ten_seconds(device, instance):
 
 
 @requirement("U10")
-def test_executable_files(device, instance):
+def test_executable_files(either, instance):
     instance.versions[NEW] = {**SECOND, "run.sh": (b"#!/bin/sh\n", True), "lib/same.py": (b"same", True)}
-    device.until_settled()
-    assert files_of(device.folder) == instance.versions[NEW]
+    either.until_settled()
+    assert files_of(either.folder) == instance.versions[NEW]
 
 
 @requirement("U10")
@@ -399,9 +411,10 @@ def test_executable_files(device, instance):
     ({"a/b/c": b"deep"}, {"a/b": b"file"}), ({"a": b"same"}, {"b": b"same", "c": b"same"}),
     ({"a/x": b"1", "a/y": b"2"}, {"a/x": b"2", "a/y": b"1"}), ({"ä/ö": b"old"}, {"ä/ö": b"new", "тепло": b"t"})])
 @pytest.mark.parametrize("holds", [True, False])
-def test_files_and_folders_change_places(tmp_path, instance, old, new, holds):
+@pytest.mark.parametrize("kind", [Device, CppDevice])
+def test_files_and_folders_change_places(tmp_path, instance, old, new, holds, kind):
     first, second = {"schema.json": schema(OLD), **old}, {"schema.json": schema(NEW), **new}
-    device = Device(tmp_path / "unit", instance, first)
+    device = kind(tmp_path / "unit", instance, first)
     instance.versions = {OLD: first, NEW: second}
     instance.update, instance.attempt = NEW, 1
     device.start()
@@ -422,16 +435,16 @@ def test_files_and_folders_change_places(tmp_path, instance, old, new, holds):
 
 
 @requirement("U10")
-def test_what_cannot_be_put_in_place_is_undone(device, instance):
+def test_what_cannot_be_put_in_place_is_undone(either, instance):
     """A folder with files of the program's own stands where the new version has a file."""
     instance.versions[NEW] = {**SECOND, "data": b"file"}
-    (device.folder / "data").mkdir()
-    (device.folder / "data" / "log.txt").write_text("mine")
-    device.until_settled()
+    (either.folder / "data").mkdir()
+    (either.folder / "data" / "log.txt").write_text("mine")
+    either.until_settled()
     assert states(instance)[-1] == "failed"
-    assert (device.folder / "data" / "log.txt").read_text() == "mine"
-    (device.folder / "data" / "log.txt").unlink()
-    assert files_of(device.folder) == FIRST
+    assert (either.folder / "data" / "log.txt").read_text() == "mine"
+    (either.folder / "data" / "log.txt").unlink()
+    assert files_of(either.folder) == FIRST
 
 
 @requirement("U10")

@@ -1,12 +1,16 @@
-"""A device in a folder of its own, started again and again within this process: what the tests of updates share."""
+"""Devices in folders of their own: what the tests of updates share. Device is started again and again within this
+process; CppDevice is the same by the C++ library, in processes of its own."""
 import base64
 import importlib.util
 import json
+import os
 import pathlib
 import shutil
+import subprocess
 import sys
 
 import pepeunit
+import pytest
 from conftest import UNIT
 
 CLIENT = pathlib.Path(__file__).resolve().parent.parent
@@ -109,3 +113,43 @@ class Device:
             if self.work() == "idle":
                 return
         raise AssertionError("the device restarts for ever")
+
+
+class CppDevice:
+    def __init__(self, folder, instance, files):
+        programs = os.environ.get("PEPEUNIT_BIN")
+        if not programs:
+            pytest.skip("PEPEUNIT_BIN is not set: the C++ client is not tested")
+        self.driver = pathlib.Path(programs) / "unit_client_driver"
+        self.folder, self.said = folder, []
+        folder.mkdir(exist_ok=True)
+        place(folder, files)
+        (folder / "env.json").write_text(env_of(instance))
+
+    def run(self, command, **numbers):
+        """One start; what came of it, or None when the power was cut."""
+        done = subprocess.run([str(self.driver), str(self.folder), command, *("%s=%d" % one for one in numbers.items())],
+                              stdout=subprocess.PIPE, timeout=30)
+        if "cut" in numbers and done.returncode == 9:
+            return None
+        assert done.returncode == 0, done
+        result = json.loads(done.stdout)
+        self.said += result["said"]
+        return result
+
+    def start(self):
+        assert self.run("start")["ended"] == "started"
+
+    def work(self):
+        return self.run("work")["ended"]
+
+    def until_settled(self, most=12, **numbers):
+        for _ in range(most):
+            ended = self.run("work", **numbers)["ended"]
+            if ended == "idle":
+                return
+            assert ended == "restart"
+        raise AssertionError("the device restarts for ever")
+
+    def stop(self):
+        pass
