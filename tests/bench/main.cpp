@@ -3,8 +3,11 @@
 //   pepeunit-bench echo   [--port N] [--threads N]
 //   pepeunit-bench load   --units FILE --port N [--host IP] [--target PATH] [--connections N] [--threads N]
 //                         [--seconds S] [--echo]
+//   pepeunit-bench ota    --units FILE --port N --have COMMIT [--host IP] [--connections N] [--chunk BYTES]
+//                         [--plain-port N]
 //
-// `load` prints one JSON object: accepted, per_s, percentiles in ms, refused by HTTP status.
+// `load` prints one JSON object: accepted, per_s, percentiles in ms, refused by HTTP status; `ota` one with the members
+// of OtaReport (ota.h).
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -12,6 +15,7 @@
 
 #include "echo.h"
 #include "load.h"
+#include "ota.h"
 
 namespace {
 
@@ -19,7 +23,9 @@ int Usage() {
   std::fprintf(stderr,
                "usage: pepeunit-bench echo [--port N] [--threads N]\n"
                "       pepeunit-bench load --units FILE --port N [--host IP] [--target PATH] [--connections N]\n"
-               "                           [--threads N] [--seconds S] [--echo]\n");
+               "                           [--threads N] [--seconds S] [--echo]\n"
+               "       pepeunit-bench ota --units FILE --port N --have COMMIT [--host IP] [--connections N]\n"
+               "                          [--chunk BYTES] [--plain-port N]\n");
   return 2;
 }
 
@@ -44,6 +50,18 @@ int main(int argc, char** argv) {
   };
   if (command == "echo") {
     return RunEcho(static_cast<std::uint16_t>(number("--port", 0)), static_cast<unsigned>(number("--threads", 2)));
+  }
+  if (command == "ota" && !options["--units"].empty() && !options["--have"].empty() && number("--port", 0) >= 1) {
+    OtaOptions ota;
+    if (!options["--host"].empty()) ota.host = options["--host"];
+    ota.port = static_cast<std::uint16_t>(number("--port", 0));
+    ota.have = options["--have"];
+    ota.connections = static_cast<unsigned>(number("--connections", ota.connections));
+    ota.chunk = static_cast<std::size_t>(number("--chunk", static_cast<double>(ota.chunk)));
+    ota.plain_port = static_cast<std::uint16_t>(number("--plain-port", 0));
+    auto devices = ReadDevices(options["--units"]);
+    std::printf("%s\n", RunOta(ota, devices).ToJson().c_str());
+    return 0;
   }
   if (command != "load" || options["--units"].empty() || number("--port", 0) < 1) return Usage();
   LoadOptions load;

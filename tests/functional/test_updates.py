@@ -30,7 +30,7 @@ def program(number, **more):
 class Board:
     """A device in a folder: a unit's archive, unpacked and started by boot.py, or as a board with Linux does."""
 
-    def __init__(self, api, unit, folder, linux):
+    def __init__(self, api, unit, folder, linux=False):
         self.folder = folder
         archive = f"/api/v1/units/{unit['id']}/archive"
         if linux:

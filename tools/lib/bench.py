@@ -1,7 +1,6 @@
 """`tools/bench`: what an instance of its own takes: the way in against a bare echo of the same bodies (`ingest`), a large
-graph (`graph`), remotes that are followed (`sync`), and the kill test for longer (`faults`)."""
+graph (`graph`), remotes that are followed (`sync`), updates over the air (`ota`), and the kill test for longer (`faults`)."""
 import argparse
-import io
 import json
 import os
 import shutil
@@ -9,12 +8,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
-from concurrent.futures import ThreadPoolExecutor
 
+import bench_ota
 import bench_sync
-from pepeunit import repos
-from pepeunit.instance import Instance, free_ports
+from bench_units import Fleet
+from pepeunit.instance import Instance
 from pepeunit.postgres import Postgres
 from pepeunit.process import pss_bytes
 
@@ -26,40 +24,6 @@ SETTINGS = {"PEPEUNIT_PRIVATE_REMOTES": "*", "PEPEUNIT_UNIT_RATE": "1000000", "P
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
-
-
-def make_units(instance, folder, count):
-    """Units of a repository with one numeric output, made as a person would; the load generator's file."""
-    source = os.path.join(folder, "source")
-    os.makedirs(source)
-    for name, text in (("schema.json", '{"output_variables": {"value": {"type": "number"}}}'), ("env_example.json", "{}"), ("main.py", "\n")):
-        with open(os.path.join(source, name), "w") as f:
-            f.write(text)
-    os.makedirs(os.path.join(folder, "git"))
-    repos.publish(source, os.path.join(folder, "git", "load.git"))
-    port = free_ports(1)[0]
-    server = repos.server(os.path.join(folder, "git"), port, folder, folder)
-    server.start()
-    try:
-        api = instance.api()
-        api.sign_in("admin", instance.secret("admin-password"))
-        time.sleep(0.5)
-        repo = api.add_repository("load", f"http://127.0.0.1:{port}/load.git")
-
-        def make(index):
-            unit = api.post("/api/v1/units", {"repo_unit_id": repo["id"], "name": f"unit {index}"})
-            with zipfile.ZipFile(io.BytesIO(api.get(f"/api/v1/units/{unit['id']}/archive", raw=True))) as z:
-                env = json.loads(z.read("env.json"))
-            return {"id": unit["id"], "key": env["SYNC_ENCRYPT_KEY"], "token": env["PEPEUNIT_TOKEN"], "outputs": ["value"]}
-
-        with ThreadPoolExecutor(3) as pool:
-            units = list(pool.map(make, range(count)))
-    finally:
-        server.stop()
-    path = os.path.join(folder, "units.json")
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
-        json.dump(units, f)
-    return path
 
 
 def load(path, port, options, seconds, echo=False):
@@ -84,7 +48,8 @@ def ingest(options):
         say("starting a private instance")
         instance.start()
         say(f"making {options.units} units")
-        path = make_units(instance, folder, options.units)
+        with Fleet(instance, folder, {"schema.json": '{"output_variables": {"value": {"type": "number"}}}', "env_example.json": "{}", "main.py": "\n"}) as fleet:
+            path = fleet.make_units(options.units)
         echo = subprocess.Popen([os.path.join(BIN, "pepeunit-bench"), "echo", "--threads", "2"], stdout=subprocess.PIPE, text=True)
         echo_port = json.loads(echo.stdout.readline())["port"]
         ingest_port = instance.ports["unit-ingest"]
@@ -179,8 +144,14 @@ def main():
     four = commands.add_parser("sync", help="how many unchanged remotes are looked after in a minute, and what each takes")
     four.add_argument("--remotes", type=int, default=500)
     four.add_argument("--workers", type=int, default=2, help="PEPEUNIT_SYNC_WORKERS")
+    five = commands.add_parser("ota", help="units a minute that take an update, and the throughput as a ratio to nginx serving the same bytes in the same run")
+    five.add_argument("--units", type=int, default=200)
+    five.add_argument("--connections", type=int, default=8)
+    five.add_argument("--chunk", type=int, default=4096, help="bytes of a file that a device asks for at once")
+    five.add_argument("--file-bytes", type=int, default=12288, help="of each of the 20 files, 2 of which change")
     options = parser.parse_args()
-    commands = {"ingest": ingest, "graph": graph, "faults": faults, "sync": lambda given: bench_sync.run(given, BIN, say)}
+    commands = {"ingest": ingest, "graph": graph, "faults": faults, "sync": lambda given: bench_sync.run(given, BIN, say),
+                "ota": lambda given: bench_ota.run(given, BIN, say)}
     sys.exit(commands[options.command](options))
 
 
