@@ -21,7 +21,7 @@ int main(int argc, char** argv) {
   Storage kept(settings, pool, relay, others);
   Domain d(settings, kept, others);
   FollowTurns turns(kept.graph, d.followers);
-  RolloutTurns rollouts(kept.rollouts, others.versions, d.units, d.updates);
+  RolloutTurns rollouts(kept.graph, kept.rollouts, others.versions, d.units, d.updates);
   FollowedEvents events(bus, kept.graph, turns, d.updates);
   Housekeeping housekeeping({{"audit", [&] { return kept.graph.ForgetAudit(settings.audit_days); }},
                              {"idempotency keys", [&] { return kept.graph.ForgetIdempotencyKeys(); }},

@@ -11,6 +11,7 @@ constexpr std::size_t kMostDetail = 512;
 graph::v1::FollowProblemReason ReasonOf(const std::string& reason) {
   if (reason == "INVALID_REPOSITORY") return graph::v1::FOLLOW_PROBLEM_REASON_INVALID_FILES;
   if (reason == "NOT_CONFIGURED") return graph::v1::FOLLOW_PROBLEM_REASON_BRANCH_GONE;
+  if (reason == "UNSIGNED_VERSION") return graph::v1::FOLLOW_PROBLEM_REASON_UNSIGNED;
   if (reason == "NO_RELEASE") return graph::v1::FOLLOW_PROBLEM_REASON_NO_RELEASE;
   if (reason == "REPOSITORY_NOT_READY") return graph::v1::FOLLOW_PROBLEM_REASON_REPOSITORY_NOT_READY;
   return graph::v1::FOLLOW_PROBLEM_REASON_FAILED;

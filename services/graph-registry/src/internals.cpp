@@ -47,6 +47,10 @@ absl::Status Internals::Authorize(const rpc::Caller& caller, const graph::v1::Au
     out.set_unit_id(facts.parent_id.ToString());
     *out.mutable_variable() = std::move(row.variable);
   }
+  if (facts.type == graph::v1::NODE_TYPE_REPO_UNIT) {
+    PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::RepoUnit repo, store_.GetRepoUnit(*id));
+    *out.mutable_signing_keys() = repo.signing_keys().keys();
+  }
   return absl::OkStatus();
 }
 

@@ -1,6 +1,9 @@
 #include <google/protobuf/util/time_util.h>
 
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "pepeunit/base/errors.h"
+#include "pepeunit/ssh/public_key.h"
 #include "postgres_store.h"
 #include "rows.h"
 #include "unit_events.h"
@@ -15,7 +18,24 @@ using google::protobuf::util::TimeUtil;
 std::string RepoColumns() {
   return "n.id, n.name, n.owner_id, r.url, n.level, r.default_branch, r.private, r.sync_period_s, r.sync, " +
          MsOf("n.created_at") + ", " + MsOf("n.updated_at") +
-         ", n.version, r.sync_time_ms, r.follow_mode, r.pre_releases, r.rollout_plan, r.ssh_host_key";
+         ", n.version, r.sync_time_ms, r.follow_mode, r.pre_releases, r.rollout_plan, r.ssh_host_key,"
+         " r.signing_keys";
+}
+
+std::string WriteKeys(const graph::v1::RepoUnit& repo) { return absl::StrJoin(repo.signing_keys().keys(), "\n"); }
+
+void ReadKeys(const pqxx::field& field, graph::v1::RepoUnit* repo) {
+  for (const auto line : absl::StrSplit(field.c_str(), '\n', absl::SkipEmpty()))
+    repo->mutable_signing_keys()->add_keys(line.data(), line.size());
+}
+
+// For the audit: which keys, without their comments.
+std::string FingerprintsOf(const graph::v1::RepoUnit& repo) {
+  std::vector<std::string> found;
+  for (const auto& line : repo.signing_keys().keys()) {
+    if (const auto key = ssh::ParsePublicKey(line); key.ok()) found.push_back(ssh::FingerprintOf(key->blob));
+  }
+  return absl::StrJoin(found, " ");
 }
 
 graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
@@ -53,6 +73,7 @@ graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
   repo.set_pre_releases(row[14].as<bool>());
   if (!row[15].is_null()) repo.mutable_rollout_plan()->ParseFromString(ReadBytes(row[15]));
   repo.set_ssh_host_key(row[16].c_str());
+  ReadKeys(row[17], &repo);
   return repo;
 }
 
@@ -94,12 +115,15 @@ absl::StatusOr<Uuid> PostgresStore::CreateRepoUnit(const Actor& actor, const gra
         CheckQuota(tx, repo.owner_id(), {graph::v1::NODE_TYPE_REPO_UNIT}, quotas_.repo_units, 1, "repositories"));
     InsertNode(tx, repo.id(), graph::v1::NODE_TYPE_REPO_UNIT, "", repo.owner_id(), repo.name(), repo.level());
     tx.exec_params(
-        "INSERT INTO repo_unit (id, url, private, sealed_credentials, sync_period_s, ssh_host_key)"
-        " VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO repo_unit (id, url, private, sealed_credentials, sync_period_s, ssh_host_key,"
+        " signing_keys) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         repo.id(), repo.url(), repo.private_(), pqxx::binarystring(sealed_credentials), repo.sync_period().seconds(),
-        repo.ssh_host_key());
+        repo.ssh_host_key(), WriteKeys(repo));
     Audit(tx, actor, "repo_unit.create", repo.id(),
-          {{"url", repo.url()}, {"private", repo.private_()}, {"ssh_host_key", repo.ssh_host_key()}});
+          {{"url", repo.url()},
+           {"private", repo.private_()},
+           {"ssh_host_key", repo.ssh_host_key()},
+           {"signing_keys", FingerprintsOf(repo)}});
     AppendChanged(tx, repo.id());
     return absl::OkStatus();
   });
@@ -137,11 +161,13 @@ absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::
     // Units that follow something else now are moved by the sync that this asks for; another host key is tried at once.
     tx.exec_params(
         "UPDATE repo_unit SET sync_requests = sync_requests + ($7 NOT IN ('', ssh_host_key) OR default_branch <> '' AND"
-        " (default_branch, follow_mode, pre_releases) <> ($2, $4, $5))::int, default_branch = $2, sync_period_s = $3,"
+        " (default_branch, follow_mode, pre_releases, signing_keys) <> ($2, $4, $5, $8))::int, default_branch = $2,"
+        " sync_period_s = $3, signing_keys = $8,"
         " follow_mode = $4, pre_releases = $5, rollout_plan = nullif($6::bytea, ''),"
         " ssh_host_key = CASE WHEN $7 = '' THEN ssh_host_key ELSE $7 END WHERE id = $1",
         repo.id(), repo.default_branch(), repo.sync_period().seconds(), static_cast<int>(repo.follow_mode()),
-        repo.pre_releases(), pqxx::binarystring(repo.rollout_plan().SerializeAsString()), repo.ssh_host_key());
+        repo.pre_releases(), pqxx::binarystring(repo.rollout_plan().SerializeAsString()), repo.ssh_host_key(),
+        WriteKeys(repo));
     if (sealed_credentials) {
       tx.exec_params("UPDATE repo_unit SET sealed_credentials = $2 WHERE id = $1", repo.id(),
                      pqxx::binarystring(*sealed_credentials));
@@ -153,6 +179,7 @@ absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::
            {"follow_mode", graph::v1::FollowMode_Name(repo.follow_mode())},
            {"rollout_phases", repo.rollout_plan().phases_size()},
            {"ssh_host_key", repo.ssh_host_key()},
+           {"signing_keys", FingerprintsOf(repo)},
            {"credentials", sealed_credentials ? "replaced" : "kept"}});
     AppendChanged(tx, repo.id());
     return absl::OkStatus();

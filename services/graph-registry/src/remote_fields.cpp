@@ -1,7 +1,10 @@
 #include "remote_fields.h"
 
 #include <algorithm>
+#include <set>
 
+#include "absl/strings/ascii.h"
+#include "pepeunit/base/absl_compat.h"
 #include "pepeunit/ssh/public_key.h"
 #include "pepeunit/ssh/remote_address.h"
 
@@ -9,6 +12,7 @@ namespace pepeunit::graph_registry {
 namespace {
 
 constexpr std::size_t kMostPrivateKey = 16u << 10;
+constexpr int kMostSigningKeys = 20;
 
 bool HasControl(const std::string& text) {
   return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
@@ -78,6 +82,23 @@ void CheckHostKey(const std::string& fingerprint, RemoteKind kind, Fields* field
   if (!ssh::IsFingerprint(fingerprint)) {
     fields->Fail("ssh_host_key",
                  "must be a fingerprint as ssh-keygen -l prints it: SHA256: and 43 characters of base64");
+  }
+}
+
+void TakeSigningKeys(const graph::v1::SigningKeys& keys, graph::v1::RepoUnit* repo, Fields* fields) {
+  repo->clear_signing_keys();
+  if (keys.keys_size() > kMostSigningKeys) return fields->Fail("signing_keys.keys", "must have at most 20 keys");
+  std::set<std::string> blobs;
+  for (int i = 0; i < keys.keys_size(); ++i) {
+    const std::string field = "signing_keys.keys[" + std::to_string(i) + "]";
+    const auto key = ssh::ParsePublicKey(ToStd(absl::StripTrailingAsciiWhitespace(keys.keys(i))));
+    if (!key.ok()) {
+      fields->Fail(field, std::string(key.status().message()));
+    } else if (!blobs.insert(key->blob).second) {
+      fields->Fail(field, "is there twice");
+    } else {
+      repo->mutable_signing_keys()->add_keys(ssh::LineOf(*key));
+    }
   }
 }
 

@@ -18,5 +18,7 @@ RemoteKind CheckUrl(const std::string& url, Fields* fields);
 // They are not tried: whether they open anything, the sync tells.
 void CheckCredentials(const graph::v1::RepoCredentials& credentials, RemoteKind kind, Fields* fields);
 void CheckHostKey(const std::string& fingerprint, RemoteKind kind, Fields* fields);
+// Puts them into the repository, each written as ssh-keygen writes it; absent when there is none.
+void TakeSigningKeys(const graph::v1::SigningKeys& keys, graph::v1::RepoUnit* repo, Fields* fields);
 
 }  // namespace pepeunit::graph_registry

@@ -59,6 +59,7 @@ absl::Status ApplyFields(const graph::v1::UpdateRepoUnitRequest& request, graph:
     CheckHostKey(request.ssh_host_key(), KindOf(repo->url()), &fields);
     repo->set_ssh_host_key(request.ssh_host_key());
   }
+  if (request.has_signing_keys()) TakeSigningKeys(request.signing_keys(), repo, &fields);
   if (request.has_sync_period() || request.has_no_automatic_sync()) {
     const std::int64_t fallback = repo->has_sync_period() ? repo->sync_period().seconds() : kDay;
     const std::int64_t period =
@@ -97,6 +98,7 @@ absl::Status RepoUnits::Create(const rpc::Caller& caller, const graph::v1::Creat
   if (request.has_credentials()) CheckCredentials(request.credentials(), kind, &fields);
   if (!request.ssh_host_key().empty()) CheckHostKey(request.ssh_host_key(), kind, &fields);
   repo.set_ssh_host_key(request.ssh_host_key());
+  TakeSigningKeys(request.signing_keys(), &repo, &fields);
   const std::int64_t period =
       ReadPeriod(request.no_automatic_sync(), request.has_sync_period(), request.sync_period(), kDay, &fields);
   PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
@@ -160,7 +162,8 @@ absl::Status RepoUnits::UpdateOnce(const rpc::Caller& caller, const graph::v1::U
   return absl::OkStatus();
 }
 
-// Units follow this branch: it has to exist, with files that a unit can be made from (R3, R7).
+// Units follow this branch: it has to exist, with files that a unit can be made from (R3, R7). Whether its tip is
+// signed matters when a unit is to move there, and not at all to units that follow releases.
 absl::Status RepoUnits::CheckBranch(const std::string& repo, const std::string& branch) {
   repo::v1::ResolveVersionRequest request;
   request.set_repo_unit_id(repo);

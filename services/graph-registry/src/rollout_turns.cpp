@@ -139,8 +139,8 @@ absl::Status RolloutTurns::MoveOneBack(const RolloutTurn& turn, const RolloutMem
 }
 
 absl::StatusOr<VersionFiles> RolloutTurns::FilesOf(const UnitVersion& version) {
-  repo::v1::ResolveVersionRequest ask;
-  ask.set_repo_unit_id(version.repo_unit_id());
+  PEPEUNIT_ASSIGN_OR_RETURN(const graph::v1::RepoUnit repo, store_.GetRepoUnit(*Uuid::Parse(version.repo_unit_id())));
+  repo::v1::ResolveVersionRequest ask = AskFor(repo);
   ask.set_commit(version.commit());
   const auto resolved = versions_.Resolve(ask);
   if (absl::IsNotFound(resolved.status())) {

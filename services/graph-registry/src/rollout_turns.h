@@ -10,8 +10,8 @@ namespace pepeunit::graph_registry {
 // Lets rollouts go on: a portion of units of each in turn, whoever has waited longest first.
 class RolloutTurns {
  public:
-  RolloutTurns(RolloutStore& rollouts, Versions& versions, Units& units, UnitUpdates& updates)
-      : rollouts_(rollouts), versions_(versions), units_(units), updates_(updates) {}
+  RolloutTurns(GraphStore& store, RolloutStore& rollouts, Versions& versions, Units& units, UnitUpdates& updates)
+      : store_(store), rollouts_(rollouts), versions_(versions), units_(units), updates_(updates) {}
 
   void Start() { thread_.Start(); }
   void Stop() { thread_.Stop(); }
@@ -32,6 +32,7 @@ class RolloutTurns {
   absl::Status MoveOneBack(const RolloutTurn& turn, const RolloutMember& member);
   absl::StatusOr<VersionFiles> FilesOf(const graph::v1::UnitVersion& version);
 
+  GraphStore& store_;
   RolloutStore& rollouts_;
   Versions& versions_;
   Units& units_;

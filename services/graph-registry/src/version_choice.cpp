@@ -35,10 +35,16 @@ absl::Status CheckConfigured(const graph::v1::RepoUnit& repo) {
                    " with default_branch first.");
 }
 
-absl::StatusOr<repo::v1::ResolveVersionResponse> VersionChoices::Choose(const graph::v1::RepoUnit& repo,
-                                                                        const graph::v1::VersionChoice& pin) {
+repo::v1::ResolveVersionRequest AskFor(const graph::v1::RepoUnit& repo) {
   repo::v1::ResolveVersionRequest ask;
   ask.set_repo_unit_id(repo.id());
+  *ask.mutable_signing_keys() = repo.signing_keys().keys();
+  return ask;
+}
+
+absl::StatusOr<repo::v1::ResolveVersionResponse> VersionChoices::Choose(const graph::v1::RepoUnit& repo,
+                                                                        const graph::v1::VersionChoice& pin) {
+  repo::v1::ResolveVersionRequest ask = AskFor(repo);
   std::string field;
   switch (pin.choice_case()) {
     case graph::v1::VersionChoice::kBranch:

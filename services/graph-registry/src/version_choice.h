@@ -12,6 +12,10 @@ void CheckPin(const graph::v1::VersionChoice& pin, Fields* fields);
 // FAILED_PRECONDITION (NOT_CONFIGURED) while a repository has no default branch.
 absl::Status CheckConfigured(const graph::v1::RepoUnit& repo);
 
+// A question about a version of the repository that units may be moved to: the answer says whether it is signed, if the
+// repository asks for that.
+repo::v1::ResolveVersionRequest AskFor(const graph::v1::RepoUnit& repo);
+
 // Finds versions of repositories. Thread-safe.
 class VersionChoices {
  public:

@@ -55,6 +55,14 @@ absl::Status Refuse(const std::string& commit, const Problems& problems) {
                         std::move(violations));
 }
 
+absl::Status RefuseUnsigned(const repo::v1::ResolveVersionResponse& version) {
+  const std::string& why = version.signature().problem();
+  return Error(absl::StatusCode::kFailedPrecondition, "UNSIGNED_VERSION",
+               "The repository asks for versions that one of its `signing_keys` has signed, and commit " +
+                   version.commit().substr(0, 12) + " " + (why.empty() ? "is not signed" : why) +
+                   ": sign the commit, or an annotated tag of it, with an SSH key of the list.");
+}
+
 }  // namespace
 
 std::string Shorten(const std::string& text, std::size_t most) {
@@ -65,6 +73,7 @@ std::string Shorten(const std::string& text, std::size_t most) {
 }
 
 absl::StatusOr<VersionFiles> ReadVersionFiles(const repo::v1::ResolveVersionResponse& version) {
+  if (version.has_signature() && version.signature().signed_by().empty()) return RefuseUnsigned(version);
   VersionFiles files;
   const Problems problems = Read(version, &files);
   if (!problems.empty()) return Refuse(version.commit(), problems);

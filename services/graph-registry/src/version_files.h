@@ -10,8 +10,9 @@
 
 namespace pepeunit::graph_registry {
 
-// The two files of a version, read. FAILED_PRECONDITION (INVALID_REPOSITORY) with the first problems as violations
-// (`schema.json:12 output_variables.temperature.type`) when a unit cannot be made from them (R3).
+// The two files of a version that a unit may be made from, or moved to. FAILED_PRECONDITION (UNSIGNED_VERSION) when the
+// repository asks for a signature that it does not have; (INVALID_REPOSITORY) with the first problems as violations
+// (`schema.json:12 output_variables.temperature.type`) when a unit cannot be made from the files (R3).
 struct VersionFiles {
   schema::Schema schema;
   nlohmann::ordered_json env;

@@ -35,7 +35,12 @@ absl::StatusOr<repo::v1::ResolveVersionResponse> MemoryVersions::Resolve(
                                                                     : "release";
   const auto found = versions.find(key);
   if (found == versions.end()) return NotFound("version");
-  return found->second;
+  auto version = found->second;
+  if (request.signing_keys().empty()) return version;
+  const bool good = is_signed.contains(version.commit());
+  version.mutable_signature()->set_signed_by(good ? "SHA256:x" : "");
+  version.mutable_signature()->set_problem(good ? "" : "is not signed");
+  return version;
 }
 
 void MemoryVersions::Add(const std::string& branch, char digit, const std::string& schema, const std::string& env) {

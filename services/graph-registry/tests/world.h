@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -95,6 +96,7 @@ class MemoryVersions final : public Versions {
   absl::Status status;
   std::function<void()> meanwhile;  // happens before an answer
   std::map<std::string, repo::v1::ResolveVersionResponse> versions;
+  std::set<std::string> is_signed;  // commits
 
   absl::StatusOr<repo::v1::ResolveVersionResponse> Resolve(const repo::v1::ResolveVersionRequest& request) override;
   // `branch` at a commit of 40 times `digit`.
@@ -169,7 +171,7 @@ struct World {
   PostgresRollouts rollout_store{pool};
   Followers followers{store, rollout_store, versions, units};
   Rollouts rollouts{store, rollout_store, versions, units};
-  RolloutTurns rollout_turns{rollout_store, versions, units, updates};
+  RolloutTurns rollout_turns{store, rollout_store, versions, units, updates};
   Links links{store, {.from_unit = 3, .into_input = 2}, "secret"};
   Nodes nodes{store};
   PostgresExports own{pool};

@@ -62,7 +62,7 @@ absl::StatusOr<std::vector<Wanted>> Graph::ListAll() {
   return all;
 }
 
-absl::Status Graph::MayRead(const rpc::Caller& caller, const Uuid& repo_unit) {
+absl::StatusOr<SigningKeys> Graph::MayRead(const rpc::Caller& caller, const Uuid& repo_unit) {
   graph::v1::AuthorizeRequest request;
   request.set_node_id(repo_unit.ToString());
   request.set_permission(graph::v1::PERMISSION_READ);
@@ -70,7 +70,8 @@ absl::Status Graph::MayRead(const rpc::Caller& caller, const Uuid& repo_unit) {
       channel_, caller, kTimeout, [&](auto* c, auto* r) { return stub_->Authorize(c, request, r); });
   if (absl::IsNotFound(answer.status())) return NotFound("repo_unit");
   if (!answer.ok()) return answer.status();
-  return answer->node_type() == graph::v1::NODE_TYPE_REPO_UNIT ? absl::OkStatus() : NotFound("repo_unit");
+  if (answer->node_type() != graph::v1::NODE_TYPE_REPO_UNIT) return NotFound("repo_unit");
+  return SigningKeys(answer->signing_keys().begin(), answer->signing_keys().end());
 }
 
 }  // namespace pepeunit::repo_sync

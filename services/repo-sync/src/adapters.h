@@ -26,7 +26,7 @@ class Graph final : public GraphRepositories, public Rights {
  public:
   explicit Graph(const rpc::Channel& channel);
   absl::StatusOr<std::vector<Wanted>> ListAll() override;
-  absl::Status MayRead(const rpc::Caller& caller, const Uuid& repo_unit) override;
+  absl::StatusOr<SigningKeys> MayRead(const rpc::Caller& caller, const Uuid& repo_unit) override;
 
  private:
   const rpc::Channel& channel_;

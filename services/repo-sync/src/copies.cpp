@@ -91,18 +91,27 @@ std::string TagOf(const std::vector<Tip>& tags, const std::string& commit) {
   return found == tags.end() ? "" : found->name;
 }
 
-// Of tags that name the same version the first by name.
-const Tip* NewestRelease(const std::vector<Tip>& tags, bool pre_releases) {
-  const Tip* newest = nullptr;
-  std::optional<SemanticVersion> highest;
+// Newest first; of tags that name the same version the first by name.
+std::vector<const Tip*> Releases(const std::vector<Tip>& tags, bool pre_releases) {
+  std::vector<std::pair<SemanticVersion, const Tip*>> found;
   for (const Tip& tag : tags) {
     auto version = ParseSemanticVersion(tag.name);
-    if (!version || (!pre_releases && !version->pre_release.empty())) continue;
-    if (highest && !(*highest < *version)) continue;
-    highest = std::move(version);
-    newest = &tag;
+    if (version && (pre_releases || version->pre_release.empty())) found.emplace_back(*std::move(version), &tag);
   }
-  return newest;
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return b.first < a.first; });
+  std::vector<const Tip*> releases;
+  for (const auto& [version, tag] : found) releases.push_back(tag);
+  return releases;
+}
+
+// The newest, with keys the newest that is signed; when none is, the newest all the same; null without any.
+const Tip* NewestRelease(const std::vector<Tip>& tags, bool pre_releases, Signatures* signatures) {
+  const auto releases = Releases(tags, pre_releases);
+  if (releases.empty()) return nullptr;
+  if (signatures == nullptr) return releases.front();
+  const auto is_signed = [&](const Tip* release) { return !signatures->Of(release->commit).signed_by.empty(); };
+  const auto found = std::find_if(releases.begin(), releases.end(), is_signed);
+  return found == releases.end() ? releases.front() : *found;
 }
 
 // A branch that contains the commit: the default one if it does, else the first by name.
@@ -236,8 +245,10 @@ absl::StatusOr<std::vector<CommitInfo>> Copies::Commits(const Uuid& id, const st
   return commits;
 }
 
-absl::StatusOr<ResolvedVersion> Copies::Resolve(const Uuid& id, const Version& version) {
+absl::StatusOr<ResolvedVersion> Copies::Resolve(const Uuid& id, const Version& version, const SigningKeys& keys) {
   PEPEUNIT_ASSIGN_OR_RETURN(const git::Repository repository, Open(id));
+  std::optional<Signatures> signatures;
+  if (!keys.empty()) signatures.emplace(repository.get(), keys);
   const bool of_branch = version.kind == Version::Kind::kDefault || version.kind == Version::Kind::kBranch;
   ResolvedVersion found;
   git::Commit commit;
@@ -251,7 +262,8 @@ absl::StatusOr<ResolvedVersion> Copies::Resolve(const Uuid& id, const Version& v
     if (!commit) return NotFound("tag");
   } else if (version.kind != Version::Kind::kCommit) {
     PEPEUNIT_ASSIGN_OR_RETURN(const auto tags, List(repository.get(), kTags));
-    const Tip* newest = NewestRelease(tags, version.kind == Version::Kind::kNewestPreRelease);
+    const Tip* newest =
+        NewestRelease(tags, version.kind == Version::Kind::kNewestPreRelease, signatures ? &*signatures : nullptr);
     if (newest == nullptr) return NotFound("release");
     found.tag = newest->name;
     commit = git::FindCommit(repository.get(), newest->commit);
@@ -271,7 +283,18 @@ absl::StatusOr<ResolvedVersion> Copies::Resolve(const Uuid& id, const Version& v
   }
   found.schema_json = ReadVersionFile(repository.get(), commit.get(), kSchemaFile);
   found.env_example_json = ReadVersionFile(repository.get(), commit.get(), kEnvExampleFile);
+  if (signatures) found.signature = signatures->Of(found.commit);
   return found;
+}
+
+absl::StatusOr<std::vector<SignatureState>> Copies::SignaturesOf(const Uuid& id,
+                                                                 const std::vector<std::string>& commits,
+                                                                 const SigningKeys& keys) {
+  PEPEUNIT_ASSIGN_OR_RETURN(const git::Repository repository, Open(id));
+  Signatures signatures(repository.get(), keys);
+  std::vector<SignatureState> states;
+  for (const auto& commit : commits) states.push_back(signatures.Of(commit));
+  return states;
 }
 
 absl::Status Copies::ReadTree(const Uuid& id, const std::string& commit,

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "git.h"
 #include "pepeunit/base/uuid.h"
+#include "signatures.h"
 #include "sync_job.h"
 #include "version_files.h"
 
@@ -22,8 +23,12 @@ struct CommitInfo {
   std::int64_t time_s = 0;
 };
 
+// Lines of public keys that versions have to be signed with; empty: none has to be.
+using SigningKeys = std::vector<std::string>;
+
 struct Version {
-  // kNewestRelease: the tag that is the highest semantic version; pre-releases count only with kNewestPreRelease.
+  // kNewestRelease: the tag that is the highest semantic version; pre-releases count only with kNewestPreRelease. With
+  // signing keys the highest that is signed, and when none is, the highest of all.
   enum class Kind { kDefault, kBranch, kTag, kCommit, kNewestRelease, kNewestPreRelease };
   Kind kind = Kind::kDefault;
   std::string name;
@@ -32,6 +37,7 @@ struct Version {
 struct ResolvedVersion {
   std::string commit, tag, branch;
   VersionFile schema_json, env_example_json;
+  SignatureState signature;  // with signing keys only
 };
 
 struct FilePiece {
@@ -57,7 +63,10 @@ class Copies {
   // Up to `count` commits after the first `skip`, newest first, from `tip` back.
   absl::StatusOr<std::vector<CommitInfo>> Commits(const Uuid& id, const std::string& tip, std::size_t skip,
                                                   std::size_t count);
-  absl::StatusOr<ResolvedVersion> Resolve(const Uuid& id, const Version& version);
+  absl::StatusOr<ResolvedVersion> Resolve(const Uuid& id, const Version& version, const SigningKeys& keys = {});
+  // Of each of these commits.
+  absl::StatusOr<std::vector<SignatureState>> SignaturesOf(const Uuid& id, const std::vector<std::string>& commits,
+                                                           const SigningKeys& keys);
   // Calls `take` with the files of a commit in the order of their paths; stops at its first error.
   absl::Status ReadTree(const Uuid& id, const std::string& commit,
                         const std::function<absl::Status(const FilePiece&)>& take);

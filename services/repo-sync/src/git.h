@@ -35,10 +35,12 @@ using References = Owner<git_reference_iterator, git_reference_iterator_free>;
 using Object = Owner<git_object, git_object_free>;
 using Commit = Owner<git_commit, git_commit_free>;
 using Tree = Owner<git_tree, git_tree_free>;
+using Tag = Owner<git_tag, git_tag_free>;
 using Blob = Owner<git_blob, git_blob_free>;
 using Entry = Owner<git_tree_entry, git_tree_entry_free>;
 using Walk = Owner<git_revwalk, git_revwalk_free>;
 using Database = Owner<git_odb, git_odb_free>;
+using DatabaseObject = Owner<git_odb_object, git_odb_object_free>;
 
 // Calls `function(&raw, arguments...)` and takes what it made; the result is libgit2's code.
 template <typename Owned, typename Function, typename... Arguments>

@@ -51,6 +51,12 @@ void ShowProblems(const repo::v1::RefChecks& checks, const std::string& ref, con
   }
 }
 
+void Show(const SignatureState& state, repo::v1::Signature* out) {
+  out->set_signed_by(state.signed_by);
+  out->set_tag(state.tag);
+  out->set_problem(state.problem);
+}
+
 bool IsCommit(const std::string& text) { return text.size() == 40 && HexDecode(text).has_value(); }
 
 absl::Status CheckName(const char* field, const std::string& name) {
@@ -60,11 +66,22 @@ absl::Status CheckName(const char* field, const std::string& name) {
 
 }  // namespace
 
-absl::StatusOr<Uuid> Repositories::Admit(const rpc::Context& call, const std::string& repo_unit) {
+absl::StatusOr<Repositories::Admitted> Repositories::Admit(const rpc::Context& call, const std::string& repo_unit) {
   const auto id = Uuid::Parse(repo_unit);
   if (!id) return InvalidField("repo_unit_id", "is not a UUID");
-  PEPEUNIT_RETURN_IF_ERROR(rights_.MayRead(call.caller, *id));
-  return *id;
+  PEPEUNIT_ASSIGN_OR_RETURN(auto keys, rights_.MayRead(call.caller, *id));
+  return Admitted{*id, std::move(keys)};
+}
+
+template <typename Items, typename CommitOf>
+absl::Status Repositories::ShowSignatures(const Admitted& repository, Items* items, CommitOf commit_of) {
+  if (repository.keys.empty()) return absl::OkStatus();
+  std::vector<std::string> commits;
+  for (const auto& item : *items) commits.push_back(commit_of(item));
+  auto states = copies_.SignaturesOf(repository.id, commits, repository.keys);
+  if (!states.ok()) return Explain(repository.id, states.status());
+  for (int i = 0; i < items->size(); ++i) Show((*states)[static_cast<std::size_t>(i)], (*items)[i].mutable_signature());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Uuid> Repositories::AdmitService(const rpc::Context& call, const std::string& repo_unit) {
@@ -87,7 +104,8 @@ absl::Status Repositories::Explain(const Uuid& id, const absl::Status& status) {
 
 absl::Status Repositories::Branches(const rpc::Context& call, const repo::v1::ListBranchesRequest& request,
                                     repo::v1::ListBranchesResponse& out) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const Uuid id, Admit(call, request.repo_unit_id()));
+  PEPEUNIT_ASSIGN_OR_RETURN(const Admitted repository, Admit(call, request.repo_unit_id()));
+  const Uuid& id = repository.id;
   const auto branches = copies_.Branches(id);
   if (!branches.ok()) return Explain(id, branches.status());
   const auto head = copies_.DefaultBranch(id);
@@ -100,12 +118,13 @@ absl::Status Repositories::Branches(const rpc::Context& call, const repo::v1::Li
     branch->set_remote_head(tip.name == *head);
     ShowProblems(checks, "refs/heads/" + tip.name, tip.commit, branch->mutable_problems());
   }
-  return absl::OkStatus();
+  return ShowSignatures(repository, out.mutable_branches(), [](const auto& branch) { return branch.commit(); });
 }
 
 absl::Status Repositories::Tags(const rpc::Context& call, const repo::v1::ListTagsRequest& request,
                                 repo::v1::ListTagsResponse& out) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const Uuid id, Admit(call, request.repo_unit_id()));
+  PEPEUNIT_ASSIGN_OR_RETURN(const Admitted repository, Admit(call, request.repo_unit_id()));
+  const Uuid& id = repository.id;
   const auto tags = copies_.Tags(id);
   if (!tags.ok()) return Explain(id, tags.status());
   PEPEUNIT_ASSIGN_OR_RETURN(const auto checks, store_.GetChecks(id));
@@ -115,7 +134,7 @@ absl::Status Repositories::Tags(const rpc::Context& call, const repo::v1::ListTa
     tag->set_commit(tip.commit);
     ShowProblems(checks, "refs/tags/" + tip.name, tip.commit, tag->mutable_problems());
   }
-  return absl::OkStatus();
+  return ShowSignatures(repository, out.mutable_tags(), [](const auto& tag) { return tag.commit(); });
 }
 
 absl::Status Repositories::Commits(const rpc::Context& call, const repo::v1::ListCommitsRequest& request,
@@ -123,7 +142,8 @@ absl::Status Repositories::Commits(const rpc::Context& call, const repo::v1::Lis
   if (request.page_size() < 0 || request.page_size() > kMostPage)
     return InvalidField("page_size", "must be from 1 to 200");
   PEPEUNIT_RETURN_IF_ERROR(CheckName("branch", request.branch()));
-  PEPEUNIT_ASSIGN_OR_RETURN(const Uuid id, Admit(call, request.repo_unit_id()));
+  PEPEUNIT_ASSIGN_OR_RETURN(const Admitted repository, Admit(call, request.repo_unit_id()));
+  const Uuid& id = repository.id;
   Cursor cursor;
   if (request.cursor().empty()) {
     const auto branch = request.branch().empty() ? copies_.DefaultBranch(id) : request.branch();
@@ -150,14 +170,15 @@ absl::Status Repositories::Commits(const rpc::Context& call, const repo::v1::Lis
     commit->set_author(std::move(from.author));
     commit->mutable_committed_at()->set_seconds(from.time_s);
   }
-  return absl::OkStatus();
+  return ShowSignatures(repository, out.mutable_commits(), [](const auto& commit) { return commit.id(); });
 }
 
 absl::Status Repositories::Syncs(const rpc::Context& call, const repo::v1::ListSyncsRequest& request,
                                  repo::v1::ListSyncsResponse& out) {
   if (request.page_size() < 0 || request.page_size() > kMostRecords)
     return InvalidField("page_size", "must be from 1 to 100");
-  PEPEUNIT_ASSIGN_OR_RETURN(const Uuid id, Admit(call, request.repo_unit_id()));
+  PEPEUNIT_ASSIGN_OR_RETURN(const Admitted repository, Admit(call, request.repo_unit_id()));
+  const Uuid& id = repository.id;
   Cursor cursor;
   if (!request.cursor().empty()) {
     PEPEUNIT_ASSIGN_OR_RETURN(cursor, ReadCursor(SyncsOf(id), request.cursor()));
@@ -196,7 +217,8 @@ absl::Status Repositories::Resolve(const rpc::Context& call, const repo::v1::Res
   PEPEUNIT_RETURN_IF_ERROR(CheckName("version", version.name));
   if (version.kind == Version::Kind::kCommit && !IsCommit(version.name))
     return InvalidField("commit", "must be 40 hex digits");
-  auto found = copies_.Resolve(id, version);
+  const SigningKeys keys(request.signing_keys().begin(), request.signing_keys().end());
+  auto found = copies_.Resolve(id, version, keys);
   if (!found.ok()) return Explain(id, found.status());
   out.set_commit(found->commit);
   out.set_tag(found->tag);
@@ -205,6 +227,7 @@ absl::Status Repositories::Resolve(const rpc::Context& call, const repo::v1::Res
   if (found->env_example_json.text) out.set_env_example_json(*std::move(found->env_example_json.text));
   out.set_schema_json_too_large(found->schema_json.too_large);
   out.set_env_example_json_too_large(found->env_example_json.too_large);
+  if (!keys.empty()) Show(found->signature, out.mutable_signature());
   return absl::OkStatus();
 }
 

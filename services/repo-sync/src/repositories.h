@@ -14,7 +14,8 @@ namespace pepeunit::repo_sync {
 class Rights {
  public:
   virtual ~Rights() = default;
-  virtual absl::Status MayRead(const rpc::Caller& caller, const Uuid& repo_unit) = 0;
+  // With the repository's signing keys.
+  virtual absl::StatusOr<SigningKeys> MayRead(const rpc::Caller& caller, const Uuid& repo_unit) = 0;
 };
 
 // Answers what is in the copies, to people and to services. Thread-safe.
@@ -39,7 +40,14 @@ class Repositories {
                         const std::function<bool(const repo::v1::TreePiece&)>& write);
 
  private:
-  absl::StatusOr<Uuid> Admit(const rpc::Context& call, const std::string& repo_unit);
+  struct Admitted {
+    Uuid id;
+    SigningKeys keys;
+  };
+  absl::StatusOr<Admitted> Admit(const rpc::Context& call, const std::string& repo_unit);
+  // Sets the signature of each item, all of which have a commit, when the repository has signing keys.
+  template <typename Items, typename CommitOf>
+  absl::Status ShowSignatures(const Admitted& repository, Items* items, CommitOf commit_of);
   absl::StatusOr<Uuid> AdmitService(const rpc::Context& call, const std::string& repo_unit);
   // Says more about a copy that is not there.
   absl::Status Explain(const Uuid& id, const absl::Status& status);

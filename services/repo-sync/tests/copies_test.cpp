@@ -40,9 +40,11 @@ struct NoStore final : RepositoryStore {
 };
 
 struct UsersOnly final : Rights {
-  absl::Status MayRead(const rpc::Caller& caller, const Uuid&) override {
-    return caller.signed_in() ? absl::OkStatus() : NotFound("repo_unit");
+  absl::StatusOr<SigningKeys> MayRead(const rpc::Caller& caller, const Uuid&) override {
+    if (!caller.signed_in()) return NotFound("repo_unit");
+    return keys;
   }
+  SigningKeys keys;
 };
 
 struct Fixture {

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <git2.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pepeunit/ssh/public_key.h"
+
+namespace pepeunit::repo_sync {
+
+struct SignatureState {
+  std::string signed_by;  // fingerprint of the listed key; empty: of none
+  std::string tag;        // the annotated tag that holds the signature; empty: the commit itself
+  std::string problem;    // else why it does not count, as half a sentence
+};
+
+// Whether commits of a copy are signed by one of these keys, with SSH signatures as git makes them: a commit in its
+// header `gpgsig` (https://git-scm.com/docs/signature-format), an annotated tag at the end of its message. A tag counts
+// for the commit that it names, and only under its own name, so that an old one cannot be passed off as a new release.
+// For one thread.
+class Signatures {
+ public:
+  // Lines of public keys; those that cannot be read are no keys. `repository` has to outlive this.
+  Signatures(git_repository* repository, const std::vector<std::string>& keys);
+
+  // By 40 hex digits.
+  SignatureState Of(const std::string& commit);
+
+ private:
+  using Tag = std::pair<std::string, git_oid>;  // name of the reference, and the object
+  SignatureState OfCommit(const std::string& commit) const;
+  SignatureState OfTag(const Tag& tag) const;
+  void FindTags();
+
+  git_repository* const repository_;
+  std::vector<ssh::PublicKey> keys_;
+  std::optional<std::multimap<std::string, Tag>> tags_;  // by commit
+};
+
+}  // namespace pepeunit::repo_sync
