@@ -93,7 +93,7 @@ struct ArchiveWriter::Impl {
 ArchiveWriter::ArchiveWriter(Format format, Sink sink) : impl_(std::make_unique<Impl>(format, std::move(sink))) {}
 ArchiveWriter::~ArchiveWriter() = default;
 
-absl::Status ArchiveWriter::Begin(const std::string& path, std::int64_t size, bool executable) {
+absl::Status ArchiveWriter::Begin(const std::string& path, std::int64_t size, Mode mode) {
   if (impl_->failed || impl_->gone) return impl_->Fail();
   PEPEUNIT_RETURN_IF_ERROR(impl_->CloseEntry());
   const Utf8Locale utf8;
@@ -102,7 +102,7 @@ absl::Status ArchiveWriter::Begin(const std::string& path, std::int64_t size, bo
   ::archive_entry_set_pathname(entry, path.c_str());
   ::archive_entry_set_size(entry, size);
   ::archive_entry_set_filetype(entry, AE_IFREG);
-  ::archive_entry_set_perm(entry, executable ? 0755 : 0644);
+  ::archive_entry_set_perm(entry, static_cast<mode_t>(mode));
   // No time is set: a ZIP then says 1980-01-01 00:00, whatever the zone, and a tar 1970.
   const int result = ::archive_write_header(impl_->writer, entry);
   ::archive_entry_free(entry);

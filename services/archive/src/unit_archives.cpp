@@ -27,8 +27,8 @@ class WipedText {
   std::string text_;
 };
 
-absl::Status AddWhole(ArchiveWriter& archive, const std::string& path, const std::string& content, bool executable) {
-  PEPEUNIT_RETURN_IF_ERROR(archive.Begin(path, static_cast<std::int64_t>(content.size()), executable));
+absl::Status AddWhole(ArchiveWriter& archive, const std::string& path, const std::string& content, Mode mode) {
+  PEPEUNIT_RETURN_IF_ERROR(archive.Begin(path, static_cast<std::int64_t>(content.size()), mode));
   return archive.Write(content);
 }
 
@@ -51,10 +51,10 @@ absl::Status Make(const rpc::Context& call, Format format, const std::vector<Rel
   });
   absl::Status status;
   for (const ReleaseFile& file : files) {
-    status = AddWhole(archive, file.path, *file.content, file.executable);
+    status = AddWhole(archive, file.path, *file.content, file.executable ? Mode::kExecutable : Mode::kFile);
     if (!status.ok()) break;
   }
-  if (status.ok()) status = AddWhole(archive, "env.json", env, false);
+  if (status.ok()) status = AddWhole(archive, "env.json", env, Mode::kSecret);
   if (status.ok()) status = archive.Finish();
   return interrupted.ok() ? status : interrupted;
 }

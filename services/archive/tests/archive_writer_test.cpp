@@ -21,7 +21,10 @@ TEST_CASE("files come out as they went in, with their modes and names", "[U6]") 
     return true;
   });
   for (const TestFile& file : files) {
-    REQUIRE(writer.Begin(file.path, static_cast<std::int64_t>(file.text.size()), file.executable).ok());
+    REQUIRE(writer
+                .Begin(file.path, static_cast<std::int64_t>(file.text.size()),
+                       file.executable ? Mode::kExecutable : Mode::kFile)
+                .ok());
     for (std::size_t at = 0; at < file.text.size(); at += 70'000) {
       REQUIRE(writer.Write(std::string_view(file.text).substr(at, 70'000)).ok());
     }
@@ -50,7 +53,7 @@ TEST_CASE("an archive that was not finished has no directory", "[U6]") {
   std::string zip;
   {
     ArchiveWriter writer(Format::kZip, [&](std::string_view piece) { return zip += piece, true; });
-    REQUIRE(writer.Begin("a", 200'000, false).ok());
+    REQUIRE(writer.Begin("a", 200'000, Mode::kFile).ok());
     REQUIRE(writer.Write(RandomBytes(200'000)).ok());
   }
   CHECK_FALSE(zip.empty());
@@ -61,7 +64,7 @@ TEST_CASE("an archive that was not finished has no directory", "[U6]") {
 TEST_CASE("a receiver that went away ends the writing", "[U6]") {
   int pieces = 0;
   ArchiveWriter writer(Format::kZip, [&](std::string_view) { return ++pieces < 3; });
-  REQUIRE(writer.Begin("a", 10'000'000, false).ok());
+  REQUIRE(writer.Begin("a", 10'000'000, Mode::kFile).ok());
   absl::Status status;
   int writes = 0;
   while (status.ok() && writes < 100) {
@@ -71,7 +74,7 @@ TEST_CASE("a receiver that went away ends the writing", "[U6]") {
   CHECK(status.code() == absl::StatusCode::kCancelled);
   CHECK(writes < 10);
   CHECK(pieces == 3);
-  CHECK(writer.Begin("b", 1, false).code() == absl::StatusCode::kCancelled);
+  CHECK(writer.Begin("b", 1, Mode::kFile).code() == absl::StatusCode::kCancelled);
   CHECK(writer.Finish().code() == absl::StatusCode::kCancelled);
   CHECK(pieces == 3);
 }
@@ -80,12 +83,12 @@ TEST_CASE("a file of another length than announced is an error", "[U6]") {
   std::string zip;
   const auto sink = [&](std::string_view piece) { return zip += piece, true; };
   ArchiveWriter longer(Format::kZip, sink);
-  REQUIRE(longer.Begin("a", 2, false).ok());
+  REQUIRE(longer.Begin("a", 2, Mode::kFile).ok());
   CHECK(longer.Write("abc").code() == absl::StatusCode::kDataLoss);
   CHECK_FALSE(longer.Finish().ok());
   ArchiveWriter shorter(Format::kZip, sink);
-  REQUIRE(shorter.Begin("a", 5, false).ok());
+  REQUIRE(shorter.Begin("a", 5, Mode::kFile).ok());
   REQUIRE(shorter.Write("abc").ok());
-  CHECK(shorter.Begin("b", 1, false).code() == absl::StatusCode::kDataLoss);
+  CHECK(shorter.Begin("b", 1, Mode::kFile).code() == absl::StatusCode::kDataLoss);
   CHECK_FALSE(shorter.Finish().ok());
 }

@@ -61,6 +61,7 @@ TEST_CASE("an archive holds the program, the version and the unit's own env", "[
   CHECK(out.files.at("lib/client.py") == std::string(200'000, 'c'));
   CHECK(out.modes.at("boot.sh") == 0755);
   CHECK(out.modes.at("README.md") == 0644);
+  CHECK(out.modes.at("env.json") == 0600);
   const auto schema = nlohmann::json::parse(out.files.at("schema.json"));
   CHECK(schema["pepeunit"]["commit"] == kTestCommit);
   CHECK(schema["output_variables"] == nlohmann::json{"t"});
