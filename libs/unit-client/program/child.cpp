@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,7 @@ namespace {
 
 constexpr std::size_t kMostLine = 65536, kMostLines = 4096, kMostErrorLine = 200;  // bytes, lines, bytes
 constexpr std::int64_t kPatienceMs = 10'000;
+constexpr int kLookMs = 100;  // how late it may be noticed that the program has ended
 
 struct Pipe {
   int read = -1, write = -1;
@@ -38,9 +40,10 @@ struct Pipe {
 };
 
 // After fork(): nothing here may take memory or a lock.
-[[noreturn]] void BecomeProgram(const char* folder, char* const* arguments, const Pipe& in, const Pipe& out,
-                                const Pipe& err) {
+[[noreturn]] void BecomeProgram(const char* folder, char* const* arguments, pid_t parent, const Pipe& in,
+                                const Pipe& out, const Pipe& err) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != parent) _exit(127);  // it ended before it could be waited for
   setpgid(0, 0);
   sigset_t none;
   sigemptyset(&none);
@@ -66,13 +69,14 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Start(const std::filesystem::path&
   arguments.push_back(nullptr);
   Pipe in, out, err;
   const bool opened = in.Open() && out.Open() && err.Open();
-  const pid_t pid = opened ? fork() : -1;
+  const pid_t self = getpid(), pid = opened ? fork() : -1;
   if (pid < 0) {
     const int error = errno;
     for (const auto& pipe : {in, out, err}) pipe.Close();
     return absl::ErrnoToStatus(error, "the program cannot be started");
   }
-  if (pid == 0) BecomeProgram(folder.c_str(), arguments.data(), in, out, err);
+  if (pid == 0) BecomeProgram(folder.c_str(), arguments.data(), self, in, out, err);
+  setpgid(pid, pid);  // whoever of the two is first: a signal to the group must not miss it
   close(in.read);
   close(out.write);
   close(err.write);
@@ -88,20 +92,20 @@ Child::~Child() {
     kill(-pid_, SIGKILL);
     Wait(true);
   }
-  kill(-pid_, SIGKILL);  // what it has started, and what holds the pipes
-  reader_.join();
   close(input_);
   close(output_);
   close(error_);
 }
 
 void Child::Read() {
-  // Until both pipes are closed at the other end.
   std::array<pollfd, 2> pipes = {pollfd{output_, POLLIN, 0}, pollfd{error_, POLLIN, 0}};
   std::array<std::string, 2> begun;
   std::array<char, 4096> piece{};
   while (pipes[0].fd >= 0 || pipes[1].fd >= 0) {
-    if (poll(pipes.data(), pipes.size(), -1) < 0 && errno != EINTR) return;
+    const bool over = over_;  // before the pipes are looked at
+    const int ready = poll(pipes.data(), pipes.size(), over ? 0 : kLookMs);
+    if (ready == 0 && over) break;  // a process that left the group may hold them open
+    if (ready <= 0) continue;
     for (std::size_t i = 0; i < pipes.size(); ++i) {
       if (pipes[i].revents == 0) continue;
       const ssize_t count = read(pipes[i].fd, piece.data(), piece.size());
@@ -109,24 +113,28 @@ void Child::Read() {
         pipes[i].fd = -1;
         continue;
       }
-      const std::string_view text(piece.data(), static_cast<std::size_t>(count));
-      if (i == 1 && write(STDERR_FILENO, text.data(), text.size()) < 0) continue;
-      begun[i].append(text);
-      const std::scoped_lock lock(mutex_);
+      begun[i].append(piece.data(), static_cast<std::size_t>(count));
       std::size_t end = 0;
       while ((end = begun[i].find('\n')) != std::string::npos || begun[i].size() > kMostLine) {
-        std::string line = begun[i].substr(0, end);
+        Take(i, begun[i].substr(0, end));
         begun[i].erase(0, end == std::string::npos ? end : end + 1);
-        if (i == 1) {
-          if (!line.empty()) last_error_ = line.substr(0, kMostErrorLine);
-          continue;
-        }
-        lines_.push_back({MonotonicMs(), std::move(line)});
-        if (lines_.size() > kMostLines) lines_.pop_front();
-        eventfd_write(wakeup_, 1);
       }
     }
   }
+  for (std::size_t i = 0; i < begun.size(); ++i) Take(i, std::move(begun[i]));
+}
+
+void Child::Take(std::size_t pipe, std::string line) {
+  if (line.empty()) return;
+  if (pipe == 1) std::fprintf(stderr, "%s\n", line.c_str());
+  const std::scoped_lock lock(mutex_);
+  if (pipe == 1) {
+    last_error_ = line.substr(0, kMostErrorLine);
+    return;
+  }
+  lines_.push_back({MonotonicMs(), std::move(line)});
+  if (lines_.size() > kMostLines) lines_.pop_front();
+  eventfd_write(wakeup_, 1);
 }
 
 std::deque<Child::Line> Child::TakeLines() {
@@ -155,20 +163,26 @@ void Child::Flush() {
 }
 
 void Child::Wait(bool block) {
-  int status = 0;
-  if (!running_ || waitpid(pid_, &status, block ? 0 : WNOHANG) != pid_) return;
+  // The group keeps its number until its leader is reaped, so what the program has started is killed before.
+  siginfo_t info{};
+  if (!running_ || waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT | (block ? 0 : WNOHANG)) != 0)
+    return;
+  if (info.si_pid != pid_) return;
+  kill(-pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
   running_ = false;
-  succeeded_ = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  how_ = WIFEXITED(status) ? absl::StrCat("the program ended with exit code ", WEXITSTATUS(status))
-                           : absl::StrCat("the program was ended by signal ", WTERMSIG(status));
+  over_ = true;
+  reader_.join();
+  succeeded_ = info.si_code == CLD_EXITED && info.si_status == 0;
+  how_ = info.si_code == CLD_EXITED ? absl::StrCat("the program ended with exit code ", info.si_status)
+                                    : absl::StrCat("the program was ended by signal ", info.si_status);
+  if (!succeeded_ && !last_error_.empty()) absl::StrAppend(&how_, ": ", last_error_);
 }
 
 std::optional<std::string> Child::Ended() {
   Wait(false);
   if (running_) return std::nullopt;
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // for the reader to have its last words
-  const std::scoped_lock lock(mutex_);
-  return last_error_.empty() || succeeded_ ? how_ : absl::StrCat(how_, ": ", last_error_);
+  return how_;
 }
 
 void Child::Stop() {

@@ -2,9 +2,11 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <filesystem>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -46,12 +48,14 @@ class Child {
  private:
   Child(pid_t pid, int input, int output, int error, int wakeup);
   void Read();
+  void Take(std::size_t pipe, std::string line);
   void Wait(bool block);
 
   const pid_t pid_;
   const int input_, output_, error_, wakeup_;
   std::string next_, writing_;  // of standard input
   bool running_ = true, succeeded_ = false;
+  std::atomic<bool> over_ = false;  // what is in the pipes is all that comes
   std::string how_;
 
   std::mutex mutex_;

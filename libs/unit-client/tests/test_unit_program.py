@@ -111,6 +111,9 @@ def test_a_version_is_fetched_put_in_place_and_confirmed(program, instance):
 @requirement("U10", "U13")
 @pytest.mark.parametrize("broken, reason", [
     (b"echo 'no sensor here' >&2; exit 3\n", "the program ended with exit code 3: no sensor here"),
+    (b"printf 'no end of line' >&2; exit 3\n", "the program ended with exit code 3: no end of line"),
+    (b"setsid sleep 3 & echo 'one that stays holds the pipes' >&2; exit 4\n",
+     "the program ended with exit code 4: one that stays holds the pipes"),
     (b"kill -SEGV $$\n", "the program was ended by signal 11"),
     (b"exec sleep 100\n", "no exchange was accepted in 3 starts"),
     (b"exit 0\n", "no exchange was accepted in 3 starts")])
@@ -159,6 +162,23 @@ def test_a_restart_in_the_middle_of_an_update(program, instance):
     assert files_of(program.folder) == second
     pieces = [question["offset"] for question in instance.asked if question.get("path") == "data"]
     assert len(pieces) <= len(set(pieces)) + 3  # the one that a kill hit, each time
+
+
+@requirement("U10")
+def test_an_empty_object_says_that_all_is_well(program, instance):
+    program.start(version(OLD, SAYS_ONE), second=version(NEW, b"echo '{}'; exec sleep 100\n"))
+    wait_for(lambda: instance.runs == NEW, program)
+
+
+@requirement("U1")
+def test_a_program_that_writes_whatever_it_likes(program, instance):
+    """Bytes that are no text, lines without end, and more lines than anybody can take."""
+    program.start(version(OLD, b"""head -c 300000 /dev/urandom; echo; head -c 300000 /dev/zero | tr '\\0' x; echo; echo '{"a'; echo '[1]'
+echo '{"output_variables": 7, "unit_state": [1]}'; echo '{"output_variables": {"t": 1}}'
+i=0; while [ $i -lt 3000 ]; do echo '{"output_variables": {"t": 2}}'; i=$((i+1)); done
+printf '{"output_variables": {"t": 3}}'; exit 0\n"""), "--max-queue=5000")
+    wait_for(lambda: instance.stored.count({"t": 3}) >= 1, program)
+    assert instance.stored[0] == {"t": 1} and instance.stored.count({"t": 2}) >= 3000
 
 
 @requirement("U1")
