@@ -22,9 +22,11 @@ std::string RepoColumns() {
          " r.signing_keys";
 }
 
-std::string WriteKeys(const graph::v1::RepoUnit& repo) { return absl::StrJoin(repo.signing_keys().keys(), "\n"); }
+std::string WriteSigningKeys(const graph::v1::RepoUnit& repo) {
+  return absl::StrJoin(repo.signing_keys().keys(), "\n");
+}
 
-void ReadKeys(const pqxx::field& field, graph::v1::RepoUnit* repo) {
+void ReadSigningKeys(const pqxx::field& field, graph::v1::RepoUnit* repo) {
   for (const auto line : absl::StrSplit(field.c_str(), '\n', absl::SkipEmpty()))
     repo->mutable_signing_keys()->add_keys(line.data(), line.size());
 }
@@ -73,7 +75,7 @@ graph::v1::RepoUnit ReadRepo(const pqxx::row& row) {
   repo.set_pre_releases(row[14].as<bool>());
   if (!row[15].is_null()) repo.mutable_rollout_plan()->ParseFromString(ReadBytes(row[15]));
   repo.set_ssh_host_key(row[16].c_str());
-  ReadKeys(row[17], &repo);
+  ReadSigningKeys(row[17], &repo);
   return repo;
 }
 
@@ -118,7 +120,7 @@ absl::StatusOr<Uuid> PostgresStore::CreateRepoUnit(const Actor& actor, const gra
         "INSERT INTO repo_unit (id, url, private, sealed_credentials, sync_period_s, ssh_host_key,"
         " signing_keys) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         repo.id(), repo.url(), repo.private_(), pqxx::binarystring(sealed_credentials), repo.sync_period().seconds(),
-        repo.ssh_host_key(), WriteKeys(repo));
+        repo.ssh_host_key(), WriteSigningKeys(repo));
     Audit(tx, actor, "repo_unit.create", repo.id(),
           {{"url", repo.url()},
            {"private", repo.private_()},
@@ -167,7 +169,7 @@ absl::Status PostgresStore::UpdateRepoUnit(const Actor& actor, const graph::v1::
         " ssh_host_key = CASE WHEN $7 = '' THEN ssh_host_key ELSE $7 END WHERE id = $1",
         repo.id(), repo.default_branch(), repo.sync_period().seconds(), static_cast<int>(repo.follow_mode()),
         repo.pre_releases(), pqxx::binarystring(repo.rollout_plan().SerializeAsString()), repo.ssh_host_key(),
-        WriteKeys(repo));
+        WriteSigningKeys(repo));
     if (sealed_credentials) {
       tx.exec_params("UPDATE repo_unit SET sealed_credentials = $2 WHERE id = $1", repo.id(),
                      pqxx::binarystring(*sealed_credentials));
@@ -227,34 +229,6 @@ absl::Status PostgresStore::ApplyRepoSynced(const bus::v1::RepoSynced& synced) {
         " WHERE id = $1 AND (sync_time_ms, sync_state) <= ($3, $4::smallint)",
         synced.repo_unit_id(), pqxx::binarystring(synced.SerializeAsString()), synced.time_ms(),
         static_cast<int>(synced.state()), synced.state() == bus::v1::SYNC_STATE_READY, synced.ssh_host_key());
-    return absl::OkStatus();
-  });
-}
-
-absl::StatusOr<std::optional<FollowTurn>> PostgresStore::TakeFollowTurn() {
-  using Taken = std::optional<FollowTurn>;
-  return pool_.Query<Taken>("take follow turn", [](pqxx::work& tx) -> absl::StatusOr<Taken> {
-    const auto rows = tx.exec(
-        "UPDATE repo_unit SET follow_turn = now() + interval '30 seconds' WHERE id = (SELECT id FROM repo_unit"
-        " WHERE follow_due IS NOT NULL AND follow_turn <= now() ORDER BY follow_turn LIMIT 1 FOR UPDATE SKIP LOCKED)"
-        " RETURNING id, follow_after, follow_due");
-    if (rows.empty()) return Taken();
-    const auto& row = rows[0];
-    return FollowTurn{ReadUuid(row[0]), row[1].is_null() ? Uuid{} : ReadUuid(row[1]), row[2].as<std::int64_t>()};
-  });
-}
-
-absl::Status PostgresStore::EndFollowTurn(const FollowTurn& turn, const Uuid& after, std::chrono::milliseconds wait) {
-  return pool_.Transact("end follow turn", [&](pqxx::work& tx) {
-    const std::string id = turn.repo_unit.ToString();
-    tx.exec_params("UPDATE repo_unit SET follow_turn = now() + make_interval(secs => $2::float8 / 1000) WHERE id = $1",
-                   id, wait.count());
-    // Another sync that came meanwhile begins at the first unit.
-    const bool done = after.IsNil() && wait.count() == 0;
-    tx.exec_params(
-        "UPDATE repo_unit SET follow_due = CASE WHEN $3 THEN NULL ELSE follow_due END,"
-        " follow_after = nullif($4::uuid, $5::uuid) WHERE id = $1 AND follow_due = $2",
-        id, turn.due, done, after.ToString(), Uuid().ToString());
     return absl::OkStatus();
   });
 }

@@ -12,7 +12,6 @@
 namespace pepeunit::graph_registry {
 namespace {
 
-constexpr int kUnitsAtOnce = 1'000;
 const std::vector<graph::v1::NodeType> kVariableTypes = {graph::v1::NODE_TYPE_INPUT_VARIABLE,
                                                          graph::v1::NODE_TYPE_OUTPUT_VARIABLE};
 
@@ -96,18 +95,6 @@ void WriteVariables(pqxx::work& tx, const graph::v1::Unit& unit, const std::vect
       " AS v (id, kind, name, definition, position)"
       " ON CONFLICT (id) DO UPDATE SET position = excluded.position, definition = excluded.definition",
       unit.id(), ids.str(), kinds.str(), names.str(), definitions.str());
-}
-
-std::string VariableQuery(postgres::Params& params, const access::Subject& viewer) {
-  return "SELECT " + FactColumns("n", "p", GrantTo(params, "n", viewer)) + ", " + VariableColumns("v") +
-         " FROM variable v JOIN node n USING (id) JOIN node p ON p.id = n.parent_id";
-}
-
-VariableRow ReadVariableRow(const pqxx::row& row) {
-  Columns columns(row);
-  VariableRow variable{ReadFacts(columns), {}};
-  ReadVariable(columns, &variable);
-  return variable;
 }
 
 // Who owns units, how many, and what their repository is to him.
@@ -276,55 +263,6 @@ absl::Status PostgresStore::MoveUnit(const Actor& actor, const MoveWrite& move) 
   });
 }
 
-absl::StatusOr<std::vector<Uuid>> PostgresStore::ListBehind(const Uuid& repo_unit, const std::string& branch,
-                                                            const std::string& commit, const Page& page) {
-  using Rows = std::vector<Uuid>;
-  return pool_.Query<Rows>("list behind", [&](pqxx::work& tx) -> absl::StatusOr<Rows> {
-    Rows rows;
-    for (const auto& row : tx.exec_params(
-             "SELECT id FROM unit WHERE repo_unit_id = $1 AND id > $2 AND follow AND (commit_id <> $3 OR branch <> $4)"
-             " ORDER BY id LIMIT $5",
-             repo_unit.ToString(), page.after.ToString(), commit, branch, page.limit)) {
-      rows.push_back(ReadUuid(row[0]));
-    }
-    return rows;
-  });
-}
-
-absl::Status PostgresStore::SetFollowProblem(const Uuid& repo_unit, const Uuid& unit,
-                                             const graph::v1::FollowProblem& problem) {
-  return InPieces("set follow problem", [&](pqxx::work& tx) {
-    const std::string one = unit.IsNil() ? "" : " AND id = " + tx.quote(unit.ToString()) + "::uuid";
-    return tx.exec_params(
-        "UPDATE unit SET follow_problem = $2, follow_problem_at = now() WHERE id IN (SELECT id FROM unit"
-        " WHERE repo_unit_id = $1 AND follow AND follow_problem IS DISTINCT FROM $2" +
-            one + " ORDER BY id LIMIT " + std::to_string(kUnitsAtOnce) + " FOR NO KEY UPDATE)",
-        repo_unit.ToString(), pqxx::binarystring(problem.SerializeAsString()));
-  });
-}
-
-absl::Status PostgresStore::ClearFollowProblems(const Uuid& repo_unit, const std::string& branch,
-                                                const std::string& commit) {
-  return InPieces("clear follow problems", [&](pqxx::work& tx) {
-    return tx.exec_params(
-        "UPDATE unit SET follow_problem = NULL WHERE id IN (SELECT id FROM unit WHERE repo_unit_id = $1"
-        " AND follow_problem IS NOT NULL AND commit_id = $2 AND branch = $3 ORDER BY id LIMIT " +
-            std::to_string(kUnitsAtOnce) + " FOR NO KEY UPDATE)",
-        repo_unit.ToString(), commit, branch);
-  });
-}
-
-// Until no row is left that it changes.
-absl::Status PostgresStore::InPieces(const char* name, const std::function<pqxx::result(pqxx::work&)>& update) {
-  for (;;) {
-    const auto changed = pool_.Query<std::int64_t>(name, [&](pqxx::work& tx) -> absl::StatusOr<std::int64_t> {
-      return static_cast<std::int64_t>(update(tx).affected_rows());
-    });
-    if (!changed.ok()) return changed.status();
-    if (*changed < kUnitsAtOnce) return absl::OkStatus();
-  }
-}
-
 absl::Status PostgresStore::ResetEnv(const Actor& actor, const Uuid& unit, const SealedEnv& env,
                                      std::int64_t expected_version) {
   return Change("reset env", actor, [&](pqxx::work& tx) -> absl::Status {
@@ -383,53 +321,6 @@ absl::Status PostgresStore::DeleteUnit(const Actor& actor, const Uuid& id, std::
                    static_cast<int>(graph::v1::SUBJECT_KIND_UNIT), text);
     tx.exec_params("DELETE FROM node WHERE id = $1", text);
     AppendUnitChanged(tx, text, true, removed);
-    return absl::OkStatus();
-  });
-}
-
-absl::StatusOr<VariableRow> PostgresStore::GetVariable(const Uuid& id, const access::Subject& viewer) {
-  using Row = VariableRow;
-  postgres::Params params;
-  const std::string query = VariableQuery(params, viewer) + " WHERE v.id = " + params.Id(id);
-  return pool_.Read<Row>("get variable", query, params, [](const pqxx::result& rows) -> absl::StatusOr<Row> {
-    if (rows.empty()) return NotFound("variable");
-    return ReadVariableRow(rows[0]);
-  });
-}
-
-absl::Status PostgresStore::WithVariable(const Actor& actor, const Uuid& id,
-                                         const std::function<absl::Status(const VariableRow&)>& use) {
-  return pool_.Transact("with variable", [&](pqxx::work& tx) -> absl::Status {
-    PEPEUNIT_RETURN_IF_ERROR(AskAgain(tx, actor));
-    postgres::Params params;
-    const std::string query = VariableQuery(params, actor.subject) + " WHERE v.id = " + params.Id(id);
-    const auto rows = postgres::Exec(tx, query, params);
-    return rows.empty() ? NotFound("variable") : use(ReadVariableRow(rows[0]));
-  });
-}
-
-absl::StatusOr<std::vector<VariableRow>> PostgresStore::ListVariables(const Uuid& unit, const access::Subject& viewer) {
-  using Rows = std::vector<VariableRow>;
-  postgres::Params params;
-  const std::string query =
-      VariableQuery(params, viewer) + " WHERE v.unit_id = " + params.Id(unit) + " ORDER BY v.position";
-  return pool_.Read<Rows>("list variables", query, params, [](const pqxx::result& result) -> absl::StatusOr<Rows> {
-    Rows rows;
-    for (const auto& row : result) rows.push_back(ReadVariableRow(row));
-    return rows;
-  });
-}
-
-absl::Status PostgresStore::UpdateVariable(const Actor& actor, const graph::v1::Variable& variable,
-                                           std::int64_t expected_version) {
-  return Change("update variable", actor, [&](pqxx::work& tx) -> absl::Status {
-    PEPEUNIT_RETURN_IF_ERROR(
-        Touch(tx, *Uuid::Parse(variable.id()), variable.name(), variable.level(), expected_version, "variable"));
-    tx.exec_params("UPDATE variable SET accepts_people = $2, accepts_links = $3 WHERE id = $1", variable.id(),
-                   variable.accepts_people(), variable.accepts_links());
-    Audit(tx, actor, "variable.update", variable.id(),
-          {{"accepts_people", variable.accepts_people()}, {"accepts_links", variable.accepts_links()}});
-    AppendRightsChanged(tx, variable.id());
     return absl::OkStatus();
   });
 }
