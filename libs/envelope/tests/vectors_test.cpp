@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "pepeunit/base/errors.h"
 #include "pepeunit/envelope/envelope.h"
@@ -18,6 +19,15 @@ nlohmann::json Vectors() {
 std::string Raw(const nlohmann::json& hex) { return HexDecode(hex.get<std::string>()).value(); }
 
 Keys KeysOf(const nlohmann::json& vector) { return Keys::Derive(AsBytes(Raw(vector["sync_encrypt_key"]))); }
+
+// An envelope is of the kind that its vector names, else of the usual one of its direction.
+Kind KindOf(const nlohmann::json& side, Kind usual) {
+  return side.contains("kind") ? static_cast<Kind>(side["kind"].get<int>()) : usual;
+}
+
+std::string PlaintextOf(const nlohmann::json& side) {
+  return side.contains("plaintext_hex") ? Raw(side["plaintext_hex"]) : side["plaintext"].get<std::string>();
+}
 
 void CheckBad(const absl::StatusOr<Opened>& result) {
   REQUIRE_FALSE(result.ok());
@@ -38,20 +48,32 @@ TEST_CASE("the published subkeys are derived", "[U4]") {
   }
 }
 
-TEST_CASE("the published envelopes open", "[U1][U4]") {
+TEST_CASE("the published envelopes open, as their own kind only", "[U1][U4][U10]") {
   const nlohmann::json all = Vectors();
+  std::set<Kind> kinds;
   for (const auto& vector : all["vectors"]) {
     INFO(vector["name"]);
     const Keys keys = KeysOf(vector);
-    const auto request = OpenRequest(keys, AsBytes(Raw(vector["request"]["envelope"])));
+    const Kind asked = KindOf(vector["request"], Kind::kRequest), answered = KindOf(vector["answer"], Kind::kAnswer);
+    const auto request = OpenRequest(keys, AsBytes(Raw(vector["request"]["envelope"])), asked);
     REQUIRE(request.ok());
-    CHECK(request->plaintext == vector["request"]["plaintext"].get<std::string>());
+    CHECK(request->plaintext == PlaintextOf(vector["request"]));
+    CHECK(request->header.kind == asked);
     CHECK(request->header.unit.ToString() == vector["unit"]);
     CHECK(request->header.sequence == vector["sequence"].get<std::uint64_t>());
-    const auto answer = OpenAnswer(keys, request->tag, AsBytes(Raw(vector["answer"]["envelope"])));
+    const auto answer = OpenAnswer(keys, request->tag, AsBytes(Raw(vector["answer"]["envelope"])), answered);
     REQUIRE(answer.ok());
-    CHECK(answer->plaintext == vector["answer"]["plaintext"].get<std::string>());
+    CHECK(answer->plaintext == PlaintextOf(vector["answer"]));
+    kinds.insert({asked, answered});
+    for (const Kind other : {Kind::kRequest, Kind::kUpdateRequest}) {
+      if (other != asked) CheckBad(OpenRequest(keys, AsBytes(Raw(vector["request"]["envelope"])), other));
+    }
+    for (const Kind other : {Kind::kAnswer, Kind::kUpdateAnswer, Kind::kFileBytes}) {
+      if (other != answered)
+        CheckBad(OpenAnswer(keys, request->tag, AsBytes(Raw(vector["answer"]["envelope"])), other));
+    }
   }
+  CHECK(kinds.size() == 5);
 }
 
 TEST_CASE("the published bad envelopes are refused", "[U4]") {

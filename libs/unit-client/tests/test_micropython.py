@@ -34,7 +34,7 @@ def interpreter():
 def test_in_micropython(interpreter, form, most):
     run = subprocess.run(["node", str(interpreter / "run.mjs"), form], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stdout + run.stderr[-2000:]
-    assert "vectors: 4" in run.stdout
+    assert "vectors: 6" in run.stdout
     assert "stored as expected" in run.stdout
     resident = int(re.search(r"heap: (\d+) bytes for the module", run.stdout).group(1))
     assert resident <= most, "the module takes more of a board's heap than before"

@@ -18,9 +18,14 @@ def keys(vector):
     return {name: bytes.fromhex(value) for name, value in vector["subkeys"].items()}
 
 
-def opened(vector, sealed, request_tag):
+def opened(vector, sealed, request_tag, kind=None):
     k = keys(vector)
-    return pepeunit.open_answer(k["answer_encrypt"], k["answer_authenticate"], head(vector, 2), request_tag, sealed)
+    kind = kind or vector["answer"].get("kind", 2)
+    return pepeunit.open_answer(k["answer_encrypt"], k["answer_authenticate"], head(vector, kind), request_tag, sealed)
+
+
+def plaintext(side):
+    return bytes.fromhex(side["plaintext_hex"]) if "plaintext_hex" in side else side["plaintext"].encode()
 
 
 @pytest.mark.parametrize("vector", GOOD, ids=lambda v: v["name"])
@@ -29,11 +34,17 @@ def test_vectors(vector):
         derived = pepeunit.subkey(bytes.fromhex(vector["sync_encrypt_key"]), name.replace("_", " ").encode())
         assert derived.hex() == value
     k, request = keys(vector), vector["request"]
-    sealed = pepeunit.seal(k["request_encrypt"], k["request_authenticate"], head(vector, 1),
-                           request["plaintext"].encode(), bytes.fromhex(request["iv"]))
+    sealed = pepeunit.seal(k["request_encrypt"], k["request_authenticate"], head(vector, request.get("kind", 1)),
+                           plaintext(request), bytes.fromhex(request["iv"]))
     assert sealed.hex() == request["envelope"]
     answer = bytes.fromhex(vector["answer"]["envelope"])
-    assert opened(vector, answer, sealed[-32:]).decode() == vector["answer"]["plaintext"]
+    assert opened(vector, answer, sealed[-32:]) == plaintext(vector["answer"])
+    for other in {2, 4, 5} - {vector["answer"].get("kind", 2)}:
+        assert opened(vector, answer, sealed[-32:], other) is None
+
+
+def test_every_kind_has_a_vector():
+    assert {v[side].get("kind", usual) for v in GOOD for side, usual in (("request", 1), ("answer", 2))} == {1, 2, 3, 4, 5}
 
 
 def test_changed_answers_are_refused():

@@ -26,18 +26,21 @@ def vectors():
     def raw(text):
         return binascii.unhexlify(text)
 
+    def plaintext(side):
+        return raw(side['plaintext_hex']) if 'plaintext_hex' in side else side['plaintext'].encode()
+
     for v in published['vectors']:
         for name in v['subkeys']:
             assert pepeunit.subkey(raw(v['sync_encrypt_key']), name.replace('_', ' ').encode()) == raw(v['subkeys'][name])
         k, request, answer = v['subkeys'], v['request'], v['answer']
         head = raw(v['unit'].replace('-', '')) + struct.pack('>Q', int(v['sequence']))
-        sealed = pepeunit.seal(raw(k['request_encrypt']), raw(k['request_authenticate']), b'PU\x01\x01' + head,
-                               request['plaintext'].encode(), raw(request['iv']))
+        sealed = pepeunit.seal(raw(k['request_encrypt']), raw(k['request_authenticate']),
+                               b'PU\x01' + bytes([request.get('kind', 1)]) + head, plaintext(request), raw(request['iv']))
         assert sealed == raw(request['envelope']), v['name']
-        keys = raw(k['answer_encrypt']), raw(k['answer_authenticate']), b'PU\x01\x02' + head
+        keys = raw(k['answer_encrypt']), raw(k['answer_authenticate']), b'PU\x01' + bytes([answer.get('kind', 2)]) + head
         sealed = raw(answer['envelope'])
         tag = raw(request['envelope'])[-32:]
-        assert pepeunit.open_answer(keys[0], keys[1], keys[2], tag, sealed) == answer['plaintext'].encode()
+        assert pepeunit.open_answer(keys[0], keys[1], keys[2], tag, sealed) == plaintext(answer)
         for at in range(0, len(sealed), 7):
             changed = sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1:]
             assert pepeunit.open_answer(keys[0], keys[1], keys[2], tag, changed) is None
