@@ -22,10 +22,13 @@ def expand(key, info):
 
 
 class Answer:
-    def __init__(self, status, headers, body):
+    def __init__(self, status, headers, body, line=""):
         self.status, self.headers, self.body = status, headers, body
         self.sealed = headers.get("content-type", "").startswith("application/octet-stream")
         self.json = None
+        self.piece = None  # bytes of a file
+        # On the wire, with the status line and the headers.
+        self.size = len(line) + 4 + sum(len(k) + len(v) + 4 for k, v in headers.items()) + len(body)
 
     def problem(self):
         return json.loads(self.body)
@@ -61,29 +64,39 @@ class Device:
                   encryptor.update(plaintext + bytes([pad]) * pad) + encryptor.finalize())
         return before + hmac.new(self.keys["request authenticate"], before, hashlib.sha256).digest()
 
-    def open(self, request, answer):
-        """The answer's plaintext; AssertionError when it is not the answer to this request."""
+    def open(self, request, answer, kinds=(2,)):
+        """The answer's kind and plaintext; AssertionError when it is not the answer to this request."""
         expected = hmac.new(self.keys["answer authenticate"], answer[:-32] + request[-32:], hashlib.sha256).digest()
         assert hmac.compare_digest(expected, answer[-32:]), "the answer does not verify"
-        assert answer[:4] == b"PU\x01\x02" and answer[4:20] == self.unit.bytes and answer[20:28] == request[20:28]
+        assert answer[:3] == b"PU\x01" and answer[3] in kinds and answer[4:20] == self.unit.bytes and answer[20:28] == request[20:28]
         decryptor = Cipher(algorithms.AES(self.keys["answer encrypt"]), modes.CBC(answer[28:44])).decryptor()
         plain = decryptor.update(answer[44:-32]) + decryptor.finalize()
-        return json.loads(plain[:-plain[-1]])
+        return answer[3], plain[:-plain[-1]]
 
-    def post(self, body, token=None, url=None, headers=None, timeout=15):
+    def post(self, body, token=None, url=None, headers=None, timeout=15, path="/v1/exchange"):
         """Sends bytes as they are, once."""
         parts = urllib.parse.urlsplit(url or self.url)
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
         try:
-            connection.request("POST", "/v1/exchange", body, dict({"Authorization": "Bearer " + (self.token if token is None else token),
+            connection.request("POST", path, body, dict({"Authorization": "Bearer " + (self.token if token is None else token),
                                                                    "Content-Type": "application/octet-stream"}, **(headers or {})))
             response = connection.getresponse()
-            answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+            answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read(),
+                            "HTTP/1.1 %d %s" % (response.status, response.reason))
         finally:
             connection.close()
         if answer.sealed:
-            answer.json = self.open(body, answer.body)
+            update = path == "/v1/update"
+            kind, plain = self.open(body, answer.body, (4, 5) if update else (2,))
+            if kind == 5:
+                answer.piece = plain
+            else:
+                answer.json = json.loads(plain)
         return answer
+
+    def ask_update(self, question):
+        """Asks once about the version that is offered: `json` of the answer, or `piece`."""
+        return self.post(self.seal(0, question, kind=3), path="/v1/update")
 
     def hellos(self, count):
         """The answers to as many hellos, sent at once on one connection, so that the sender's speed does not matter."""
@@ -102,7 +115,7 @@ class Device:
                 headers = {k.lower(): v for k, v in http.client.parse_headers(stream).items()}
                 answer = Answer(status, headers, stream.read(int(headers["content-length"])))
                 if answer.sealed:
-                    answer.json = self.open(body, answer.body)
+                    answer.json = json.loads(self.open(body, answer.body)[1])
                 answers.append(answer)
             sender.join()
         return answers
