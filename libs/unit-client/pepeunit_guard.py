@@ -50,12 +50,15 @@ def sync(path):
 
 
 def load():
-    # state.new counts when there is no state: a file system whose rename does not replace was cut between the two.
+    # state.new counts when there is no state: a file system whose rename does not replace was cut between the two. It
+    # gets its name at once, for save() writes over state.new.
     for name in ('state', 'state.new'):
         try:
             with open(HOME + name) as file:
                 found = json.load(file)
             if isinstance(found, dict):
+                if name != 'state' and not kind(HOME + 'state'):
+                    os.rename(HOME + name, HOME + 'state')
                 return found
         except (OSError, ValueError):
             pass
@@ -112,13 +115,14 @@ def folders(path):
 
 
 def prune(path):
-    # Removes the folders above a file that is gone, as far as they are empty.
+    # Removes the folders above a file that is gone, as far as they are empty. A cut may have removed the inner ones.
     at = path.rfind('/')
     while at > len(FOLDER):
         try:
             os.rmdir(path[:at])
         except OSError:
-            return
+            if kind(path[:at]):
+                return
         at = path.rfind('/', 0, at)
 
 

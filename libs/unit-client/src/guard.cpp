@@ -105,9 +105,9 @@ void Guard::Folders(const fs::path& path) {
 }
 
 void Guard::Prune(const fs::path& path) {
-  // Removes the folders above a file that is gone, as far as they are empty.
+  // Removes the folders above a file that is gone, as far as they are empty. A cut may have removed the inner ones.
   for (fs::path at = path.parent_path(); at != folder_ && at.has_relative_path(); at = at.parent_path()) {
-    if (!files_->RemoveFolder(at)) return;
+    if (!files_->RemoveFolder(at) && files_->KindOf(at) != Kind::kNone) return;
   }
 }
 

@@ -7,9 +7,16 @@ import pytest
 from marks import requirement
 from updating import NEW, OLD, Device, files_of, version
 
-FIRST = version(OLD, main=b"one", lib__same=b"same", lib__changed=b"old", old__gone=b"gone", twice=b"twice")
+FIRST = version(OLD, main=b"one", lib__same=b"same", lib__changed=b"old", old__gone=b"gone", twice=b"twice",
+                **{"turned.py__in__a": b"a folder"})
 SECOND = version(NEW, main=b"two", lib__same=b"same", lib__changed=b"new", added__deep__er=b"twice", second=b"twice",
-                 big=b"0123456789" * 30)
+                 big=b"0123456789" * 30, turned=b"a file now")
+
+# A guard that says that a thing is done before it is.
+MISTAKES = [("            swap()\n            save(dict(state, step='trial', starts=0))",
+             "            save(dict(state, step='trial', starts=0))\n            swap()"),
+            ("        undo()\n        save(ended(state['how'], state['why']))",
+             "        save(ended(state['how'], state['why']))\n        undo()")]
 
 
 class Cut(BaseException):
@@ -146,13 +153,9 @@ def test_a_rollback_is_cut_at_every_operation(tmp_path, instance):
         device.stop()
 
 
-@pytest.mark.parametrize("right, wrong", [
-    ("            swap()\n            save(dict(state, step='trial', starts=0))",
-     "            save(dict(state, step='trial', starts=0))\n            swap()"),
-    ("        undo()\n        save(ended(state['how'], state['why']))",
-     "        save(ended(state['how'], state['why']))\n        undo()")])
+@pytest.mark.parametrize("right, wrong", MISTAKES)
 def test_a_mistake_in_the_guard_is_found(tmp_path, instance, right, wrong):
-    """The cuts find what they are for: a guard that says that a thing is done before it is does not pass."""
+    """The cuts find what they are for."""
     def device_with_mistake(number):
         device = made(tmp_path, instance, number)
         path = device.folder / "pepeunit_guard.py"
