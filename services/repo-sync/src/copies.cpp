@@ -5,6 +5,7 @@
 
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
+#include "pepeunit/base/utf8.h"
 #include "semver.h"
 #include "version_files.h"
 
@@ -25,34 +26,7 @@ absl::Status Damaged(const char* what) {
   return Internal("a copy cannot be read");
 }
 
-// Text from outside as UTF-8, at most `most` characters.
-std::string Clean(const char* text, std::size_t most) {
-  std::string out;
-  std::size_t count = 0;
-  for (const char* p = text == nullptr ? "" : text; *p != 0 && count < most; ++count) {
-    const auto lead = static_cast<unsigned char>(*p);
-    std::size_t length = lead < 0x80                   ? 1
-                         : lead >= 0xC2 && lead < 0xE0 ? 2
-                         : lead >= 0xE0 && lead < 0xF0 ? 3
-                         : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                       : 0;
-    for (std::size_t i = 1; i < length; ++i) {
-      if ((static_cast<unsigned char>(p[i]) & 0xC0) != 0x80) length = 0;
-    }
-    const auto second = static_cast<unsigned char>(length > 1 ? p[1] : 0);
-    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) ||
-        (lead == 0xF4 && second > 0x8F))
-      length = 0;
-    if (length == 0) {
-      out += "\xEF\xBF\xBD";
-      ++p;
-    } else {
-      out.append(p, length);
-      p += length;
-    }
-  }
-  return out;
-}
+std::string Clean(const char* text) { return ToUtf8(text == nullptr ? "" : text, kMostSummary); }
 
 absl::StatusOr<std::vector<Tip>> List(git_repository* repository, const std::string& prefix) {
   git::References list;
@@ -62,11 +36,10 @@ absl::StatusOr<std::vector<Tip>> List(git_repository* repository, const std::str
   git_reference* raw = nullptr;
   while (git_reference_next(&raw, list.get()) == 0) {
     const git::Reference reference(raw);
-    // A tag may name a file or a tree; that is no version.
-    if (const git::Commit commit = git::PeelToCommit(reference.get())) {
-      tips.push_back({std::string(git_reference_name(reference.get())).substr(prefix.size()),
-                      git::Hex(git_commit_id(commit.get()))});
-    }
+    const std::string name = std::string(git_reference_name(reference.get())).substr(prefix.size());
+    // A tag may name a file or a tree; that is no version. And a name of other bytes nobody could ask for.
+    const git::Commit commit = git::PeelToCommit(reference.get());
+    if (commit && IsUtf8(name)) tips.push_back({name, git::Hex(git_commit_id(commit.get()))});
   }
   std::sort(tips.begin(), tips.end(), [](const Tip& a, const Tip& b) { return a.name < b.name; });
   return tips;
@@ -109,7 +82,9 @@ const Tip* NewestRelease(const std::vector<Tip>& tags, bool pre_releases, Signat
   const auto releases = Releases(tags, pre_releases);
   if (releases.empty()) return nullptr;
   if (signatures == nullptr) return releases.front();
-  const auto is_signed = [&](const Tip* release) { return !signatures->Of(release->commit).signed_by.empty(); };
+  const auto is_signed = [&](const Tip* release) {
+    return !signatures->OfRelease(release->commit, release->name).signed_by.empty();
+  };
   const auto found = std::find_if(releases.begin(), releases.end(), is_signed);
   return found == releases.end() ? releases.front() : *found;
 }
@@ -238,8 +213,8 @@ absl::StatusOr<std::vector<CommitInfo>> Copies::Commits(const Uuid& id, const st
     if (git::Take(commit, git_commit_lookup, repository.get(), &next) != 0) return Damaged("commit");
     const git_signature* author = git_commit_author(commit.get());
     commits.push_back({.id = git::Hex(&next),
-                       .summary = Clean(git_commit_summary(commit.get()), kMostSummary),
-                       .author = Clean(author == nullptr ? "" : author->name, kMostSummary),
+                       .summary = Clean(git_commit_summary(commit.get())),
+                       .author = Clean(author == nullptr ? "" : author->name),
                        .time_s = git_commit_time(commit.get())});
   }
   return commits;
@@ -283,7 +258,10 @@ absl::StatusOr<ResolvedVersion> Copies::Resolve(const Uuid& id, const Version& v
   }
   found.schema_json = ReadVersionFile(repository.get(), commit.get(), kSchemaFile);
   found.env_example_json = ReadVersionFile(repository.get(), commit.get(), kEnvExampleFile);
-  if (signatures) found.signature = signatures->Of(found.commit);
+  const bool of_release =
+      version.kind == Version::Kind::kNewestRelease || version.kind == Version::Kind::kNewestPreRelease;
+  if (signatures)
+    found.signature = of_release ? signatures->OfRelease(found.commit, found.tag) : signatures->Of(found.commit);
   return found;
 }
 

@@ -68,6 +68,8 @@ struct Fixture {
     remote.Git("tag v1");
     remote.Git("tag -a alpha -m x");
     remote.Git("branch old");
+    remote.Git("update-ref refs/heads/$(printf 'not-\\377-text') HEAD");
+    remote.Git("update-ref refs/tags/$(printf 'not-\\377-text') HEAD");
     remote.Write("big.bin", std::string(150'000, 'x'));
     second = remote.Commit("second");
     third = remote.Commit("third");

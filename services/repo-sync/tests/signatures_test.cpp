@@ -145,6 +145,9 @@ TEST_CASE_METHOD(SignedRemote, "the newest release that is signed; the newest of
   CHECK(newest.tag == "1.0.0");
   CHECK(newest.commit == first);
   CHECK(newest.signature.signed_by == fingerprint);
+  // Another tag of a commit whose tag is signed does not make it a release of that name.
+  remote.Git("tag 9.0.0 1.0.0^{}");
+  CHECK(Newest(keys).tag == "1.0.0");
   const std::string third = Commit("ada");
   remote.Git("tag v3.0.0");
   CHECK(Newest(keys).commit == third);
