@@ -29,7 +29,7 @@ struct Guarded : testing::UnitFolder {
   Guard guard{folder(), &files, [this](std::string_view line) { said.emplace_back(line); }};
 };
 
-TEST_CASE("a folder without a journal is left as it is [U10]") {
+TEST_CASE("a folder without a journal is left as it is", "[U10]") {
   Guarded one;
   fs::remove(one.home());
   REQUIRE(one.guard.Settle().ok());
@@ -37,7 +37,7 @@ TEST_CASE("a folder without a journal is left as it is [U10]") {
   CHECK(!fs::exists(one.home()));
 }
 
-TEST_CASE("a version on trial holds with the first exchange that is accepted [U10]") {
+TEST_CASE("a version on trial holds with the first exchange that is accepted", "[U10]") {
   Guarded one;
   one.PutOnTrial(0);
   REQUIRE(one.guard.Settle().ok());
@@ -50,7 +50,7 @@ TEST_CASE("a version on trial holds with the first exchange that is accepted [U1
   CHECK(Files().Read(one.folder() / "main.py") == "new");
 }
 
-TEST_CASE("a version on trial has three starts [U10]") {
+TEST_CASE("a version on trial has three starts", "[U10]") {
   Guarded one;
   one.PutOnTrial(0);
   for (int start = 1; start <= Guard::kStarts; ++start) {
@@ -73,7 +73,7 @@ TEST_CASE("a version on trial has three starts [U10]") {
   }
 }
 
-TEST_CASE("a version is taken back with the reason, cut between characters [U10]") {
+TEST_CASE("a version is taken back with the reason, cut between characters", "[U10]") {
   Guarded one;
   CHECK(one.guard.TakeBack("x").code() == absl::StatusCode::kFailedPrecondition);
   one.PutOnTrial(0);
@@ -86,7 +86,7 @@ TEST_CASE("a version is taken back with the reason, cut between characters [U10]
   CHECK(one.guard.Untold()["reason"] == "x" + why.substr(0, 118));
 }
 
-TEST_CASE("a damaged state is none; state.new counts when there is no other [U10]") {
+TEST_CASE("a damaged state is none; state.new counts when there is no other", "[U10]") {
   Guarded one;
   const std::string damaged = GENERATE("", "{", "[]", "\xff\xfe", "{\"step\":7}");
   one.Put(".pepeunit/state", damaged);
@@ -100,7 +100,7 @@ TEST_CASE("a damaged state is none; state.new counts when there is no other [U10
   CHECK(one.guard.OnTrial());
 }
 
-TEST_CASE("a plan that cannot be read is an error that says so, and nothing is touched [U10]") {
+TEST_CASE("a plan that cannot be read is an error that says so, and nothing is touched", "[U10]") {
   Guarded one;
   one.PutOnTrial(Guard::kStarts);
   one.Put(".pepeunit/plan", "no JSON\n");

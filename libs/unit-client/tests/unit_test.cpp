@@ -139,7 +139,7 @@ struct Tested : testing::UnitFolder {
   std::unique_ptr<Unit> unit;
 };
 
-TEST_CASE("a unit says hello, tells its commit and readings, and takes time and inputs [U1]") {
+TEST_CASE("a unit says hello, tells its commit and readings, and takes time and inputs", "[U1]") {
   Tested one;
   Unit& unit = one.Open();
   CHECK(unit.inputs().at("target") == 20);
@@ -160,7 +160,7 @@ TEST_CASE("a unit says hello, tells its commit and readings, and takes time and 
   CHECK(one.instance.mark == 1);
 }
 
-TEST_CASE("a request that may have arrived is sent again byte for byte, and stored once [U1]") {
+TEST_CASE("a request that may have arrived is sent again byte for byte, and stored once", "[U1]") {
   Tested one;
   Unit& unit = one.Open();
   REQUIRE(unit.Exchange());
@@ -180,7 +180,7 @@ TEST_CASE("a request that may have arrived is sent again byte for byte, and stor
   CHECK(one.instance.stored == json::parse(R"([{"t":1},{"t":2}])"));
 }
 
-TEST_CASE("a request of which nothing left is sealed anew, with true ages [U1]") {
+TEST_CASE("a request of which nothing left is sealed anew, with true ages", "[U1]") {
   Tested one;
   Unit& unit = one.Open();
   REQUIRE(unit.Exchange());
@@ -192,7 +192,7 @@ TEST_CASE("a request of which nothing left is sealed anew, with true ages [U1]")
   CHECK(one.instance.ages == std::vector<std::int64_t>{5000});
 }
 
-TEST_CASE("a sequence that was used: sealed again under the next [U1]") {
+TEST_CASE("a sequence that was used: sealed again under the next", "[U1]") {
   Tested one;
   Unit& unit = one.Open();
   REQUIRE(unit.Exchange());
@@ -203,7 +203,7 @@ TEST_CASE("a sequence that was used: sealed again under the next [U1]") {
   CHECK(one.instance.stored.size() == 1);
 }
 
-TEST_CASE("what the instance refuses is taken out, and the rest goes on [U1]") {
+TEST_CASE("what the instance refuses is taken out, and the rest goes on", "[U1]") {
   Tested one;
   Unit& unit = one.Open();
   unit.State("bad", 1);
@@ -220,7 +220,7 @@ TEST_CASE("what the instance refuses is taken out, and the rest goes on [U1]") {
   CHECK(unit.idle());
 }
 
-TEST_CASE("a refusal that names nothing drops the request, so that nothing is held up [U1]") {
+TEST_CASE("a refusal that names nothing drops the request, so that nothing is held up", "[U1]") {
   Tested one;
   Unit& unit = one.Open();
   REQUIRE(unit.Exchange());
@@ -236,7 +236,7 @@ TEST_CASE("a refusal that names nothing drops the request, so that nothing is he
   CHECK(one.instance.stored.size() == 1);
 }
 
-TEST_CASE("busy and 401 wait as long as they say, and drop nothing [U1]") {
+TEST_CASE("busy and 401 wait as long as they say, and drop nothing", "[U1]") {
   Tested one;
   Unit& unit = one.Open();
   REQUIRE(unit.Exchange());
@@ -254,7 +254,7 @@ TEST_CASE("busy and 401 wait as long as they say, and drop nothing [U1]") {
   CHECK(one.instance.bodies[2] == one.instance.bodies[4]);
 }
 
-TEST_CASE("a full queue loses its oldest; a batch is bounded [U1]") {
+TEST_CASE("a full queue loses its oldest; a batch is bounded", "[U1]") {
   Tested one;
   one.options.max_queue = 100;
   Unit& unit = one.Open();
@@ -267,7 +267,7 @@ TEST_CASE("a full queue loses its oldest; a batch is bounded [U1]") {
   for (const auto& body : one.instance.bodies) CHECK(body.size() <= 4096);
 }
 
-TEST_CASE("what cannot be sent is dropped with a message [U1]") {
+TEST_CASE("what cannot be sent is dropped with a message", "[U1]") {
   Tested one;
   Unit& unit = one.Open();
   const auto [values, message] = GENERATE(table<json, std::string>(
@@ -282,7 +282,7 @@ TEST_CASE("what cannot be sent is dropped with a message [U1]") {
   CHECK(one.said == std::vector<std::string>{message});
 }
 
-TEST_CASE("answers that are not what they should be do no harm [U1]") {
+TEST_CASE("answers that are not what they should be do no harm", "[U1]") {
   Tested one;
   Unit& unit = one.Open();
   one.instance.answers = {json("text"),
@@ -301,7 +301,7 @@ TEST_CASE("answers that are not what they should be do no harm [U1]") {
   CHECK(one.instance.stored.size() == 1);
 }
 
-TEST_CASE("without a guard an offer is refused, and said so once [U10]") {
+TEST_CASE("without a guard an offer is refused, and said so once", "[U10]") {
   Tested one;
   Unit& unit = one.Open();
   one.instance.update = {{"commit", std::string(40, 'd')}, {"attempt", 1}};
@@ -314,7 +314,7 @@ TEST_CASE("without a guard an offer is refused, and said so once [U10]") {
   CHECK(one.instance.reports.size() == 1);
 }
 
-TEST_CASE("Work gathers readings, and asks for inputs now and then [U1]") {
+TEST_CASE("Work gathers readings, and asks for inputs now and then", "[U1]") {
   Tested one;
   Unit& unit = one.Open();
   CHECK(unit.Work() == 10000);
@@ -331,7 +331,7 @@ TEST_CASE("Work gathers readings, and asks for inputs now and then [U1]") {
   CHECK(one.instance.bodies.size() == before + 2);
 }
 
-TEST_CASE("files that are wrong are named [U1]") {
+TEST_CASE("files that are wrong are named", "[U1]") {
   Tested one;
   json env = Env(), schema = Schema();
   std::string expected;
