@@ -1,11 +1,13 @@
 #include "forgetting.h"
 #include "handlers.h"
-#include "held_values.h"
 #include "migrations.h"
 #include "partitions.h"
+#include "postgres_history.h"
 #include "postgres_locks.h"
 #include "postgres_store.h"
 #include "settings.h"
+#include "turns.h"
+#include "upkeep.h"
 
 using namespace pepeunit;
 using namespace pepeunit::state_logger;
@@ -24,25 +26,38 @@ int main(int argc, char** argv) {
   Forgetting forgetting(bus, store);
   const AfterSleep after_sleep = [&] { return forgetting.CatchUp(); };
   Partitions partitions(store, locks, bus, WriterMetrics::In(service.metrics()), settings.partitions, after_sleep);
-  HeldValues held_values(bus, store, after_sleep);
+  PostgresRollups rollups(pool);
+  Turns turns(bus, store, rollups, after_sleep);
+  PostgresUpkeep tables(pool, settings.history);
+  Upkeep upkeep(tables, graph);
   GraphRights rights(graph);
   Values values(store, rights);
+  PostgresHistory history_store(pool);
+  Histories histories(history_store, rights);
+  PrometheusApi prometheus_api(history_store, rights, settings.most_samples);
+  bus::Bus live_bus(settings.live_bus);
+  LiveValues live(live_bus, history_store, rights);
   Snapshots snapshots(store, bus, settings.partitions.count);
 
   rpc::Calls calls(settings.server, &service.metrics());
   // Apart from those for people, which wait for graph-registry: it waits for these.
   rpc::Calls internal_calls(settings.server, &service.metrics());
-  ValueHandler value_handler(calls, values);
+  // Whoever downloads for minutes keeps nobody from the newest values.
+  rpc::Calls history_calls(settings.history_server, &service.metrics());
+  ValueHandler value_handler(calls, values, live);
+  HistoryHandler history_handler(history_calls, histories);
+  PrometheusHandler prometheus_handler(history_calls, prometheus_api);
   ValueInternalHandler internal_handler(internal_calls, snapshots, forgetting);
-  rpc::Server server(settings.server, {&value_handler, &internal_handler});
+  rpc::Server server(settings.server, {&value_handler, &history_handler, &prometheus_handler, &internal_handler});
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });
   service.AddReadiness("bus", [&] { return bus.Ping(); });
   service.AddReadiness("graph-registry", [&] { return graph.Check(); });
   service.OnReadyChange([&](bool ready) { server.SetServing(ready); });
+  service.OnDrain("streams of values", [&](auto) { live.Stop(); });
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
-  service.OnDrain("calls", [&](auto) { calls.Drain(), internal_calls.Drain(); });
-  service.OnDrain("events", [&](auto) { forgetting.Stop(), held_values.Stop(); });
+  service.OnDrain("calls", [&](auto) { calls.Drain(), history_calls.Drain(), internal_calls.Drain(); });
+  service.OnDrain("events", [&](auto) { forgetting.Stop(), turns.Stop(), upkeep.Stop(); });
   service.OnDrain("partitions", [&](auto) { partitions.Stop(); });
   return service.Run({
       {"migrations", [&] { return postgres::ApplyMigrations(pool, "log", kMigrations); }},
@@ -51,13 +66,18 @@ int main(int argc, char** argv) {
        [&] {
          return bus.EnsureStream(bus::ValuesStream(settings.partitions.values_max_bytes, settings.stream_replicas));
        }},
-      {"gRPC", [&] { return server.Start(); }},
+      {"gRPC",
+       [&] {
+         live.Start();
+         return server.Start();
+       }},
       {"events", [&] { return forgetting.CatchUp(); }},
       {"writers",
        [&] {
          partitions.Start();
          forgetting.Start();
-         held_values.Start();
+         turns.Start();
+         upkeep.Start();
          return absl::OkStatus();
        }},
   });

@@ -10,6 +10,7 @@
 // of OtaReport (ota.h).
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <map>
 #include <string>
 
@@ -73,7 +74,9 @@ int main(int argc, char** argv) {
   load.seconds = number("--seconds", 10);
   load.echo = options.count("--echo") != 0;
   auto devices = ReadDevices(options["--units"]);
+  const std::clock_t cpu = std::clock();
   Report report = RunLoad(load, devices);
+  report.cpu_s = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
   std::printf("%s\n", report.ToJson().c_str());
   return 0;
 }

@@ -23,6 +23,7 @@ std::string Report::ToJson() {
   nlohmann::ordered_json json = {{"accepted", accepted},
                                  {"readings", readings},
                                  {"seconds", seconds},
+                                 {"cpu_s", cpu_s},
                                  {"per_s", seconds > 0 ? static_cast<double>(accepted) / seconds : 0.0},
                                  {"p50_ms", percentile(0.50)},
                                  {"p95_ms", percentile(0.95)},

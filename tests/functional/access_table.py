@@ -82,6 +82,11 @@ class OnNode:
 
 
 @dataclasses.dataclass
+class Watching(OnNode):
+    """Watches one node: a stream of events."""
+
+
+@dataclasses.dataclass
 class OnRollout(OnNode):
     """On a rollout that the owner made: his, and the maintainers' of its repository. Nobody else knows of it."""
     kinds: tuple = ("rollout",)
@@ -239,6 +244,16 @@ TABLE = {
     "PUT /api/v1/variables/{id}/value": OnNode(("variable",), WRITER, {"value": 21}),
     "GET /api/v1/variables/{variable_id}/value": OnNode(("variable",), READER),
     "GET /api/v1/variables/{variable_id}/readings": OnNode(("output",), READER),
+    "POST /api/v1/variables/{variable_id}/readings:import": OnNode(("output",), OWNER, {"csv": "time,value\n1,2\n"}),
+    "GET /api/v1/values/changes": Watching(("variable",), READER, query="?variable_ids={id}"),
+    "GET /api/v1/history": OnNode(("output",), READER, query="?variable_ids={id}"),
+    # Prometheus' API shows what may be seen, and nothing else is told by whether it answers.
+    **{f"{verb} /prometheus/api/v1/{name}": ForAll(None, status) for verb in ("GET", "POST")
+       for name, status in (("query", 400), ("query_range", 400), ("series", 400), ("labels", 200))},
+    "GET /prometheus/api/v1/label/{name}/values": ForAll(None, 200),
+    "GET /prometheus/api/v1/metadata": ForAll(None, 200),
+    "GET /prometheus/api/v1/status/buildinfo": ForAll(None, 200),
+    "GET /prometheus/federate": ForAll(None, 200),
     # Links. The world's join an output to an input of the same unit, so that one role decides for both ends.
     "POST /api/v1/links": OnNode(("link",), WRITER, signed_in_first=True, destroys=True,
                                  body=lambda node: {"type": "LINK_TYPE_WRITE", "output_id": node["spare_output_id"], "input_id": node["spare_input_id"]}),

@@ -1,4 +1,4 @@
-"""The live feed of changes as a browser reads it: server-sent events. Standard library only."""
+"""Live feeds as a browser reads them: server-sent events. Standard library only."""
 import http.client
 import json
 import urllib.parse
@@ -9,7 +9,7 @@ from pepeunit.api import Problem
 class Feed:
     """One stream. `last` is the id to go on from after it has ended; keep it for the next one."""
 
-    def __init__(self, api, last=None, timeout=30):
+    def __init__(self, api, last=None, timeout=30, path="/api/v1/graph/changes"):
         address = urllib.parse.urlsplit(api.url)
         self.connection = http.client.HTTPConnection(address.hostname, address.port, timeout=timeout)
         headers = {"Accept": "text/event-stream"}
@@ -17,7 +17,7 @@ class Feed:
             headers["Authorization"] = "Bearer " + api.token
         if last:
             headers["Last-Event-ID"] = last
-        self.connection.request("GET", "/api/v1/graph/changes", headers=headers)
+        self.connection.request("GET", path, headers=headers)
         self.answer = self.connection.getresponse()
         if self.answer.status != 200:
             problem = json.loads(self.answer.read())

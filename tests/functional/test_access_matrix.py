@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from access_table import IMPOSTORS, LEVELS, NONE, READER, SUBJECTS, TABLE, TOKENS, ForAll, ForUsers, Listing, OnNode, OnOwn, Stream, governs, most_of, role_of
+from access_table import IMPOSTORS, LEVELS, NONE, READER, SUBJECTS, TABLE, TOKENS, ForAll, ForUsers, Listing, OnNode, OnOwn, Stream, governs, most_of, role_of, Watching
 from conftest import ENV, SCHEMA
 from feed import Feed
 from marks import requirement
@@ -135,9 +135,13 @@ class World:
         if guest_granted:
             self.apis["administrator"].put(f"/api/v1/nodes/{node_id}/grants/{self.guest}", {"role": "ROLE_READER"})
         path = path.replace("{subject_id}", self.guest)
-        path = re.sub(r"\{\w+\}", node_id, path) + query
+        path = re.sub(r"\{\w+\}", node_id, path) + query.replace("{id}", node_id)
         try:
-            self.apis[subject].call(method, path, body, raw=True)
+            if isinstance(TABLE[operation], Watching):
+                with Feed(self.apis[subject], path=path) as feed:
+                    assert feed.event()[0] == "ready"
+            else:
+                self.apis[subject].call(method, path, body, raw=True)
             return 200, None
         except Problem as problem:
             body = {k: v for k, v in problem.body.items() if k not in ("trace_id", "instance")}

@@ -60,7 +60,7 @@ def test_killing_every_process_loses_and_doubles_nothing(tmp_path):
         for index, (_, variables, _) in enumerate(sensors):
             identity = variables["count"]["id"]
             rows = eventually(lambda: (lambda found: found if len(found) >= sent[index] else None)(
-                instance.postgres.psql(f"SELECT number::bigint FROM log.reading WHERE variable_id = '{identity}' ORDER BY number")))
+                instance.postgres.psql(f"SELECT number::bigint FROM log.reading JOIN log.series ON id = series WHERE variable_id = '{identity}' ORDER BY number")))
             assert [int(row[0]) for row in rows] == list(range(1, sent[index] + 1))
         print(f"{sum(sent)} readings, each there once, after {rounds * 9} kills")
     finally:

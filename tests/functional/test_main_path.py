@@ -143,4 +143,4 @@ def test_deleting_a_unit_takes_everything(admin, instance, sensor_repo):
     refused(404, "NOT_FOUND", admin.get, "/api/v1/units/" + unit["id"])
     refused(404, "NOT_FOUND", admin.get, f"/api/v1/variables/{variables['count']['id']}/value")
     eventually(lambda: device.post(device.seal(device.next, {})).status == 401)
-    eventually(lambda: instance.postgres.psql(f"SELECT count(*) FROM log.reading WHERE variable_id = '{variables['count']['id']}'") == [["0"]])
+    eventually(lambda: instance.postgres.psql(f"SELECT count(*) FROM log.series WHERE variable_id = '{variables['count']['id']}'") == [["0"]])

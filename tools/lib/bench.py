@@ -1,5 +1,6 @@
 """`tools/bench`: what an instance of its own takes: the way in against a bare echo of the same bodies (`ingest`), a large
-graph (`graph`), remotes that are followed (`sync`), updates over the air (`ota`), and the kill test for longer (`faults`)."""
+graph (`graph`), a long history (`history`), the logger against raw COPY (`logger`), remotes that are followed (`sync`), updates
+over the air (`ota`), and the kill test for longer (`faults`)."""
 import argparse
 import json
 import os
@@ -9,12 +10,13 @@ import sys
 import tempfile
 import time
 
+import bench_history
 import bench_ota
 import bench_sync
 from bench_units import Fleet
 from pepeunit.instance import Instance
 from pepeunit.postgres import Postgres
-from pepeunit.process import pss_bytes
+from pepeunit.process import cpu_seconds, pss_bytes
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("PEPEUNIT_BIN", os.path.join(ROOT, "build", "release", "bin"))
@@ -59,6 +61,8 @@ def ingest(options):
         say("echo")
         before = load(path, echo_port, options, echo_seconds, echo=True)
         say("ingest")
+        daemons = [("postgres", instance.postgres.daemon), ("nats", instance.nats)] + list(instance.services.items())
+        spent = {name: cpu_seconds(daemon.pid()) or 0 for name, daemon in daemons}
         result = load(path, ingest_port, options, options.seconds)
         expected = warm["readings"] + result["readings"]
         found, end = rows(instance), time.time() + 120
@@ -67,8 +71,10 @@ def ingest(options):
             found = rows(instance)
         # No reading is younger than its own 2xx, so this is how long after the last one all were there.
         late = max(0.0, time.time() - result["last_accepted_ms"] / 1000)
-        memory = {name: round((pss_bytes(daemon.pid()) or 0) / 1e6, 1) for name, daemon in
-                  [("postgres", instance.postgres.daemon), ("nats", instance.nats)] + list(instance.services.items())}
+        posts = max(1, result["readings"])
+        cpu = {name: round(((cpu_seconds(daemon.pid()) or 0) - spent[name]) / posts * 1e6, 1) for name, daemon in daemons}
+        cpu["load generator"] = round(result.get("cpu_s", 0) / posts * 1e6, 1)
+        memory = {name: round((pss_bytes(daemon.pid()) or 0) / 1e6, 1) for name, daemon in daemons}
         say("echo again")
         after = load(path, echo_port, options, echo_seconds, echo=True)
         ceiling = (before["per_s"] + after["per_s"]) / 2
@@ -76,7 +82,7 @@ def ingest(options):
             "accepted_per_s": round(result["per_s"], 1), "echo_per_s": round(ceiling, 1), "ratio": round(result["per_s"] / ceiling, 4),
             "p50_ms": round(result["p50_ms"], 3), "p95_ms": round(result["p95_ms"], 3), "p99_ms": round(result["p99_ms"], 3),
             "errors": result["refused"], "rows_expected": expected, "rows_found": found, "last_row_after_s": round(late, 3),
-            "units": options.units, "connections": options.connections, "seconds": options.seconds, "memory_mb_pss": memory}), flush=True)
+            "units": options.units, "connections": options.connections, "seconds": options.seconds, "cpu_us_per_post": cpu, "memory_mb_pss": memory}), flush=True)
         return 0 if found == expected else 1
     finally:
         if echo is not None:
@@ -85,6 +91,14 @@ def ingest(options):
         instance.stop()
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(instance.run_dir, ignore_errors=True)
+
+
+def logger(options):
+    """Rows a second that the logger moves from the stream into the tables, and that one COPY of the same rows takes."""
+    run = subprocess.run([os.path.join(BIN, "state_logger_tests"), "[bench]"], capture_output=True, text=True, timeout=600)
+    lines = [line for line in run.stdout.splitlines() if line.startswith("{")]
+    print(lines[0] if lines else run.stdout + run.stderr, flush=True)
+    return run.returncode
 
 
 def faults(options):
@@ -141,6 +155,11 @@ def main():
     three.add_argument("--scale", type=float, default=1, help="of 10,000 users, 100,000 units, 1,000,000 variables and 200,000 links")
     three.add_argument("--rounds", type=int, default=400, help="calls of each operation for each kind of user")
     three.add_argument("--shared-buffers", default="512MB", help="of PostgreSQL; a quarter of the memory is usual")
+    history = commands.add_parser("history", help="how long questions for a long history take")
+    history.add_argument("--rows", type=float, default=100e6, help="readings, one a minute of each variable")
+    history.add_argument("--variables", type=int, default=1000)
+    history.add_argument("--rounds", type=int, default=200, help="questions of each kind")
+    commands.add_parser("logger", help="rows a second from the stream into the tables, as a ratio to one COPY of the same rows")
     four = commands.add_parser("sync", help="how many unchanged remotes are looked after in a minute, and what each takes")
     four.add_argument("--remotes", type=int, default=500)
     four.add_argument("--workers", type=int, default=2, help="PEPEUNIT_SYNC_WORKERS")
@@ -150,7 +169,7 @@ def main():
     five.add_argument("--chunk", type=int, default=4096, help="bytes of a file that a device asks for at once")
     five.add_argument("--file-bytes", type=int, default=12288, help="of each of the 20 files, 2 of which change")
     options = parser.parse_args()
-    commands = {"ingest": ingest, "graph": graph, "faults": faults, "sync": lambda given: bench_sync.run(given, BIN, say),
+    commands = {"ingest": ingest, "graph": graph, "logger": logger, "history": lambda given: bench_history.run(given, BIN, SETTINGS, say), "faults": faults, "sync": lambda given: bench_sync.run(given, BIN, say),
                 "ota": lambda given: bench_ota.run(given, BIN, say)}
     sys.exit(commands[options.command](options))
 

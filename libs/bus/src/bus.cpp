@@ -87,6 +87,7 @@ struct Bus::Impl {
     natsOptions_SetDisconnectedCB(raw, OnDisconnected, this);
     natsOptions_SetErrorHandler(raw, OnError, this);
     natsOptions_SetClosedCB(raw, OnClosed, this);
+    if (options.shared_threads) natsOptions_UseGlobalMessageDelivery(raw, true);
     natsConnection* made = nullptr;
     const natsStatus status = natsConnection_Connect(&made, raw);
     connection.reset(made);

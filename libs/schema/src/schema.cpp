@@ -180,12 +180,37 @@ class Reader {
   }
 
   void ReadLogging(const std::string& field, const Json& value, Variable* v) {
-    if (value == "direct")
-      v->logging = Logging::kDirect;
-    else if (value == "off")
-      v->logging = Logging::kOff;
-    else
-      Fail(field, "must be \"direct\" or \"off\"");
+    const std::string modes = "must be \"direct\", \"off\", \"mean\", \"median\", \"on_change\" or \"rate\"";
+    const Json* mode = &value;
+    if (value.is_object()) {
+      const auto found = value.find("mode");
+      if (found == value.end()) return Fail(field + ".mode", "is missing; it " + modes);
+      mode = &*found;
+    }
+    if (!mode->is_string() || !ParseMode(mode->get_ref<const std::string&>(), &v->logging.mode))
+      return Fail(value.is_object() ? field + ".mode" : field, modes);
+    if (value.is_object()) {
+      for (const auto& [key, setting] : value.items()) ReadLoggingKey(field, key, setting, v);
+    }
+    CheckLogging(v->logging, v->type, [&](const std::string& at, const std::string& what) {
+      // The names there say the unit, which the durations here bring along.
+      Fail(field + "." + (at.ends_with("_s") ? at.substr(0, at.size() - 2) : at), what);
+    });
+  }
+
+  void ReadLoggingKey(const std::string& field, const std::string& key, const Json& value, Variable* v) {
+    Logging& logging = v->logging;
+    const std::string at = field + "." + key;
+    const std::map<std::string, std::int64_t*> durations = {
+        {"window", &logging.window_s}, {"grace", &logging.grace_s}, {"every", &logging.every_s}, {"keep", &logging.keep_s}};
+    if (const auto duration = durations.find(key); duration != durations.end()) {
+      const std::string text = value.is_string() ? value.get<std::string>() : value.is_number_integer() ? value.dump() : "";
+      if (!ParseSeconds(text, duration->second)) Fail(at, "must be a duration such as \"30s\", \"15m\", \"1h\" or \"7d\"");
+    } else if (key == "dead_band") {
+      value.is_number() ? void(logging.dead_band = value.get<double>()) : Fail(at, "must be a number");
+    } else if (key != "mode") {
+      Warn(at, "this key is not known here; it is kept");
+    }
   }
 
   // Choices and the default must themselves be values of the variable.

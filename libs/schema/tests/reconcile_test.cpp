@@ -53,7 +53,7 @@ TEST_CASE("each variable of two versions has one fate", "[U8]") {
       {"default", {plain}, {with([](Variable& v) { v.default_value = 1; })}, {Change::kChanged}},
       {"writable_by", {plain}, {with([](Variable& v) { v.people_may_write = false; })}, {Change::kChanged}},
       {"writable_by", {plain}, {with([](Variable& v) { v.links_may_write = false; })}, {Change::kChanged}},
-      {"logging", {plain}, {with([](Variable& v) { v.logging = Logging::kOff; })}, {Change::kChanged}},
+      {"logging", {plain}, {with([](Variable& v) { v.logging.mode = LoggingMode::kOff; })}, {Change::kChanged}},
       {"order", {plain, Of(kOut, "b")}, {Of(kOut, "b"), plain}, {Change::kKept, Change::kKept}},
   };
   for (const Row& row : rows) {

@@ -40,8 +40,8 @@ TEST_CASE("the full form", "[S1][S2][S3][S4]") {
   CHECK_FALSE(s.inputs[0].links_may_write);
   CHECK(s.inputs[0].maximum == 30);
   CHECK(s.inputs[1].links_may_write);
-  CHECK(s.outputs[1].logging == schema::Logging::kOff);
-  CHECK(s.outputs[0].logging == schema::Logging::kDirect);
+  CHECK(s.outputs[1].logging.mode == schema::LoggingMode::kOff);
+  CHECK(s.outputs[0].logging.mode == schema::LoggingMode::kDirect);
 }
 
 TEST_CASE("the short form is a list of names", "[S3][S4]") {
@@ -112,4 +112,60 @@ TEST_CASE("env_example.json is flat and keeps its order", "[R3][U4]") {
   CHECK(Find(bad.problems, "A")->line == 2);
   CHECK(Find(bad.problems, "B C")->line == 3);
   CHECK_FALSE(schema::ParseEnvExample("{").ok());
+}
+
+TEST_CASE("a policy for readings is a mode, or a mode with its settings", "[D3][S4]") {
+  const auto result = schema::ParseSchema(R"({"output_variables": {
+    "a": {"logging": {"mode": "mean", "window": "15m", "grace": "1m", "keep": "365d"}},
+    "b": {"type": "boolean", "logging": {"mode": "median", "window": 10, "grace": 0}},
+    "c": {"logging": {"mode": "on_change", "dead_band": 0.25, "every": "1h"}},
+    "d": {"type": "string", "logging": {"mode": "rate", "every": "30s"}},
+    "e": {"type": "json", "logging": "on_change"},
+    "f": {}
+  }})");
+  for (const auto& problem : result.problems) UNSCOPED_INFO(problem.field << " " << problem.message);
+  REQUIRE(result.ok());
+  const auto& outputs = result.schema.outputs;
+  using schema::Logging, schema::LoggingMode;
+  CHECK(outputs[0].logging == Logging{LoggingMode::kMean, 900, 60, 0, 0, 365 * 86'400});
+  CHECK(outputs[1].logging == Logging{LoggingMode::kMedian, 10, 0, 0, 0, 0});
+  CHECK(outputs[2].logging == Logging{LoggingMode::kOnChange, 0, 10, 0.25, 3'600, 0});
+  CHECK(outputs[3].logging == Logging{LoggingMode::kRate, 0, 10, 0, 30, 0});
+  CHECK(outputs[4].logging.mode == LoggingMode::kOnChange);
+  CHECK(outputs[5].logging == Logging());
+}
+
+TEST_CASE("a policy that makes no sense is refused with its field", "[D3][R3]") {
+  const auto [logging, field] = GENERATE(table<const char*, const char*>({
+      {R"("sometimes")", "logging"},
+      {R"(7)", "logging"},
+      {R"({"mode": "sometimes"})", "logging.mode"},
+      {R"({"window": 60})", "logging.mode"},
+      {R"({"mode": "mean"})", "logging.window"},
+      {R"({"mode": "mean", "window": 7})", "logging.window"},
+      {R"({"mode": "mean", "window": "2d"})", "logging.window"},
+      {R"({"mode": "mean", "window": "1w"})", "logging.window"},
+      {R"({"mode": "mean", "window": 60, "grace": "2h"})", "logging.grace"},
+      {R"({"mode": "mean", "window": 60, "every": 5})", "logging.every"},
+      {R"({"mode": "direct", "window": 60})", "logging.window"},
+      {R"({"mode": "direct", "dead_band": 1})", "logging.dead_band"},
+      {R"({"mode": "on_change", "dead_band": -1})", "logging.dead_band"},
+      {R"({"mode": "on_change", "dead_band": "1"})", "logging.dead_band"},
+      {R"({"mode": "rate"})", "logging.every"},
+      {R"({"mode": "off", "keep": 60})", "logging.keep"},
+      {R"({"mode": "off", "keep": "999999999d"})", "logging.keep"},
+  }));
+  INFO(logging);
+  const auto result =
+      schema::ParseSchema(std::string(R"({"output_variables": {"x": {"logging": )") + logging + "}}}");
+  for (const auto& problem : result.problems) UNSCOPED_INFO(problem.field << " " << problem.message);
+  CHECK_FALSE(result.ok());
+  CHECK(Find(result.problems, std::string("output_variables.x.") + field) != nullptr);
+}
+
+TEST_CASE("mean and median are of numbers", "[D3][R3]") {
+  const auto result = schema::ParseSchema(
+      R"({"output_variables": {"x": {"type": "string", "logging": {"mode": "mean", "window": 60}}}})");
+  CHECK_FALSE(result.ok());
+  CHECK(Find(result.problems, "output_variables.x.logging.mode") != nullptr);
 }

@@ -115,6 +115,36 @@ void ToValue(const json& value, google::protobuf::Value* out) {
   }
 }
 
+schema::Logging ToLogging(const common::v1::Logging& logging) {
+  schema::Logging l;
+  if (logging.mode() != common::v1::LOGGING_MODE_UNSPECIFIED)
+    l.mode = static_cast<schema::LoggingMode>(static_cast<int>(logging.mode()) - 1);
+  l.window_s = logging.window_s();
+  if (logging.has_grace_s()) l.grace_s = logging.grace_s();
+  l.dead_band = logging.dead_band();
+  l.every_s = logging.every_s();
+  l.keep_s = logging.keep_s();
+  return l;
+}
+
+common::v1::Logging FromLogging(const schema::Logging& logging) {
+  common::v1::Logging l;
+  l.set_mode(static_cast<common::v1::LoggingMode>(static_cast<int>(logging.mode) + 1));
+  l.set_window_s(logging.window_s);
+  if (logging.windowed()) l.set_grace_s(logging.grace_s);
+  l.set_dead_band(logging.dead_band);
+  l.set_every_s(logging.every_s);
+  l.set_keep_s(logging.keep_s);
+  return l;
+}
+static_assert(static_cast<int>(schema::LoggingMode::kOff) + 1 == common::v1::LOGGING_MODE_OFF &&
+              static_cast<int>(schema::LoggingMode::kRate) + 1 == common::v1::LOGGING_MODE_RATE);
+
+void SetLogging(const schema::Logging& logging, graph::v1::Variable* out) {
+  out->set_logging(schema::ModeName(logging.mode));
+  *out->mutable_logging_policy() = FromLogging(logging);
+}
+
 schema::Variable ToDefinition(const graph::v1::Variable& variable) {
   schema::Variable v;
   v.name = variable.name();
@@ -127,7 +157,10 @@ schema::Variable ToDefinition(const graph::v1::Variable& variable) {
   if (variable.has_default_value()) v.default_value = ToJson(variable.default_value());
   v.people_may_write = variable.writable_by_people();
   v.links_may_write = variable.writable_by_links();
-  v.logging = variable.logging() == "off" ? schema::Logging::kOff : schema::Logging::kDirect;
+  if (variable.has_logging_policy())
+    v.logging = ToLogging(variable.logging_policy());
+  else if (variable.logging() == "off")  // stored before there were policies
+    v.logging.mode = schema::LoggingMode::kOff;
   return v;
 }
 
@@ -145,7 +178,7 @@ void FromDefinition(const schema::Variable& definition, graph::v1::VariableKind 
     out->set_writable_by_people(definition.people_may_write);
     out->set_writable_by_links(definition.links_may_write);
   } else {
-    out->set_logging(definition.logging == schema::Logging::kOff ? "off" : "direct");
+    SetLogging(definition.logging, out);
   }
 }
 

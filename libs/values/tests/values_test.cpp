@@ -42,5 +42,5 @@ TEST_CASE("a definition survives the API", "[S3][S4]") {
   CHECK(mode.links_may_write);
   CHECK(t.type == schema::Type::kInteger);
   CHECK(t.maximum == 10);
-  CHECK(t.logging == schema::Logging::kOff);
+  CHECK(t.logging.mode == schema::LoggingMode::kOff);
 }

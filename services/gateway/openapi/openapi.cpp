@@ -260,7 +260,8 @@ class Document {
     } else {
       schema = schemas_.OfField(*request.FindFieldByName(binding.body), Schemas::Use::kRequest);
     }
-    return {{"required", true}, {"content", {{"application/json", {{"schema", std::move(schema)}}}}}};
+    const char* type = binding.prometheus ? "application/x-www-form-urlencoded" : "application/json";
+    return {{"required", !binding.prometheus}, {"content", {{type, {{"schema", std::move(schema)}}}}}};
   }
 
   Json Responses(const Binding& binding) {
@@ -271,7 +272,14 @@ class Document {
     if (binding.file) {
       good = {{"description", "The file."},
               {"headers", {{"Content-Disposition", Header("The name to save it under.")}}},
-              {"content", {{"application/octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}}}};
+              {"content", Json::object()}};
+      const Formats formats = FormatsOf(*method.input_type());
+      for (const auto& format : formats.formats) good["content"][format.media_type] = Json::object();
+      if (binding.prometheus) {
+        good["content"]["application/json"] = Json::object();
+        good["headers"] = Json::object();
+      } else if (formats.field == nullptr)
+        good["content"]["application/octet-stream"] = {{"schema", {{"type", "string"}, {"format", "binary"}}}};
     } else if (binding.events) {
       good = {
           {"description", "Server-sent events: the data of each is this message."},

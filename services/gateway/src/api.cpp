@@ -115,13 +115,17 @@ void Api::AnswerOptions(Reply& reply, const std::string& allow) const {
 
 void Api::Operate(std::shared_ptr<Reply> reply, const Binding& binding, const Captures& captures) {
   const http::Exchange& request = reply->request();
+  if (binding.prometheus) reply->SpeakPrometheus();
   const char* type = binding.events ? kEventsType : kJsonType;
   if (!binding.file && !Accepts(request.Header("Accept"), type)) {
     return reply->Refuse(Error(absl::StatusCode::kInvalidArgument, "", std::string("The answer is ") + type + '.'),
                          406);
   }
-  if (!request.body().empty() && !binding.body.empty() && !IsJson(request.Header("Content-Type"))) {
-    return reply->Refuse(Error(absl::StatusCode::kInvalidArgument, "", "Send the body as application/json."), 415);
+  const std::string_view content_type = request.Header("Content-Type");
+  const bool readable = binding.prometheus ? IsForm(content_type) : IsJson(content_type);
+  if (!request.body().empty() && !binding.body.empty() && !readable) {
+    const std::string want = binding.prometheus ? "application/x-www-form-urlencoded" : kJsonType;
+    return reply->Refuse(Error(absl::StatusCode::kInvalidArgument, "", "Send the body as " + want + '.'), 415);
   }
   auto if_match = IfMatchTag(request.Header("If-Match"));
   if (!if_match.ok()) return reply->Refuse(if_match.status());
@@ -145,12 +149,15 @@ void Api::Operate(std::shared_ptr<Reply> reply, const Binding& binding, const Ca
     caller->if_match = tag;
     caller->idempotency_key = key;
     caller->client_address = ClientAddress(q, options_.trusted_proxy);
-    if (binding.verb != "GET") {
+    if (binding.verb != "GET" && !binding.prometheus) {
       if (const auto may = change_rate_.Take(*caller, MonotonicMs()); !may.ok()) return reply->Refuse(may);
     }
     const auto message = ReadRequest(binding, captures, q.query(), q.body());
     if (!message.ok()) return reply->Refuse(message.status());
     if (binding.file) SetRange(q, message->get());
+    if (binding.file && !SetFormat(q, message->get()))
+      return reply->Refuse(
+          Error(absl::StatusCode::kInvalidArgument, "", "The answer is of another type; see `format`."), 406);
     if (binding.events) SetLastEvent(q.Header("Last-Event-ID"), message->get());
     Call(reply, binding, *std::move(caller), **message);
   };

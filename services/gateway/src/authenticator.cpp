@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "pepeunit/base/bytes.h"
 #include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
@@ -15,15 +16,25 @@ constexpr std::int64_t kFetchAtMostEveryMs = 5'000;
 constexpr std::int64_t kRetryAfterMs = 500;  // when there are no keys at all
 constexpr std::size_t kMostWaiting = 1'000;
 
-// The scheme's name is case-insensitive (RFC 9110, section 11.1).
-std::string_view BearerTokenOf(std::string_view header) {
-  constexpr std::string_view kScheme = "bearer ";
-  if (header.size() <= kScheme.size()) return {};
-  for (std::size_t i = 0; i < kScheme.size(); ++i) {
+// What follows the scheme, whose name is case-insensitive (RFC 9110, section 11.1); empty for another one.
+std::string_view CredentialsOf(std::string_view header, std::string_view scheme) {
+  if (header.size() <= scheme.size() + 1 || header[scheme.size()] != ' ') return {};
+  for (std::size_t i = 0; i < scheme.size(); ++i) {
     const char c = header[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != kScheme[i]) return {};
+    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != scheme[i]) return {};
   }
-  return header.substr(kScheme.size());
+  return header.substr(scheme.size() + 1);
+}
+
+// Of Bearer; of Basic (RFC 7617) the password, whatever the user's name: for programs that know nothing else.
+std::string TokenOf(std::string_view header) {
+  if (const std::string_view bearer = CredentialsOf(header, "bearer"); !bearer.empty()) return std::string(bearer);
+  std::string basic(CredentialsOf(header, "basic"));
+  while (basic.ends_with('=')) basic.pop_back();
+  for (char& c : basic) c = c == '+' ? '-' : c == '/' ? '_' : c;
+  const auto decoded = basic.size() > 8'192 ? std::nullopt : Base64UrlDecode(basic);
+  const std::size_t colon = decoded ? decoded->find(':') : std::string::npos;
+  return colon == std::string::npos ? "" : decoded->substr(colon + 1);
 }
 
 }  // namespace
@@ -35,7 +46,7 @@ Authenticator::Authenticator(Fetch fetch, PersonalTokens::Open open, Clock clock
 
 void Authenticator::Authenticate(std::string_view authorization, Done done) {
   if (authorization.empty()) return done(rpc::Caller{});
-  const std::string_view token = BearerTokenOf(authorization);
+  const std::string token = TokenOf(authorization);
   if (token.starts_with(kPersonalTokenPrefix)) return personal_.Resolve(token, std::move(done));
   const auto key_id = token.empty() ? std::nullopt : KeyIdOf(token);
   if (!key_id) return done(Unauthenticated("Authorization must be 'Bearer' and an access token."));
@@ -49,7 +60,7 @@ void Authenticator::Authenticate(std::string_view authorization, Done done) {
     const bool known = keys && keys->contains(*key_id);
     fetch = TakeFetch(now, !known);
     wait = !known && (fetch || fetching_) && waiting_.size() < kMostWaiting;
-    if (wait) waiting_.push_back({std::string(token), done});
+    if (wait) waiting_.push_back({token, done});
   }
   if (fetch) StartFetch();
   if (wait) return;

@@ -72,6 +72,7 @@ absl::StatusOr<Binding> BindingOf(const MethodDescriptor& method, const HttpRule
   if (!rule.response_body().empty()) return Wrong(method, "response_body is not supported");
   binding.idempotency_key = method.options().GetExtension(common::v1::idempotency_key);
   binding.if_match = method.options().GetExtension(common::v1::if_match);
+  binding.prometheus = method.options().GetExtension(common::v1::prometheus);
   if (method.client_streaming()) return Wrong(method, "a stream of requests has no form in HTTP");
   const bool chunks = method.output_type()->full_name() == kFileChunk;
   binding.file = method.server_streaming() && chunks;
@@ -119,6 +120,20 @@ const FieldDescriptor* FindFieldPath(const Descriptor& message, const std::strin
 
 bool IsRange(const FieldDescriptor& field) {
   return field.message_type() != nullptr && field.message_type()->full_name() == "pepeunit.common.v1.FileRange";
+}
+
+Formats FormatsOf(const Descriptor& request) {
+  Formats found;
+  for (int i = 0; i < request.field_count() && found.formats.empty(); ++i) {
+    found.field = request.field(i);
+    const auto* type = found.field->enum_type();
+    for (int v = 0; type != nullptr && v < type->value_count(); ++v) {
+      const std::string media_type = type->value(v)->options().GetExtension(common::v1::media_type);
+      if (!media_type.empty()) found.formats.push_back({media_type, type->value(v)->number()});
+    }
+  }
+  if (found.formats.empty()) found.field = nullptr;
+  return found;
 }
 
 bool Creates(const MethodDescriptor& method) {

@@ -21,6 +21,7 @@ struct Binding {
   bool events = false;           // a stream of any other message: server-sent events
   bool idempotency_key = false;  // it honours one
   bool if_match = false;         // likewise
+  bool prometheus = false;       // it speaks as Prometheus does: forms, unknown parameters, errors
 };
 
 // The bindings of a file's services, in the order they are written. An error names the rpc whose binding the gateway
@@ -33,6 +34,18 @@ const google::protobuf::FieldDescriptor* FindFieldPath(const google::protobuf::D
 
 // Whether it is the field of a request that the headers Range and If-Range set, and no parameter.
 bool IsRange(const google::protobuf::FieldDescriptor& field);
+
+// The formats that a file can have, by the header Accept: the field of its request that says which one, an enum, and
+// the media types of its values. No field: it has one format only.
+struct Formats {
+  struct Format {
+    std::string media_type;
+    int value = 0;
+  };
+  const google::protobuf::FieldDescriptor* field = nullptr;
+  std::vector<Format> formats;
+};
+Formats FormatsOf(const google::protobuf::Descriptor& request);
 
 // Whether the operation makes what it answers with: 201 and Location instead of 200.
 bool Creates(const google::protobuf::MethodDescriptor& method);

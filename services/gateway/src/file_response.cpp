@@ -38,7 +38,7 @@ class FileResponse final : public StreamResponse {
     const auto& chunk = static_cast<const FileChunk&>(first);
     http::Response head;
     head.content_type = chunk.content_type().empty() ? "application/octet-stream" : chunk.content_type();
-    head.headers = {{"Content-Disposition", AttachmentNamed(chunk.filename())}};
+    if (!chunk.filename().empty()) head.headers = {{"Content-Disposition", AttachmentNamed(chunk.filename())}};
     if (chunk.etag().empty()) {
       head.headers.emplace_back("Cache-Control", "no-store");
       return head;
@@ -88,6 +88,20 @@ void SetRange(const http::Exchange& headers, google::protobuf::Message* request)
     if (asked->last) range->set_last(*asked->last);
     range->set_if_etag(std::string(if_range));
   }
+}
+
+bool SetFormat(const http::Exchange& headers, google::protobuf::Message* request) {
+  const Formats formats = FormatsOf(*request->GetDescriptor());
+  if (formats.field == nullptr || request->GetReflection()->GetEnumValue(*request, formats.field) != 0) return true;
+  const Formats::Format* best = nullptr;
+  int closest = 0;
+  for (const auto& format : formats.formats) {
+    const int closeness = Closeness(headers.Header("Accept"), format.media_type);
+    if (closeness > closest) closest = closeness, best = &format;
+  }
+  if (best == nullptr) return false;
+  request->GetReflection()->SetEnumValue(request, formats.field, best->value);
+  return true;
 }
 
 void SendFile(Backends& backends, const BackendCall& call, const google::protobuf::Message& request,

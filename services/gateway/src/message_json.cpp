@@ -59,8 +59,22 @@ void AddCaptures(const Binding& binding, const Captures& captures, json* root,
   }
 }
 
+// As Prometheus takes them: `match[]` for lists, of several the last, and what it does not know is passed over.
+void AddPrometheusParameter(const Binding& binding, std::string name, const std::string& text, json* root) {
+  if (name.ends_with("[]")) name.resize(name.size() - 2);
+  const FieldDescriptor* field = binding.method->input_type()->FindFieldByName(name);
+  const auto in_path = binding.path.Fields();
+  if (field == nullptr || std::find(in_path.begin(), in_path.end(), name) != in_path.end()) return;
+  if (field->is_repeated()) {
+    (*root)[name].push_back(text);
+  } else {
+    (*root)[name] = text;
+  }
+}
+
 void AddParameter(const Binding& binding, const std::string& name, const std::string& text, json* root,
                   std::set<std::string>* seen, std::vector<FieldViolation>* violations) {
+  if (binding.prometheus) return AddPrometheusParameter(binding, name, text, root);
   const FieldDescriptor* field = FindFieldPath(*binding.method->input_type(), name);
   const FieldDescriptor* top = binding.method->input_type()->FindFieldByName(name.substr(0, name.find('.')));
   const bool in_body = binding.body == "*" || (!binding.body.empty() && name.substr(0, name.find('.')) == binding.body);
@@ -107,6 +121,7 @@ absl::Status AddQuery(const Binding& binding, std::string_view query, json* root
 }
 
 absl::StatusOr<json> ReadBody(const Binding& binding, std::string_view body) {
+  if (binding.prometheus) return json::object();  // a form, read as the query is
   if (binding.body.empty()) {
     if (body.empty()) return json::object();
     return Error(absl::StatusCode::kInvalidArgument, "INVALID_BODY", "This operation takes no body.");
@@ -140,6 +155,7 @@ absl::StatusOr<std::unique_ptr<google::protobuf::Message>> ReadRequest(const Bin
   std::vector<FieldViolation> violations;
   AddCaptures(binding, captures, &root, &violations);
   PEPEUNIT_RETURN_IF_ERROR(AddQuery(binding, query, &root, &violations));
+  if (binding.prometheus) PEPEUNIT_RETURN_IF_ERROR(AddQuery(binding, body, &root, &violations));
   CheckJson(root, type, &violations);
   if (!violations.empty()) return InvalidFields(std::move(violations));
 

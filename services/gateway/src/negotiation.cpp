@@ -42,8 +42,10 @@ bool IsZeroWeight(std::string_view parameter) {
 
 }  // namespace
 
-bool Accepts(std::string_view accept, std::string_view media_type) {
-  if (Trim(accept).empty()) return true;
+bool Accepts(std::string_view accept, std::string_view media_type) { return Closeness(accept, media_type) > 0; }
+
+int Closeness(std::string_view accept, std::string_view media_type) {
+  if (Trim(accept).empty()) return 1;
   const std::string any_of_kind = std::string(media_type.substr(0, media_type.find('/'))) + "/*";
   int best = 0;
   bool admitted = false;  // by the most specific range
@@ -55,17 +57,24 @@ bool Accepts(std::string_view accept, std::string_view media_type) {
     best = rank;
     admitted = std::none_of(parts.begin() + 1, parts.end(), IsZeroWeight);
   }
-  return admitted;
+  return admitted ? best : 0;
 }
 
-bool IsJson(std::string_view content_type) {
+namespace {
+
+bool IsOfType(std::string_view content_type, std::string_view media_type) {
   const auto parts = SplitAt(content_type, ';');
-  if (Lower(parts[0]) != "application/json") return false;
+  if (Lower(parts[0]) != media_type) return false;
   return std::all_of(parts.begin() + 1, parts.end(), [](std::string_view parameter) {
     const std::string text = Lower(parameter);
     return !text.starts_with("charset=") || text == "charset=utf-8" || text == "charset=\"utf-8\"";
   });
 }
+
+}  // namespace
+
+bool IsJson(std::string_view content_type) { return IsOfType(content_type, "application/json"); }
+bool IsForm(std::string_view content_type) { return IsOfType(content_type, "application/x-www-form-urlencoded"); }
 
 absl::StatusOr<std::string> IfMatchTag(std::string_view if_match) {
   const std::string_view tag = Trim(if_match);

@@ -12,9 +12,14 @@ namespace pepeunit::gateway {
 
 // Whether an Accept header admits `media_type` ("application/json"). Weights count only when they are zero.
 bool Accepts(std::string_view accept, std::string_view media_type);
+// How closely it names it: 3 by its type, 2 by its kind (`text/*`), 1 by anything, 0 when it is not admitted.
+int Closeness(std::string_view accept, std::string_view media_type);
 
 // Whether a Content-Type is application/json in UTF-8.
 bool IsJson(std::string_view content_type);
+
+// Whether a Content-Type is that of an HTML form, in UTF-8.
+bool IsForm(std::string_view content_type);
 
 // The one entity tag of an If-Match header, without its quotes; empty when it is absent or `*`, which any version
 // matches. INVALID_ARGUMENT for lists, weak tags and what is no tag at all.

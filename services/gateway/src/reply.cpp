@@ -5,8 +5,10 @@
 #include <prometheus/histogram.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
 #include "pepeunit/http/problem.h"
 
@@ -22,6 +24,28 @@ std::string VerbLabel(std::string_view verb) {
     if (verb == known) return std::string(verb);
   }
   return "other";
+}
+
+// https://prometheus.io/docs/prometheus/2.42/querying/api/#format-overview
+void ToPrometheus(const absl::Status& status, http::Response* response) {
+  const char* type = "internal";
+  if (status.code() == absl::StatusCode::kFailedPrecondition) {
+    response->status = 422;
+    type = "execution";
+  } else if (status.code() == absl::StatusCode::kCancelled || status.code() == absl::StatusCode::kDeadlineExceeded) {
+    response->status = 503;
+    type = status.code() == absl::StatusCode::kCancelled ? "canceled" : "timeout";
+  } else if (response->status == 404) {
+    type = "not_found";
+  } else if (response->status >= 400 && response->status < 500 && response->status != 429) {
+    type = "bad_data";
+  }
+  std::string what(status.message());
+  for (const auto& violation : InfoOf(status).violations)
+    what = "invalid parameter \"" + violation.field + "\": " + violation.description;
+  response->content_type = "application/json";
+  response->body = nlohmann::json({{"status", "error"}, {"errorType", type}, {"error", what}})
+                       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -81,6 +105,7 @@ void Reply::Send(http::Response response) {
 
 void Reply::Refuse(const absl::Status& status, int http_status, http::Response extra) {
   http::Response response = http::Problem(status, exchange_->path(), exchange_->trace(), http_status);
+  if (prometheus_) ToPrometheus(status, &response);
   std::move(extra.headers.begin(), extra.headers.end(), std::back_inserter(response.headers));
   response.headers.emplace_back("Cache-Control", "no-store");
   Send(std::move(response));

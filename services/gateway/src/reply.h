@@ -53,8 +53,11 @@ class Reply {
   // The template of the route, for metrics: ids in it would make a time series each.
   void set_route(std::string route) { route_ = std::move(route); }
 
+  // From here on errors are told in Prometheus' form.
+  void SpeakPrometheus() { prometheus_ = true; }
+
   void Send(http::Response response);
-  // As application/problem+json; 0: the status of the code.
+  // As application/problem+json, or as Prometheus does; 0: the status of the code.
   void Refuse(const absl::Status& status, int http_status = 0, http::Response extra = {});
   // A body in pieces: the head, then Exchange::Write and Exchange::End through exchange().
   void StartStream(http::Response head, std::function<void(bool ok)> done);
@@ -67,7 +70,7 @@ class Reply {
   std::shared_ptr<http::Exchange> exchange_;
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   std::string route_ = "none";
-  bool overloaded_ = false, stream_ = false;
+  bool overloaded_ = false, stream_ = false, prometheus_ = false;
   int status_ = 500;
 };
 

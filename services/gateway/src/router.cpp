@@ -15,6 +15,8 @@
 #include "pepeunit/graph/v1/units.pb.h"
 #include "pepeunit/graph/v1/users.pb.h"
 #include "pepeunit/graph/v1/watch.pb.h"
+#include "pepeunit/log/v1/history.pb.h"
+#include "pepeunit/log/v1/prometheus.pb.h"
 #include "pepeunit/log/v1/values.pb.h"
 #include "pepeunit/repo/v1/repositories.pb.h"
 
@@ -72,13 +74,21 @@ Router::Match Router::Find(std::string_view verb, std::string_view path) const {
 absl::StatusOr<std::vector<Binding>> LinkedBindings() {
   // Naming a message of each file also makes the linker keep it. The tests compare this list with proto/.
   const google::protobuf::FileDescriptor* const files[] = {
-      graph::v1::User::descriptor()->file(),        graph::v1::RepoUnit::descriptor()->file(),
-      graph::v1::Unit::descriptor()->file(),        graph::v1::Node::descriptor()->file(),
-      repo::v1::Branch::descriptor()->file(),       archive::v1::DownloadUnitArchiveRequest::descriptor()->file(),
-      log::v1::VariableValue::descriptor()->file(), graph::v1::PersonalToken::descriptor()->file(),
-      graph::v1::Identity::descriptor()->file(),    graph::v1::Invitation::descriptor()->file(),
-      graph::v1::GraphNode::descriptor()->file(),   graph::v1::GraphChange::descriptor()->file(),
+      graph::v1::User::descriptor()->file(),
+      graph::v1::RepoUnit::descriptor()->file(),
+      graph::v1::Unit::descriptor()->file(),
+      graph::v1::Node::descriptor()->file(),
+      repo::v1::Branch::descriptor()->file(),
+      archive::v1::DownloadUnitArchiveRequest::descriptor()->file(),
+      log::v1::VariableValue::descriptor()->file(),
+      graph::v1::PersonalToken::descriptor()->file(),
+      graph::v1::Identity::descriptor()->file(),
+      graph::v1::Invitation::descriptor()->file(),
+      graph::v1::GraphNode::descriptor()->file(),
+      graph::v1::GraphChange::descriptor()->file(),
       graph::v1::Rollout::descriptor()->file(),
+      log::v1::QueryHistoryRequest::descriptor()->file(),
+      log::v1::PrometheusQueryRequest::descriptor()->file(),
   };
   std::vector<Binding> all;
   for (const auto* file : files) {

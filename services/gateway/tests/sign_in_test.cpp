@@ -150,18 +150,22 @@ TEST_CASE("keys are fetched once, again for unknown ones, and not too often") {
   CHECK(callers[0]->kind == rpc::Caller::Kind::kAnonymous);
   ask("Basic abc");
   ask("Bearer");
-  CHECK(callers.size() == 3);
+  ask("Basic " + Base64Encode(AsBytes(std::string("no colon"))));
+  CHECK(callers.size() == 4);
+  CHECK(callers[1].status().code() == absl::StatusCode::kUnauthenticated);
   CHECK(callers[2].status().code() == absl::StatusCode::kUnauthenticated);
+  CHECK(callers[3].status().code() == absl::StatusCode::kUnauthenticated);
   CHECK(fetches == 0);
 
   ask(good);
   ask("bearer" + good.substr(6));
+  // The password of whoever knows nothing but Basic.
+  ask("BASIC " + Base64Encode(AsBytes("anybody:" + good.substr(7))));
   CHECK(fetches == 1);
-  CHECK(callers.size() == 3);
+  CHECK(callers.size() == 4);
   pending(VerificationKeys{{"1", signer.key}});
-  REQUIRE(callers.size() == 5);
-  CHECK(callers[3].ok());
-  CHECK(callers[4].ok());
+  REQUIRE(callers.size() == 7);
+  for (std::size_t i = 4; i < 7; ++i) CHECK(callers[i].ok());
 
   const std::string unknown = "Bearer " + signer.Token(With(Header(), "kid", "2"), Claims());
   ask(unknown);  // within 5 s: refused without asking
@@ -173,7 +177,7 @@ TEST_CASE("keys are fetched once, again for unknown ones, and not too often") {
   ask(good);  // does not wait for the fetch
   CHECK(callers.back().ok());
   pending(VerificationKeys{{"2", signer.key}});
-  CHECK(callers.size() == 8);
+  CHECK(callers.size() == 10);
   CHECK(callers.back().ok());
   ask(good);  // its key was taken back
   CHECK(callers.back().status().code() == absl::StatusCode::kUnauthenticated);

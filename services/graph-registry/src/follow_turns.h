@@ -1,7 +1,7 @@
 #pragma once
 
 #include "followers.h"
-#include "turn_thread.h"
+#include "pepeunit/runtime/turn_thread.h"
 
 namespace pepeunit::graph_registry {
 
@@ -22,7 +22,7 @@ class FollowTurns {
  private:
   GraphStore& store_;
   Followers& followers_;
-  TurnThread thread_{"units that follow", [this] { return Take(); }};
+  runtime::TurnThread thread_{"units that follow", [this] { return runtime::UntilNext(Take()); }};
 };
 
 }  // namespace pepeunit::graph_registry

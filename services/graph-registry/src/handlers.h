@@ -291,6 +291,9 @@ class InternalHandler final : public Handler<graph::v1::GraphInternalService::Ca
                    UnitPackage(x, q.unit_id(), r))
   PEPEUNIT_FORWARD(ListRepositoriesToKeep, graph::v1::ListRepositoriesToKeepRequest,
                    graph::v1::ListRepositoriesToKeepResponse, RepositoriesToKeep(x, q.cursor(), r))
+  PEPEUNIT_FORWARD(FindOutputs, graph::v1::FindOutputsRequest, graph::v1::FindOutputsResponse, FindOutputs(x, q, r))
+  PEPEUNIT_FORWARD(ListHistories, graph::v1::ListHistoriesRequest, graph::v1::ListHistoriesResponse,
+                   Histories(x, q.cursor(), r))
   PEPEUNIT_FORWARD(OpenPersonalToken, graph::v1::OpenPersonalTokenRequest, graph::v1::OpenedPersonalToken,
                    OpenToken(x, q.sha256(), r))
 };

@@ -1,5 +1,7 @@
 #include "internals.h"
 
+#include <set>
+
 #include "fields.h"
 #include "rights.h"
 
@@ -110,6 +112,61 @@ absl::Status Internals::RepositoriesToKeep(const rpc::Caller& caller, const std:
     out.set_next_cursor(MakeCursor(kList, *Uuid::Parse(rows.back().repo_unit_id())));
   }
   for (auto& row : rows) *out.add_repositories() = std::move(row);
+  return absl::OkStatus();
+}
+
+absl::Status Internals::FindOutputs(const rpc::Caller& caller, const graph::v1::FindOutputsRequest& request,
+                                    graph::v1::FindOutputsResponse& out) {
+  constexpr int kMostFilters = 1'000, kMostOutputs = 10'000;
+  Fields fields;
+  for (const auto& [name, ids] :
+       {std::pair("variable_id", &request.variable_ids()), std::pair("unit_id", &request.unit_ids())}) {
+    if (ids->size() > kMostFilters) fields.Fail(name, "may be given 1000 times");
+    for (const auto& id : *ids) (void)fields.Id(name, id);
+  }
+  if (!request.repo_unit_id().empty()) (void)fields.Id("repo_unit_id", request.repo_unit_id());
+  if (request.names_size() > kMostFilters) fields.Fail("name", "may be given 1000 times");
+  for (const auto& name : request.names()) {
+    if (CountCharacters(name) > 64) fields.Fail("name", "must have at most 64 characters");
+  }
+  if (request.limit() < 1 || request.limit() > kMostOutputs) fields.Fail("limit", "must be from 1 to 10000");
+  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+  for (const auto& unit : request.unit_ids()) {
+    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(unit), SubjectOf(caller)));
+    PEPEUNIT_RETURN_IF_ERROR(Check(SubjectOf(caller), facts, access::Role::kReader, "node"));
+  }
+  PEPEUNIT_ASSIGN_OR_RETURN(auto found, store_.FindOutputs(request, SubjectOf(caller)));
+  if (found.size() > static_cast<std::size_t>(request.limit()))
+    return Limit("More than " + std::to_string(request.limit()) + " outputs match; narrow the filter.");
+  std::set<std::string> seen;
+  for (auto& output : found) {
+    seen.insert(output.variable().id());
+    *out.add_outputs() = std::move(output);
+  }
+  for (const auto& id : request.variable_ids()) {
+    if (seen.contains(Uuid::Parse(id)->ToString())) continue;
+    // Told apart only for who may see it: an input, or an output that another condition left out.
+    PEPEUNIT_ASSIGN_OR_RETURN(const NodeFacts facts, store_.GetFacts(*Uuid::Parse(id), SubjectOf(caller)));
+    PEPEUNIT_RETURN_IF_ERROR(Check(SubjectOf(caller), facts, access::Role::kReader, "node"));
+    if (facts.type != graph::v1::NODE_TYPE_OUTPUT_VARIABLE &&
+        !(request.inputs() && facts.type == graph::v1::NODE_TYPE_INPUT_VARIABLE))
+      return InvalidField("variable_id", "is not an output; only outputs have a history");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Internals::Histories(const rpc::Caller& caller, const std::string& cursor,
+                                  graph::v1::ListHistoriesResponse& out) {
+  PEPEUNIT_RETURN_IF_ERROR(RequireService(caller));
+  constexpr char kList[] = "histories";
+  PEPEUNIT_ASSIGN_OR_RETURN(Page page, ReadPage(kList, 0, cursor));
+  page.limit = 1000;
+  PEPEUNIT_ASSIGN_OR_RETURN(auto rows, store_.ListHistories(page));
+  if (rows.size() > static_cast<std::size_t>(page.limit)) {
+    rows.pop_back();
+    out.set_next_cursor(MakeCursor(kList, *Uuid::Parse(rows.back().variable_id())));
+  }
+  for (auto& row : rows) *out.add_histories() = std::move(row);
   return absl::OkStatus();
 }
 

@@ -19,6 +19,9 @@ class Internals {
   absl::Status UnitPackage(const rpc::Caller& caller, const std::string& unit, graph::v1::UnitPackage& out);
   absl::Status RepositoriesToKeep(const rpc::Caller& caller, const std::string& cursor,
                                   graph::v1::ListRepositoriesToKeepResponse& out);
+  absl::Status FindOutputs(const rpc::Caller& caller, const graph::v1::FindOutputsRequest& request,
+                           graph::v1::FindOutputsResponse& out);
+  absl::Status Histories(const rpc::Caller& caller, const std::string& cursor, graph::v1::ListHistoriesResponse& out);
   absl::Status OpenToken(const rpc::Caller& caller, const std::string& hash, graph::v1::OpenedPersonalToken& out);
 
  private:

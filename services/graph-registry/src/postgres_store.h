@@ -61,8 +61,10 @@ class PostgresStore final : public GraphStore {
   absl::StatusOr<VariableRow> GetVariable(const Uuid& id, const access::Subject& viewer) override;
   absl::StatusOr<std::vector<VariableRow>> ListVariables(const Uuid& unit, const access::Subject& viewer) override;
 
-  absl::Status UpdateVariable(const Actor& actor, const graph::v1::Variable& variable,
-                              std::int64_t expected_version) override;
+  absl::StatusOr<std::vector<graph::v1::FoundOutput>> FindOutputs(const graph::v1::FindOutputsRequest& filter,
+                                                                  const access::Subject& viewer) override;
+  absl::StatusOr<std::vector<graph::v1::KeptHistory>> ListHistories(const Page& page) override;
+  absl::Status UpdateVariable(const Actor& actor, const VariableRow& row, std::int64_t expected_version) override;
   absl::Status WithVariable(const Actor& actor, const Uuid& id,
                             const std::function<absl::Status(const VariableRow&)>& use) override;
   absl::StatusOr<Uuid> CreateLink(const Actor& actor, const graph::v1::Link& link, const LinkBounds& bounds,

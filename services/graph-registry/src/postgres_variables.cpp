@@ -1,4 +1,5 @@
 #include "ask_again.h"
+#include "pepeunit/base/bytes.h"
 #include "pepeunit/base/errors.h"
 #include "postgres_store.h"
 #include "rows.h"
@@ -56,15 +57,22 @@ absl::StatusOr<std::vector<VariableRow>> PostgresStore::ListVariables(const Uuid
   });
 }
 
-absl::Status PostgresStore::UpdateVariable(const Actor& actor, const graph::v1::Variable& variable,
-                                           std::int64_t expected_version) {
+absl::Status PostgresStore::UpdateVariable(const Actor& actor, const VariableRow& row, std::int64_t expected_version) {
   return Change("update variable", actor, [&](pqxx::work& tx) -> absl::Status {
+    const graph::v1::Variable& variable = row.variable;
     PEPEUNIT_RETURN_IF_ERROR(
         Touch(tx, *Uuid::Parse(variable.id()), variable.name(), variable.level(), expected_version, "variable"));
-    tx.exec_params("UPDATE variable SET accepts_people = $2, accepts_links = $3 WHERE id = $1", variable.id(),
-                   variable.accepts_people(), variable.accepts_links());
-    Audit(tx, actor, "variable.update", variable.id(),
-          {{"accepts_people", variable.accepts_people()}, {"accepts_links", variable.accepts_links()}});
+    std::optional<std::string> logging;
+    if (row.choices.logging) logging = "\\x" + HexEncode(AsBytes(row.choices.logging->SerializeAsString()));
+    tx.exec_params("UPDATE variable SET accepts_people = $2, accepts_links = $3, logging = $4::bytea WHERE id = $1",
+                   variable.id(), row.choices.accepts_people, row.choices.accepts_links, logging);
+    nlohmann::json told;
+    if (variable.kind() == graph::v1::VARIABLE_KIND_INPUT) {
+      told = {{"accepts_people", row.choices.accepts_people}, {"accepts_links", row.choices.accepts_links}};
+    } else {
+      told = {{"logging", row.choices.logging ? variable.logging() : "as in schema.json"}};
+    }
+    Audit(tx, actor, "variable.update", variable.id(), told);
     AppendRightsChanged(tx, variable.id());
     return absl::OkStatus();
   });

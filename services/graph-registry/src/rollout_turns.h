@@ -1,7 +1,7 @@
 #pragma once
 
+#include "pepeunit/runtime/turn_thread.h"
 #include "rollout_store.h"
-#include "turn_thread.h"
 #include "unit_updates.h"
 #include "units.h"
 
@@ -37,7 +37,7 @@ class RolloutTurns {
   Versions& versions_;
   Units& units_;
   UnitUpdates& updates_;
-  TurnThread thread_{"rollouts", [this] { return Take(); }};
+  runtime::TurnThread thread_{"rollouts", [this] { return runtime::UntilNext(Take()); }};
 };
 
 }  // namespace pepeunit::graph_registry

@@ -91,15 +91,19 @@ std::optional<graph::v1::UnitVersion> ReadVersion(Columns& columns) {
 }
 
 std::string VariableColumns(const std::string& v) {
-  return v + ".definition, " + v + ".unit_id, " + v + ".accepts_people, " + v + ".accepts_links";
+  return v + ".definition, " + v + ".unit_id, " + v + ".accepts_people, " + v + ".accepts_links, " + v + ".logging";
 }
 
 void ReadVariable(Columns& columns, VariableRow* out) {
   graph::v1::Variable definition;
   definition.ParseFromString(ReadBytes(columns.Next()));
   definition.set_unit_id(columns.Next().c_str());
-  const bool accepts_people = columns.Next().as<bool>();
-  out->Declare(std::move(definition), accepts_people, columns.Next().as<bool>());
+  VariableRow::Choices choices;
+  choices.accepts_people = columns.Next().as<bool>();
+  choices.accepts_links = columns.Next().as<bool>();
+  if (const auto logging = columns.Next(); !logging.is_null())
+    choices.logging.emplace().ParseFromString(ReadBytes(logging));
+  out->Declare(std::move(definition), std::move(choices));
 }
 
 std::string GrantColumns() { return "node_id, subject_kind, subject_id, role, granted_by, " + MsOf("created_at"); }

@@ -18,6 +18,7 @@
 #include "pepeunit/graph/v1/nodes.pb.h"
 #include "pepeunit/graph/v1/repo_units.pb.h"
 #include "pepeunit/graph/v1/units.pb.h"
+#include "pepeunit/schema/schema.h"
 
 // Where the graph is kept. Each call is one transaction, with the events that tell of its change and the audit of who
 // made it. Thread-safe. Absent things are NOT_FOUND, taken unique values ALREADY_EXISTS, lost connections UNAVAILABLE;
@@ -62,9 +63,17 @@ struct VariableRow {
   access::Role granted_to_peer = access::Role::kNone;
   // Of an input: what schema.json allows, whatever a maintainer closed.
   bool schema_lets_people = false, schema_lets_links = false;
+  // Of an output: the policy of schema.json.
+  schema::Logging schema_logging{};
+  // What maintainers made of it, whatever schema.json says.
+  struct Choices {
+    bool accepts_people = true, accepts_links = true;  // inputs
+    std::optional<common::v1::Logging> logging{};      // outputs
+  };
+  Choices choices{};
 
   // Takes what schema.json declares, as far as the maintainers let it; the facts are there already.
-  void Declare(graph::v1::Variable definition, bool accepts_people, bool accepts_links);
+  void Declare(graph::v1::Variable definition, Choices chosen);
 };
 
 // A change of a node's level, worked out beforehand.
@@ -257,9 +266,13 @@ class GraphStore {
   // In the order of schema.json, each with the grants to this subject.
   virtual absl::StatusOr<std::vector<VariableRow>> ListVariables(const Uuid& unit, const access::Subject& viewer) = 0;
 
-  // Whether people and links may write an input, as far as its schema lets them.
-  virtual absl::Status UpdateVariable(const Actor& actor, const graph::v1::Variable& variable,
-                                      std::int64_t expected_version) = 0;
+  // At most `limit` and one more, in the order of their ids; those asked for by id that may not be seen are missing.
+  virtual absl::StatusOr<std::vector<graph::v1::FoundOutput>> FindOutputs(const graph::v1::FindOutputsRequest& filter,
+                                                                          const access::Subject& viewer) = 0;
+  virtual absl::StatusOr<std::vector<graph::v1::KeptHistory>> ListHistories(const Page& page) = 0;
+
+  // What maintainers chose (VariableRow::Choices).
+  virtual absl::Status UpdateVariable(const Actor& actor, const VariableRow& row, std::int64_t expected_version) = 0;
 
   // Runs `use` while nobody can change what lets the actor, nor what the variable accepts: whoever closes it to him
   // waits. `use` may run more than once.

@@ -42,8 +42,9 @@ std::vector<schema::Declared> DeclaredBy(const std::vector<VariableRow>& rows) {
     const bool input = row.variable.kind() == graph::v1::VARIABLE_KIND_INPUT;
     auto& one = declared.emplace_back(schema::Declared{input ? schema::Direction::kInput : schema::Direction::kOutput,
                                                        values::ToDefinition(row.variable)});
+    // As declared, whatever a maintainer made of it.
+    one.variable.logging = row.schema_logging;
     if (!input) continue;
-    // As declared, whatever a maintainer closed.
     one.variable.people_may_write = row.schema_lets_people;
     one.variable.links_may_write = row.schema_lets_links;
   }
@@ -147,8 +148,7 @@ absl::Status Units::TellLosses(const std::vector<VariableRow>& rows, const MoveW
   for (const graph::v1::Variable& variable : write.variables) {
     const auto row = after.find(variable.id());
     if (row == after.end()) continue;
-    const bool people = row->second.variable.accepts_people(), by_links = row->second.variable.accepts_links();
-    row->second.Declare(variable, people, by_links);
+    row->second.Declare(variable, row->second.choices);
   }
   std::erase_if(links, [&](const LinkRow& row) {
     return gone.contains(row.link.output_id()) || gone.contains(row.link.input_id());

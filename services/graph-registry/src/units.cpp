@@ -51,6 +51,49 @@ absl::StatusOr<bus::v1::InputWrite> ReadWrite(const graph::v1::SetVariableValueR
   return write;
 }
 
+// What a maintainer makes of a variable, within what schema.json allows.
+absl::Status Choose(const graph::v1::UpdateVariableRequest& request, VariableRow* row) {
+  Fields fields;
+  VariableRow::Choices choices = row->choices;
+  const bool input = row->variable.kind() == graph::v1::VARIABLE_KIND_INPUT;
+  const auto choose = [&](const char* field, bool accepts, bool schema_lets) {
+    if (!input) fields.Fail(field, "is for inputs only");
+    if (input && accepts && !schema_lets) fields.Fail(field, "is more than schema.json allows");
+    return accepts;
+  };
+  if (request.has_accepts_people())
+    choices.accepts_people = choose("accepts_people", request.accepts_people(), row->schema_lets_people);
+  if (request.has_accepts_links())
+    choices.accepts_links = choose("accepts_links", request.accepts_links(), row->schema_lets_links);
+  for (const auto& [field, said] : {std::pair("logging_policy", request.has_logging_policy()),
+                                    std::pair("logging_chosen", request.has_logging_chosen())}) {
+    if (said && input) fields.Fail(field, "is for outputs only");
+  }
+  if (request.logging_chosen() && !request.has_logging_policy())
+    fields.Fail("logging_policy", "is missing; it says what is chosen");
+  if (request.has_logging_chosen() && !request.logging_chosen() && request.has_logging_policy())
+    fields.Fail("logging_chosen", "is false, which goes back to schema.json; leave logging_policy out");
+  if (request.has_logging_policy()) {
+    const auto& policy = request.logging_policy();
+    if (policy.mode() == common::v1::LOGGING_MODE_UNSPECIFIED || !common::v1::LoggingMode_IsValid(policy.mode()))
+      fields.Fail("logging_policy.mode", "must be OFF, DIRECT, MEAN, MEDIAN, ON_CHANGE or RATE");
+    else
+      schema::CheckLogging(
+          values::ToLogging(policy), values::ToDefinition(row->variable).type,
+          [&](const std::string& at, const std::string& what) { fields.Fail("logging_policy." + at, what); });
+    choices.logging = policy;
+  } else if (request.has_logging_chosen()) {
+    choices.logging.reset();
+  }
+  PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+  graph::v1::Variable definition = row->variable;
+  definition.set_writable_by_people(row->schema_lets_people);
+  definition.set_writable_by_links(row->schema_lets_links);
+  if (!input) values::SetLogging(row->schema_logging, &definition);
+  row->Declare(std::move(definition), std::move(choices));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Units::Create(const rpc::Caller& caller, const graph::v1::CreateUnitRequest& request,
@@ -206,22 +249,10 @@ absl::Status Units::UpdateVariable(const rpc::Caller& caller, const graph::v1::U
   return ReadAndUpdate(caller, [&]() -> absl::Status {
     PEPEUNIT_ASSIGN_OR_RETURN(VariableRow row, store_.GetVariable(*id, SubjectOf(caller)));
     PEPEUNIT_RETURN_IF_ERROR(Check(caller, row.facts, access::Role::kMaintainer, kVariable));
-    graph::v1::Variable& variable = row.variable;
-    PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller, variable.etag()));
-    const bool input = variable.kind() == graph::v1::VARIABLE_KIND_INPUT;
-    Fields fields;
-    const auto choose = [&](const char* field, bool accepts, bool schema_lets) {
-      if (!input) fields.Fail(field, "is for inputs only");
-      if (input && accepts && !schema_lets) fields.Fail(field, "is more than schema.json allows");
-      return accepts;
-    };
-    if (request.has_accepts_people())
-      variable.set_accepts_people(choose("accepts_people", request.accepts_people(), row.schema_lets_people));
-    if (request.has_accepts_links())
-      variable.set_accepts_links(choose("accepts_links", request.accepts_links(), row.schema_lets_links));
-    PEPEUNIT_RETURN_IF_ERROR(fields.Finish());
+    PEPEUNIT_ASSIGN_OR_RETURN(const std::int64_t expected, ExpectedVersion(caller, row.variable.etag()));
+    PEPEUNIT_RETURN_IF_ERROR(Choose(request, &row));
     PEPEUNIT_RETURN_IF_ERROR(
-        store_.UpdateVariable(ActorOf(caller, {{*id, access::Role::kMaintainer, kVariable}}), variable, expected));
+        store_.UpdateVariable(ActorOf(caller, {{*id, access::Role::kMaintainer, kVariable}}), row, expected));
     return GetVariable(caller, request.id(), out);
   });
 }

@@ -60,7 +60,12 @@ void Batch::AddReport(const bus::v1::Report& report, std::uint64_t seq) {
       continue;
     }
     const std::int64_t time_ms = Bounded(reading.time_ms());
-    if (!reading.unlogged()) readings_.push_back({*variable, time_ms, seq, ord++, &reading.value()});
+    const auto policy = static_cast<int>(reading.policy());
+    if (policy > 0 && policy <= report.policies_size()) {
+      samples_.push_back({*variable, *unit, time_ms, seq, ord++, &reading.value(), &report.policies(policy - 1)});
+    } else if (!reading.unlogged()) {
+      readings_.push_back({*variable, *unit, time_ms, seq, ord++, &reading.value()});
+    }
     AddCurrent({*variable, *unit, false, &reading.value(), time_ms, seq});
   }
   AddLinks(report, *unit, seq);
@@ -102,9 +107,10 @@ const bus::v1::Scalar* Batch::Own(const bus::v1::Scalar& value) {
 
 Batch Batch::Without(const std::set<Uuid>& gone) const {
   Batch kept = *this;
-  std::erase_if(kept.readings_, [&](const ReadingRow& r) { return gone.count(r.variable) != 0; });
-  std::erase_if(kept.current_,
-                [&](const auto& c) { return gone.count(c.first) != 0 || gone.count(c.second.unit) != 0; });
+  const auto of_gone = [&](const auto& row) { return gone.count(row.variable) != 0 || gone.count(row.unit) != 0; };
+  std::erase_if(kept.readings_, of_gone);
+  std::erase_if(kept.samples_, of_gone);
+  std::erase_if(kept.current_, [&](const auto& c) { return of_gone(c.second); });
   const auto touches = [&](const auto& row) {
     const Way& way = row.way;
     for (const Uuid& id : {way.link, way.unit, way.output, way.input, way.target}) {

@@ -18,11 +18,21 @@ namespace pepeunit::state_logger {
 
 // `value` points into the batch that the row belongs to. Times lie between the years 1970 and 2100.
 struct ReadingRow {
-  Uuid variable;
+  Uuid variable, unit;
   std::int64_t time_ms;
   std::uint64_t stream_seq;
   int ord;
   const bus::v1::Scalar* value;
+};
+
+// A reading of a variable of which not all are kept (see keeping.h). `policy` points into the batch, as `value` does.
+struct SampleRow {
+  Uuid variable, unit;
+  std::int64_t time_ms;
+  std::uint64_t stream_seq;
+  int ord;
+  const bus::v1::Scalar* value;
+  const common::v1::Logging* policy;
 };
 
 struct CurrentRow {
@@ -86,9 +96,12 @@ class Batch {
   std::uint64_t last_sequence() const { return last_sequence_; }
   std::size_t unreadable() const { return unreadable_; }
   std::size_t rows() const {
-    return readings_.size() + current_.size() + units_.size() + deliveries_.size() + refusals_.size();
+    return readings_.size() + samples_.size() + current_.size() + units_.size() + deliveries_.size() + refusals_.size();
   }
   const std::vector<ReadingRow>& readings() const { return readings_; }
+  // In the order of the stream.
+  const std::vector<SampleRow>& samples() const { return samples_; }
+  void AddReading(const ReadingRow& row) { readings_.push_back(row); }
   // Sorted by id, so that writers of several partitions lock rows in one order.
   const std::map<Uuid, CurrentRow>& current() const { return current_; }
   const std::map<Uuid, UnitRow>& units() const { return units_; }
@@ -113,6 +126,7 @@ class Batch {
 
   std::shared_ptr<google::protobuf::Arena> arena_;  // the parsed messages
   std::vector<ReadingRow> readings_;
+  std::vector<SampleRow> samples_;
   std::map<Uuid, CurrentRow> current_;
   std::map<Uuid, UnitRow> units_;
   std::vector<DeliveryRow> deliveries_;

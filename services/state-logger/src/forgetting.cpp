@@ -7,9 +7,7 @@ namespace pepeunit::state_logger {
 
 namespace {
 
-constexpr int kReadingsAtOnce = 10'000;
-// Few, for their histories have to be deleted before the bus delivers them again (30 s).
-constexpr std::size_t kEventsAtOnce = 20;
+constexpr std::size_t kEventsAtOnce = 100;
 
 void AddIds(const google::protobuf::RepeatedPtrField<std::string>& texts, std::vector<Uuid>* ids) {
   for (const auto& text : texts) {
@@ -39,7 +37,6 @@ Forgetting::Forgetting(bus::Bus& bus, ValueStore& store)
                  .at_once = kEventsAtOnce},
                 [this](const std::vector<outbox::Received>& events) { return Apply(events); }) {}
 
-// First what must not pass any more, the histories then: they take long.
 absl::Status Forgetting::Apply(const std::vector<outbox::Received>& events) {
   Ended ended;
   for (const outbox::Received& received : events) {
@@ -50,7 +47,6 @@ absl::Status Forgetting::Apply(const std::vector<outbox::Received>& events) {
   }
   if (ended.empty()) return absl::OkStatus();
   PEPEUNIT_RETURN_IF_ERROR(store_.End(ended));
-  for (const Uuid& variable : ended.variables) PEPEUNIT_RETURN_IF_ERROR(DeleteHistory(variable));
   if (!ended.variables.empty()) log::Info("values forgotten", {{"variables", ended.variables.size()}});
   return absl::OkStatus();
 }
@@ -60,15 +56,6 @@ absl::Status Forgetting::ApplyNow(const rpc::Caller& caller, const log::v1::Appl
   Ended ended;
   for (const auto& changed : request.changes()) AddEnded(changed, &ended);
   return ended.empty() ? absl::OkStatus() : store_.End(ended);
-}
-
-// In pieces: years of readings in one transaction would pass the statement's time limit, and could not be stopped.
-absl::Status Forgetting::DeleteHistory(const Uuid& variable) {
-  for (bool more = true; more;) {
-    if (follower_.stopping()) return absl::CancelledError("stopping; the event will come again");
-    PEPEUNIT_ASSIGN_OR_RETURN(more, store_.DeleteReadings(variable, kReadingsAtOnce));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace pepeunit::state_logger

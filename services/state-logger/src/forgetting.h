@@ -19,12 +19,11 @@ class Forgetting {
   void Start() { follower_.Start(); }
   void Stop() { follower_.Stop(); }
 
-  // From its return on nothing passes that the changes forbid. Histories go later.
+  // From its return on nothing passes that the changes forbid.
   absl::Status ApplyNow(const rpc::Caller& caller, const log::v1::ApplyUnitChangesRequest& request);
 
  private:
   absl::Status Apply(const std::vector<outbox::Received>& events);
-  absl::Status DeleteHistory(const Uuid& variable);
 
   ValueStore& store_;
   outbox::Follower follower_;

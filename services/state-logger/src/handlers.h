@@ -1,15 +1,21 @@
 #pragma once
 
 #include "forgetting.h"
+#include "histories.h"
+#include "live_values.h"
+#include "pepeunit/base/errors.h"
+#include "pepeunit/log/v1/history.grpc.pb.h"
+#include "pepeunit/log/v1/prometheus.grpc.pb.h"
 #include "pepeunit/log/v1/values.grpc.pb.h"
 #include "pepeunit/rpc/server.h"
+#include "prometheus_api.h"
 #include "values.h"
 
 namespace pepeunit::state_logger {
 
 class ValueHandler final : public log::v1::ValueService::CallbackService {
  public:
-  ValueHandler(rpc::Calls& calls, Values& values) : calls_(calls), values_(values) {}
+  ValueHandler(rpc::Calls& calls, Values& values, LiveValues& live) : calls_(calls), values_(values), live_(live) {}
   grpc::ServerUnaryReactor* GetVariableValue(grpc::CallbackServerContext* c, const log::v1::GetVariableValueRequest* q,
                                              log::v1::VariableValue* r) override {
     return calls_.Unary(c, q, r, [&v = values_](const rpc::Context& x, const auto& request, auto& response) {
@@ -21,6 +27,14 @@ class ValueHandler final : public log::v1::ValueService::CallbackService {
     return calls_.Unary(c, q, r, [&v = values_](const rpc::Context& x, const auto& request, auto& response) {
       return v.List(x.caller, request, response);
     });
+  }
+  grpc::ServerWriteReactor<log::v1::ValueUpdate>* WatchValues(grpc::CallbackServerContext* c,
+                                                              const log::v1::WatchValuesRequest* q) override {
+    return calls_.Feed<log::v1::WatchValuesRequest, log::v1::ValueUpdate>(
+        c, q, LiveValues::kQueue,
+        [&l = live_](const rpc::Context& x, const auto& request, std::shared_ptr<LiveValues::Outlet> outlet) {
+          return l.Watch(x.caller, request, std::move(outlet));
+        });
   }
   grpc::ServerUnaryReactor* GetUnitState(grpc::CallbackServerContext* c, const log::v1::GetUnitStateRequest* q,
                                          log::v1::UnitState* r) override {
@@ -39,6 +53,85 @@ class ValueHandler final : public log::v1::ValueService::CallbackService {
  private:
   rpc::Calls& calls_;
   Values& values_;
+  LiveValues& live_;
+};
+
+class HistoryHandler final : public log::v1::HistoryService::CallbackService {
+ public:
+  HistoryHandler(rpc::Calls& calls, Histories& histories) : calls_(calls), histories_(histories) {}
+  grpc::ServerWriteReactor<common::v1::FileChunk>* QueryHistory(grpc::CallbackServerContext* c,
+                                                                const log::v1::QueryHistoryRequest* q) override {
+    return calls_.ServerStream<log::v1::QueryHistoryRequest, common::v1::FileChunk>(
+        c, q, [&h = histories_](const rpc::Context& x, const auto& request, const auto& write) {
+          return h.Query(x.caller, request, write);
+        });
+  }
+  grpc::ServerUnaryReactor* ImportReadings(grpc::CallbackServerContext* c, const log::v1::ImportReadingsRequest* q,
+                                           log::v1::ImportReadingsResponse* r) override {
+    return calls_.Unary(c, q, r, [&h = histories_](const rpc::Context& x, const auto& request, auto& response) {
+      return h.Import(x.caller, request, response);
+    });
+  }
+
+ private:
+  rpc::Calls& calls_;
+  Histories& histories_;
+};
+
+class PrometheusHandler final : public log::v1::PrometheusService::CallbackService {
+ public:
+  PrometheusHandler(rpc::Calls& calls, PrometheusApi& api) : calls_(calls), api_(api) {}
+  using Chunks = grpc::ServerWriteReactor<common::v1::FileChunk>;
+  Chunks* Query(grpc::CallbackServerContext* c, const log::v1::PrometheusQueryRequest* q) override {
+    return Answer(c, q, [&a = api_](const auto& x, const auto& request, const auto& write) {
+      return a.Query(x, request, write);
+    });
+  }
+  Chunks* QueryRange(grpc::CallbackServerContext* c, const log::v1::PrometheusQueryRangeRequest* q) override {
+    return Answer(c, q, [&a = api_](const auto& x, const auto& request, const auto& write) {
+      return a.QueryRange(x, request, write);
+    });
+  }
+  Chunks* FindSeries(grpc::CallbackServerContext* c, const log::v1::PrometheusMatchRequest* q) override {
+    return Answer(c, q, [&a = api_](const auto& x, const auto& request, const auto& write) {
+      return a.Series(x, request, write);
+    });
+  }
+  Chunks* ListLabels(grpc::CallbackServerContext* c, const log::v1::PrometheusMatchRequest* q) override {
+    return Answer(c, q, [&a = api_](const auto& x, const auto& request, const auto& write) {
+      return a.Labels(x, request, write);
+    });
+  }
+  Chunks* ListLabelValues(grpc::CallbackServerContext* c, const log::v1::PrometheusLabelValuesRequest* q) override {
+    return Answer(c, q, [&a = api_](const auto& x, const auto& request, const auto& write) {
+      return a.LabelValues(x, request, write);
+    });
+  }
+  Chunks* GetMetadata(grpc::CallbackServerContext* c, const log::v1::PrometheusMetadataRequest* q) override {
+    return Answer(
+        c, q, [&a = api_](const auto&, const auto& request, const auto& write) { return a.Metadata(request, write); });
+  }
+  Chunks* GetBuildInfo(grpc::CallbackServerContext* c, const log::v1::PrometheusBuildInfoRequest* q) override {
+    return Answer(c, q, [&a = api_](const auto&, const auto&, const auto& write) { return a.BuildInfo(write); });
+  }
+  Chunks* Federate(grpc::CallbackServerContext* c, const log::v1::PrometheusMatchRequest* q) override {
+    return Answer(c, q, [&a = api_](const auto& x, const auto& request, const auto& write) {
+      return a.Federate(x, request, write);
+    });
+  }
+
+ private:
+  template <typename Request, typename Handler>
+  Chunks* Answer(grpc::CallbackServerContext* c, const Request* q, Handler handler) {
+    return calls_.ServerStream<Request, common::v1::FileChunk>(
+        c, q, [&a = api_, handler](const rpc::Context& x, const Request& request, const WriteChunk& write) {
+          PEPEUNIT_RETURN_IF_ERROR(a.Admit(x.caller));
+          return handler(x, request, write);
+        });
+  }
+
+  rpc::Calls& calls_;
+  PrometheusApi& api_;
 };
 
 class ValueInternalHandler final : public log::v1::ValueInternalService::CallbackService {

@@ -1,38 +1,26 @@
 #include "postgres_store.h"
 
-#include <cstdio>
-#include <ctime>
-
+#include "history_rows.h"
+#include "pepeunit/base/clock.h"
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
 #include "pepeunit/postgres/params.h"
+#include "postgres_keeping.h"
+#include "postgres_rollups.h"
 #include "rows.h"
 #include "stage.h"
 
 namespace pepeunit::state_logger {
 namespace {
 
-int MonthOf(std::int64_t time_ms) {
-  const std::time_t seconds = time_ms / 1000;
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  return (parts.tm_year + 1900) * 12 + parts.tm_mon;
-}
-
-std::string FirstOf(int month) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%04d-%02d-01", month / 12, month % 12 + 1);
-  return text;
-}
-
 constexpr char kTimeMs[] = "(extract(epoch FROM time) * 1000)::bigint";
 
-// Held shared by whoever stores a batch, alone by whoever forgets: so a batch either sees the tombstones, or is
-// committed before they are set and its rows are deleted with the others.
-const std::string kForgetLock = "hashtext('pepeunit forget ' || current_schema())";
+struct Met {
+  std::set<Uuid> gone;            // what of the batch was removed from the graph
+  std::int64_t rolled_up_ms = 0;  // roll-ups are made, or being made, up to here
+};
 
-// What of the batch was removed from the graph.
-std::set<Uuid> Gone(pqxx::work& tx, const Batch& batch) {
+Met Meet(pqxx::work& tx, const Batch& batch) {
   tx.exec("SELECT pg_advisory_xact_lock_shared(" + kForgetLock + ")");
   std::vector<Uuid> ids;
   ids.reserve(batch.rows());
@@ -43,15 +31,45 @@ std::set<Uuid> Gone(pqxx::work& tx, const Batch& batch) {
   };
   for (const DeliveryRow& row : batch.deliveries()) add(row.way);
   for (const RefusalRow& row : batch.refusals()) add(row.way);
-  std::set<Uuid> gone;
-  for (const auto& row : tx.exec_params("SELECT id FROM removed WHERE id = ANY($1::uuid[])", postgres::ArrayOf(ids))) {
-    gone.insert(ReadUuid(row[0]));
+  Met met;
+  const auto rows = tx.exec_params(
+      "SELECT id, NULL FROM removed WHERE id = ANY($1::uuid[]) UNION ALL"
+      " SELECT NULL, (extract(epoch FROM pending) * 1000)::bigint FROM rollup_mark WHERE width = 60",
+      postgres::ArrayOf(ids));
+  for (const auto& row : rows) {
+    if (row[0].is_null())
+      met.rolled_up_ms = row[1].as<std::int64_t>();
+    else
+      met.gone.insert(ReadUuid(row[0]));
   }
-  return gone;
+  return met;
 }
 
-void Stage(pqxx::work& tx, const Batch& batch, const LinkStates& links) {
-  CopyReadings(tx, batch.readings());
+std::vector<std::pair<Uuid, Uuid>> VariablesOf(const Batch& batch) {
+  std::map<Uuid, Uuid> units;
+  for (const ReadingRow& row : batch.readings()) units.emplace(row.variable, row.unit);
+  for (const SampleRow& row : batch.samples()) units.emplace(row.variable, row.unit);
+  return {units.begin(), units.end()};
+}
+
+std::set<std::int64_t> DaysOf(const Batch& batch) {
+  std::set<std::int64_t> days;
+  for (const ReadingRow& row : batch.readings()) days.insert(row.time_ms / kDayMs);
+  for (const SampleRow& row : batch.samples()) days.insert(row.time_ms / kDayMs);
+  return days;
+}
+
+std::set<std::pair<int, std::int64_t>> LateOf(const Batch& batch, const SeriesIds& ids, std::int64_t rolled_up_ms) {
+  std::set<std::pair<int, std::int64_t>> late;
+  for (const ReadingRow& row : batch.readings()) {
+    if (row.time_ms >= rolled_up_ms) continue;
+    if (const auto id = ids.find(row.variable); id != ids.end()) late.emplace(id->second, StartOf(row.time_ms, 60'000));
+  }
+  return late;
+}
+
+// All but the readings.
+void StageNewest(pqxx::work& tx, const Batch& batch, const LinkStates& links) {
   UpsertCurrent(tx, batch.current());
   UpsertUnits(tx, batch.units());
   UpsertLinks(tx, links);
@@ -114,7 +132,8 @@ absl::StatusOr<std::uint64_t> PostgresStore::Resume(std::uint32_t partition, con
 
 absl::Status PostgresStore::Apply(std::uint32_t partition, std::uint64_t expected, const Batch& batch,
                                   const std::function<absl::Status(const Batch&)>& before_commit) {
-  PEPEUNIT_RETURN_IF_ERROR(EnsureMonths(batch));
+  PEPEUNIT_RETURN_IF_ERROR(series_.EnsureDays(DaysOf(batch)));
+  PEPEUNIT_ASSIGN_OR_RETURN(const SeriesIds ids, series_.Ensure(VariablesOf(batch)));
   Batch changed;
   const absl::Status status = pool_.Transact("apply", [&](pqxx::work& tx) -> absl::Status {
     // First, so that a second writer waits here and then sees that it is one too many.
@@ -122,56 +141,73 @@ absl::Status PostgresStore::Apply(std::uint32_t partition, std::uint64_t expecte
         tx.exec_params("UPDATE partition_position SET applied = $3 WHERE partition = $1 AND applied = $2", partition,
                        expected, batch.last_sequence());
     if (moved.affected_rows() != 1) return absl::AbortedError("another writer has this partition");
-    const std::set<Uuid> gone = Gone(tx, batch);
-    const bool whole = gone.empty() && !batch.has_links();
-    if (!whole) changed = batch.Without(gone);
+    const Met met = Meet(tx, batch);
+    const bool whole = met.gone.empty() && !batch.has_links() && batch.samples().empty();
+    if (!whole) changed = batch.Without(met.gone);
     const Batch& kept = whole ? batch : changed;
     LinkStates links;
+    KeepingState keeping;
     if (kept.has_links()) {
       links = LockLinks(tx, kept);
       Carry(limits_, &links, &changed);
     }
+    if (!kept.samples().empty()) {
+      keeping = LockKeeping(tx, kept.samples(), ids);
+      Keep(NowMs(), &keeping, &changed);
+    }
     try {
-      Stage(tx, kept, links);
+      CopyReadings(tx, kept.readings(), ids);
+      StoreKeeping(tx, keeping);
+      MarkLate(tx, LateOf(kept, ids, met.rolled_up_ms));
+      StageNewest(tx, kept, links);
     } catch (const pqxx::data_exception& e) {
       log::Error("a value is refused", {{"sqlstate", e.sqlstate()}});
       return absl::InvalidArgumentError("a value cannot be stored");
     }
     return before_commit(kept);
   });
-  if (!status.ok()) {
-    // Perhaps because somebody dropped the table of a month.
-    std::lock_guard lock(mutex_);
-    months_.clear();
-  }
+  if (!status.ok()) series_.Forget();
   return status;
 }
 
-// Apart from the transaction that fills them: making a table keeps readers of `reading` out until the commit.
-absl::Status PostgresStore::EnsureMonths(const Batch& batch) {
-  std::set<int> missing;
-  {
-    std::lock_guard lock(mutex_);
-    int last = -1;
-    for (const auto& reading : batch.readings()) {
-      const int month = MonthOf(reading.time_ms);
-      if (month == last) continue;
-      last = month;
-      if (months_.count(month) == 0) missing.insert(month);
-    }
-  }
-  if (missing.empty()) return absl::OkStatus();
-  PEPEUNIT_RETURN_IF_ERROR(pool_.Transact("make months", [&](pqxx::work& tx) {
-    tx.exec("SELECT pg_advisory_xact_lock(hashtext('pepeunit months ' || current_schema()))");
-    for (const int month : missing) {
-      tx.exec("CREATE TABLE IF NOT EXISTS reading_" + FirstOf(month).substr(0, 4) + "_" + FirstOf(month).substr(5, 2) +
-              " PARTITION OF reading FOR VALUES FROM ('" + FirstOf(month) + "') TO ('" + FirstOf(month + 1) + "')");
+absl::StatusOr<bool> PostgresStore::CloseWindows(std::int64_t now_ms) {
+  constexpr int kAtOnce = 1'000;
+  // Which ones are due is looked up before, for the tables that they need have to be there.
+  std::vector<std::pair<Uuid, Uuid>> variables;
+  std::set<std::int64_t> days;
+  PEPEUNIT_RETURN_IF_ERROR(pool_.Transact("due windows", [&](pqxx::work& tx) {
+    variables.clear();
+    for (const auto& row : tx.exec_params("SELECT variable_id, unit_id, start_ms FROM open_window WHERE due_ms <= $1"
+                                          " ORDER BY due_ms LIMIT $2",
+                                          now_ms, 2 * kAtOnce)) {
+      variables.emplace_back(ReadUuid(row[0]), ReadUuid(row[1]));
+      days.insert(row[2].as<std::int64_t>() / kDayMs);
     }
     return absl::OkStatus();
   }));
-  std::lock_guard lock(mutex_);
-  months_.merge(missing);
-  return absl::OkStatus();
+  if (variables.empty()) return false;
+  PEPEUNIT_RETURN_IF_ERROR(series_.EnsureDays(days));
+  PEPEUNIT_ASSIGN_OR_RETURN(const SeriesIds ids, series_.Ensure(variables));
+  const absl::Status status = pool_.Transact("close windows", [&](pqxx::work& tx) -> absl::Status {
+    const Met met = Meet(tx, Batch());
+    Windows windows = TakeDueWindows(tx, now_ms, kAtOnce);
+    // Due since the look-up: left to the next time, but for its row to be taken back the whole is.
+    for (const auto& [key, window] : windows) {
+      if (days.count(key.start_ms / kDayMs) == 0) return absl::AbortedError("more windows are due; again");
+    }
+    MergeClosed(tx, ids, &windows);
+    CopyWindows(tx, windows, ids);
+    std::set<std::pair<int, std::int64_t>> late;
+    for (const auto& [key, window] : windows) {
+      const auto id = ids.find(key.variable);
+      if (id != ids.end() && key.start_ms < met.rolled_up_ms) late.emplace(id->second, StartOf(key.start_ms, 60'000));
+    }
+    MarkLate(tx, late);
+    return absl::OkStatus();
+  });
+  if (!status.ok()) series_.Forget();
+  if (!status.ok()) return status;
+  return true;
 }
 
 absl::Status PostgresStore::End(const Ended& ended) {
@@ -186,6 +222,11 @@ absl::Status PostgresStore::End(const Ended& ended) {
     tx.exec_params("DELETE FROM current_value WHERE variable_id = ANY($1::uuid[]) OR unit_id = ANY($2::uuid[])",
                    variables, units);
     tx.exec_params("DELETE FROM unit_state WHERE unit_id = ANY($1::uuid[])", units);
+    // With its series a history belongs to nobody and is gone for readers; its rows go when their day is written anew.
+    tx.exec_params("DELETE FROM series WHERE variable_id = ANY($1::uuid[]) OR unit_id = ANY($2::uuid[])", variables,
+                   units);
+    tx.exec_params("DELETE FROM open_window WHERE variable_id = ANY($1::uuid[])", variables);
+    tx.exec_params("DELETE FROM kept_value WHERE variable_id = ANY($1::uuid[])", variables);
     tx.exec_params(
         "DELETE FROM link_state WHERE link_id = ANY($3::uuid[]) OR unit_id = ANY($2::uuid[])"
         " OR output_id = ANY($1::uuid[]) OR input_id = ANY($1::uuid[])",
@@ -217,7 +258,7 @@ absl::StatusOr<bool> PostgresStore::ReleaseHeld(std::int64_t now_ms,
         tx, "due_ms <= " + std::to_string(now_ms) + " ORDER BY due_ms LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED");
     Batch batch;
     Release(limits_, now_ms, &links, &batch);
-    Stage(tx, batch, links);
+    StageNewest(tx, batch, links);
     PEPEUNIT_RETURN_IF_ERROR(before_commit(batch));
     return true;
   });
@@ -228,16 +269,6 @@ absl::StatusOr<std::optional<LinkState>> PostgresStore::GetLink(const Uuid& link
   return pool_.Query<Result>("get link", [&](pqxx::work& tx) -> absl::StatusOr<Result> {
     const LinkStates links = ReadLinks(tx, "link_id = " + tx.quote(link.ToString()) + "::uuid");
     return links.empty() ? Result() : Result(links.begin()->second);
-  });
-}
-
-absl::StatusOr<bool> PostgresStore::DeleteReadings(const Uuid& variable, int most) {
-  return pool_.Query<bool>("delete readings", [&](pqxx::work& tx) -> absl::StatusOr<bool> {
-    const auto deleted = tx.exec_params(
-        "DELETE FROM reading WHERE variable_id = $1 AND time <= (SELECT max(time) FROM"
-        " (SELECT time FROM reading WHERE variable_id = $1 ORDER BY time LIMIT $2) AS oldest)",
-        variable.ToString(), most);
-    return deleted.affected_rows() >= static_cast<pqxx::result::size_type>(most);
   });
 }
 
@@ -264,17 +295,12 @@ absl::StatusOr<std::vector<StoredReading>> PostgresStore::Readings(const Uuid& v
                                                                    std::int64_t to_us, int limit) {
   using Result = std::vector<StoredReading>;
   return pool_.Query<Result>("readings", [&](pqxx::work& tx) -> absl::StatusOr<Result> {
-    const auto rows = tx.exec_params(
-        "SELECT (extract(epoch FROM time) * 1000000)::bigint, stream_seq, ord, kind, number, text FROM reading"
-        " WHERE variable_id = $1 AND (time, stream_seq, ord) > (to_timestamp($2::bigint / 1000000.0), $3, $4)"
-        " AND time >= to_timestamp($2::bigint / 1000000.0) AND time < to_timestamp($5::bigint / 1000000.0)"
-        " ORDER BY time, stream_seq, ord LIMIT $6",
-        variable.ToString(), after.time_us, after.stream_seq, after.ord, to_us, limit);
+    // Apart, so that the bounds are known when it is planned.
+    const auto series = SelectSeries(tx, {variable})[0];
+    if (!series) return Result();
     Result result;
-    for (const auto& row : rows) {
-      result.push_back({{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>(), row[2].as<int>()},
-                        ReadScalar(row[3], row[4], row[5])});
-    }
+    for (StoredPoint& row : SelectReadings(tx, *series, 0, after, to_us, limit))
+      result.push_back({row.key, std::move(row.point.value)});
     return result;
   });
 }

@@ -1,9 +1,7 @@
 #pragma once
 
-#include <mutex>
-#include <set>
-
 #include "pepeunit/postgres/pool.h"
+#include "postgres_series.h"
 #include "store.h"
 
 namespace pepeunit::state_logger {
@@ -11,7 +9,8 @@ namespace pepeunit::state_logger {
 // Values in PostgreSQL: all of the service's SQL.
 class PostgresStore final : public ValueStore {
  public:
-  explicit PostgresStore(postgres::Pool& pool, const LinkLimits& limits = {}) : pool_(pool), limits_(limits) {}
+  explicit PostgresStore(postgres::Pool& pool, const LinkLimits& limits = {})
+      : pool_(pool), limits_(limits), series_(pool) {}
 
   absl::StatusOr<std::uint64_t> Applied(std::uint32_t partition) override;
   absl::StatusOr<std::uint64_t> Resume(std::uint32_t partition, const bus::StreamState& stream) override;
@@ -20,7 +19,7 @@ class PostgresStore final : public ValueStore {
   absl::Status End(const Ended& ended) override;
   absl::StatusOr<bool> ReleaseHeld(std::int64_t now_ms,
                                    const std::function<absl::Status(const Batch&)>& before_commit) override;
-  absl::StatusOr<bool> DeleteReadings(const Uuid& variable, int most) override;
+  absl::StatusOr<bool> CloseWindows(std::int64_t now_ms) override;
   absl::Status ForgetOldTombstones() override;
   absl::StatusOr<std::optional<StoredValue>> CurrentValue(const Uuid& variable) override;
   absl::StatusOr<std::vector<StoredReading>> Readings(const Uuid& variable, const ReadingKey& after, std::int64_t to_us,
@@ -30,12 +29,9 @@ class PostgresStore final : public ValueStore {
   absl::StatusOr<Mark> GetMark(const Uuid& unit) override;
 
  private:
-  absl::Status EnsureMonths(const Batch& batch);
-
   postgres::Pool& pool_;
   const LinkLimits limits_;
-  std::mutex mutex_;
-  std::set<int> months_;  // partitions of `reading` that are known to be there: year * 12 + month
+  PostgresSeries series_;
 };
 
 }  // namespace pepeunit::state_logger

@@ -4,19 +4,23 @@
 
 #include "partitions.h"
 #include "pepeunit/base/config.h"
+#include "pepeunit/postgres/pool.h"
 #include "pepeunit/rpc/server.h"
 #include "pepeunit/runtime/service.h"
+#include "postgres_upkeep.h"
 
 namespace pepeunit::state_logger {
 
 struct Settings {
   runtime::RuntimeSettings runtime;
-  rpc::ServerOptions server;
+  rpc::ServerOptions server, history_server;
   postgres::PoolOptions pool;
-  bus::BusOptions bus;
+  bus::BusOptions bus, live_bus;
   std::string graph_target;
   PartitionSettings partitions;
   LinkLimits links;
+  HistoryLimits history;
+  std::size_t most_samples = 0;
   int stream_replicas = 1;
 
   static Settings From(Config& config);

@@ -15,12 +15,6 @@ struct Columns {
   std::optional<std::string> number, text;
 };
 
-std::string NumberText(double value) {
-  char text[40];
-  const auto [end, error] = std::to_chars(text, text + sizeof text, value);  // the shortest that reads back the same
-  return error == std::errc() ? std::string(text, end) : "NaN";
-}
-
 Columns ToColumns(const bus::v1::Scalar& value) {
   const std::string kind = std::to_string(static_cast<int>(value.kind_case()));
   switch (value.kind_case()) {
@@ -44,54 +38,84 @@ std::string WithoutNul(std::string text) {
   return text;
 }
 
-// An array literal, element by element.
-class Array {
- public:
-  void Add(const std::string& plain) { Separate() += plain; }
-  void AddNull() { Separate() += "NULL"; }
-  void AddQuoted(const std::string& text) {
-    std::string& out = Separate();
-    out += '"';
-    for (char c : text) {
-      if (c == '"' || c == '\\') out += '\\';
-      if (c != '\0') out += c;
-    }
-    out += '"';
-  }
-  void Add(const std::optional<std::string>& text) { text ? AddQuoted(*text) : AddNull(); }
-  std::string Finish() { return (text_.empty() ? "{" : text_) + "}"; }
-
- private:
-  std::string& Separate() { return text_ += text_.empty() ? '{' : ','; }
-  std::string text_;
-};
-
 }  // namespace
 
-void CopyReadings(pqxx::work& tx, const std::vector<ReadingRow>& readings) {
+std::string NumberText(double value) {
+  char text[40];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, value);  // the shortest that reads back the same
+  return error == std::errc() ? std::string(text, end) : "NaN";
+}
+
+void Array::AddQuoted(const std::string& text) {
+  std::string& out = Separate();
+  out += '"';
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (c != '\0') out += c;
+  }
+  out += '"';
+}
+
+void AddColumns(const bus::v1::Scalar& value, Array* kind, Array* number, Array* text) {
+  const Columns columns = ToColumns(value);
+  kind->Add(columns.kind);
+  columns.number ? number->Add(*columns.number) : number->AddNull();
+  text->Add(columns.text);
+}
+
+void CopyReadings(pqxx::work& tx, const std::vector<ReadingRow>& readings, const SeriesIds& ids) {
   if (readings.empty()) return;
   pqxx::stream_to copy(tx, "reading",
-                       std::vector<std::string>{"variable_id", "time", "stream_seq", "ord", "kind", "number", "text"});
+                       std::vector<std::string>{"time", "stream_seq", "number", "series", "ord", "kind", "text"});
   for (const ReadingRow& row : readings) {
+    const auto id = ids.find(row.variable);
+    if (id == ids.end()) continue;  // removed from the graph meanwhile
     Columns columns = ToColumns(*row.value);
     if (columns.text) columns.text = WithoutNul(*std::move(columns.text));
-    copy << std::make_tuple(row.variable.ToString(), FormatTime(row.time_ms), row.stream_seq, row.ord, columns.kind,
-                            columns.number, columns.text);
+    copy << std::make_tuple(FormatTime(row.time_ms), row.stream_seq, columns.number, id->second, row.ord, columns.kind,
+                            columns.text);
   }
   copy.complete();
+}
+
+void CopyWindows(pqxx::work& tx, const Windows& windows, const SeriesIds& ids) {
+  if (windows.empty()) return;
+  pqxx::stream_to copy(tx, "reading",
+                       std::vector<std::string>{"time", "stream_seq", "number", "series", "ord", "kind", "stats"});
+  for (const auto& [key, window] : windows) {
+    const auto id = ids.find(key.variable);
+    if (id == ids.end()) continue;
+    Array stats;
+    for (const double value :
+         {static_cast<double>(window.count), window.sum, window.minimum, window.maximum, window.last,
+          static_cast<double>(key.width_ms / 1000), static_cast<double>(window.last_ms)}) {
+      stats.Add(NumberText(value));
+    }
+    copy << std::make_tuple(FormatTime(key.start_ms), 0, NumberText(window.value()), id->second, 0,
+                            static_cast<int>(bus::v1::Scalar::kNumber), stats.Finish());
+  }
+  copy.complete();
+}
+
+void MarkLate(pqxx::work& tx, const std::set<std::pair<int, std::int64_t>>& minutes) {
+  if (minutes.empty()) return;
+  Array series, minute;
+  for (const auto& [id, time_ms] : minutes) {
+    series.Add(std::to_string(id));
+    minute.Add(FormatTime(time_ms));
+  }
+  tx.exec_params("INSERT INTO rollup_late (width, series, time) SELECT 60, * FROM unnest($1::int[], $2::timestamptz[])",
+                 series.Finish(), minute.Finish());
 }
 
 void UpsertCurrent(pqxx::work& tx, const std::map<Uuid, CurrentRow>& current) {
   if (current.empty()) return;
   Array variable, unit, input, kind, number, text, time, seq;
   for (const auto& [id, row] : current) {
-    const Columns columns = ToColumns(*row.value);
     variable.Add(id.ToString());
     unit.Add(row.unit.ToString());
     input.Add(std::string(row.input ? "t" : "f"));
-    kind.Add(columns.kind);
-    columns.number ? number.Add(*columns.number) : number.AddNull();
-    text.Add(columns.text);
+    AddColumns(*row.value, &kind, &number, &text);
     time.Add(FormatTime(row.time_ms));
     seq.Add(std::to_string(row.stream_seq));
   }
@@ -149,10 +173,7 @@ void UpsertLinks(pqxx::work& tx, const LinkStates& links) {
       for (Array* array : {&kind, &number, &text, &time, &seq, &version, &due}) array->AddNull();
       continue;
     }
-    const Columns columns = ToColumns(state.held->value);
-    kind.Add(columns.kind);
-    columns.number ? number.Add(*columns.number) : number.AddNull();
-    text.Add(columns.text);
+    AddColumns(state.held->value, &kind, &number, &text);
     time.Add(std::to_string(state.held->time_ms));
     seq.Add(std::to_string(state.held->stream_seq));
     version.Add(std::to_string(state.held->version));

@@ -70,15 +70,15 @@ class ValueStore {
   virtual absl::Status Apply(std::uint32_t partition, std::uint64_t expected, const Batch& batch,
                              const std::function<absl::Status(const Batch&)>& before_commit) = 0;
 
-  // Forgets the current values and states of what is gone, and from its return on whatever still comes for it; from
-  // then on also nothing passes that was stopped. Histories go by DeleteReadings.
+  // Forgets the values, states and histories of what is gone, and from its return on whatever still comes for it; from
+  // then on also nothing passes that was stopped.
   virtual absl::Status End(const Ended& ended) = 0;
   // Lets through the values that waited for the rate of their link and are due; `before_commit` as in Apply. False when
   // none waits any more.
   virtual absl::StatusOr<bool> ReleaseHeld(std::int64_t now_ms,
                                            const std::function<absl::Status(const Batch&)>& before_commit) = 0;
-  // Deletes the oldest readings of a variable, about `most`; false when there are none left.
-  virtual absl::StatusOr<bool> DeleteReadings(const Uuid& variable, int most) = 0;
+  // Moves windows that are due into the history, some at a time; false when there are none. ABORTED: again.
+  virtual absl::StatusOr<bool> CloseWindows(std::int64_t now_ms) = 0;
   virtual absl::Status ForgetOldTombstones() = 0;
 
   virtual absl::StatusOr<std::optional<StoredValue>> CurrentValue(const Uuid& variable) = 0;

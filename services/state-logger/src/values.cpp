@@ -83,10 +83,11 @@ absl::Status NeedUuid(const std::string& field, const std::string& text) {
 
 }  // namespace
 
-absl::StatusOr<graph::v1::AuthorizeResponse> GraphRights::MayRead(const rpc::Caller& caller, const std::string& node) {
+absl::StatusOr<graph::v1::AuthorizeResponse> GraphRights::Authorize(const rpc::Caller& caller, const std::string& node,
+                                                                    graph::v1::Permission permission) {
   graph::v1::AuthorizeRequest request;
   request.set_node_id(node);
-  request.set_permission(graph::v1::PERMISSION_READ);
+  request.set_permission(permission);
   return rpc::Call<graph::v1::AuthorizeResponse>(channel_, caller, std::chrono::seconds(5),
                                                  [&](auto* c, auto* r) { return stub_->Authorize(c, request, r); });
 }
@@ -98,6 +99,12 @@ absl::Status GraphRights::MaySeeLink(const rpc::Caller& caller, const std::strin
              channel_, caller, std::chrono::seconds(5),
              [&](auto* c, auto* r) { return stub_->AuthorizeLink(c, request, r); })
       .status();
+}
+
+absl::StatusOr<graph::v1::FindOutputsResponse> GraphRights::FindOutputs(const rpc::Caller& caller,
+                                                                        const graph::v1::FindOutputsRequest& filter) {
+  return rpc::Call<graph::v1::FindOutputsResponse>(channel_, caller, std::chrono::seconds(10),
+                                                   [&](auto* c, auto* r) { return stub_->FindOutputs(c, filter, r); });
 }
 
 absl::Status Values::Get(const rpc::Caller& caller, const log::v1::GetVariableValueRequest& request,

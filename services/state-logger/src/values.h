@@ -16,17 +16,31 @@ namespace pepeunit::state_logger {
 class Rights {
  public:
   virtual ~Rights() = default;
-  virtual absl::StatusOr<graph::v1::AuthorizeResponse> MayRead(const rpc::Caller& caller, const std::string& node) = 0;
+  virtual absl::StatusOr<graph::v1::AuthorizeResponse> Authorize(const rpc::Caller& caller, const std::string& node,
+                                                                 graph::v1::Permission permission) = 0;
   // Both ends of it.
   virtual absl::Status MaySeeLink(const rpc::Caller& caller, const std::string& link) = 0;
+  // Those that the caller may see, by their ids.
+  virtual absl::StatusOr<graph::v1::FindOutputsResponse> FindOutputs(const rpc::Caller& caller,
+                                                                     const graph::v1::FindOutputsRequest& filter) = 0;
+
+  absl::StatusOr<graph::v1::AuthorizeResponse> MayRead(const rpc::Caller& caller, const std::string& node) {
+    return Authorize(caller, node, graph::v1::PERMISSION_READ);
+  }
+  absl::StatusOr<graph::v1::AuthorizeResponse> MayOwn(const rpc::Caller& caller, const std::string& node) {
+    return Authorize(caller, node, graph::v1::PERMISSION_OWN);
+  }
 };
 
 class GraphRights final : public Rights {
  public:
   explicit GraphRights(const rpc::Channel& channel)
       : channel_(channel), stub_(graph::v1::GraphInternalService::NewStub(channel.grpc())) {}
-  absl::StatusOr<graph::v1::AuthorizeResponse> MayRead(const rpc::Caller& caller, const std::string& node) override;
+  absl::StatusOr<graph::v1::AuthorizeResponse> Authorize(const rpc::Caller& caller, const std::string& node,
+                                                         graph::v1::Permission permission) override;
   absl::Status MaySeeLink(const rpc::Caller& caller, const std::string& link) override;
+  absl::StatusOr<graph::v1::FindOutputsResponse> FindOutputs(const rpc::Caller& caller,
+                                                             const graph::v1::FindOutputsRequest& filter) override;
 
  private:
   const rpc::Channel& channel_;

@@ -21,6 +21,16 @@ inline bus::v1::Scalar Text(const std::string& value) {
   return scalar;
 }
 
+inline common::v1::Logging Policy(common::v1::LoggingMode mode, std::int64_t window_s = 0, std::int64_t every_s = 0,
+                                  double dead_band = 0) {
+  common::v1::Logging policy;
+  policy.set_mode(mode);
+  policy.set_window_s(window_s);
+  policy.set_every_s(every_s);
+  policy.set_dead_band(dead_band);
+  return policy;
+}
+
 // A report of one unit, made piece by piece.
 struct ReportMaker {
   ReportMaker(const Uuid& unit, std::uint64_t sequence, std::int64_t received_ms = 1'700'000'000'000) {
@@ -36,6 +46,14 @@ struct ReportMaker {
     reading->set_time_ms(time_ms);
     *reading->mutable_value() = value;
     reading->set_unlogged(unlogged);
+    return *this;
+  }
+  // A reading of a variable of which not all are kept.
+  ReportMaker& Sample(const Uuid& variable, std::int64_t time_ms, const bus::v1::Scalar& value,
+                      const common::v1::Logging& policy) {
+    Reading(variable, time_ms, value);
+    *report.add_policies() = policy;
+    report.mutable_readings(report.readings_size() - 1)->set_policy(static_cast<std::uint32_t>(report.policies_size()));
     return *this;
   }
   ReportMaker& Delivery(const Uuid& input, const Uuid& unit, std::int64_t time_ms, const bus::v1::Scalar& value,

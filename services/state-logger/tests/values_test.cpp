@@ -17,7 +17,8 @@ namespace {
 struct OneUnit final : Rights {
   const Uuid unit = Uuid::New(), output = Uuid::New(), input = Uuid::New();
 
-  absl::StatusOr<graph::v1::AuthorizeResponse> MayRead(const rpc::Caller& caller, const std::string& node) override {
+  absl::StatusOr<graph::v1::AuthorizeResponse> Authorize(const rpc::Caller& caller, const std::string& node,
+                                                         graph::v1::Permission) override {
     graph::v1::AuthorizeResponse response;
     if (!caller.signed_in()) return NotFound("node");
     if (node == unit.ToString()) {
@@ -35,6 +36,10 @@ struct OneUnit final : Rights {
   }
   absl::Status MaySeeLink(const rpc::Caller& caller, const std::string&) override {
     return caller.signed_in() ? absl::OkStatus() : NotFound("link");
+  }
+  absl::StatusOr<graph::v1::FindOutputsResponse> FindOutputs(const rpc::Caller&,
+                                                             const graph::v1::FindOutputsRequest&) override {
+    return graph::v1::FindOutputsResponse();
   }
 };
 

@@ -189,17 +189,29 @@ class Reader {
     auto* reading = report().add_readings();
     reading->set_variable_id(output.id.ToBytes());
     reading->set_time_ms(time_ms);
-    reading->set_unlogged(output.definition.logging == schema::Logging::kOff);
+    reading->set_unlogged(output.definition.logging.mode == schema::LoggingMode::kOff);
+    if (output.definition.logging.mode > schema::LoggingMode::kDirect) reading->set_policy(PolicyOf(output));
     values::ToScalar(value, output.definition.type, reading->mutable_value());
     const Newest newest{&output, &value, time_ms, report().readings_size()};
     const auto [found, fresh] = newest_.try_emplace(&output, newest);
     if (!fresh && time_ms >= found->second.time_ms) found->second = newest;
   }
 
+  // The place of the output's policy among those of the report, from 1.
+  std::uint32_t PolicyOf(const Output& output) {
+    std::uint32_t& place = policies_[&output];
+    if (place == 0) {
+      *report().add_policies() = values::FromLogging(output.definition.logging);
+      place = static_cast<std::uint32_t>(report().policies_size());
+    }
+    return place;
+  }
+
   const Profile& profile_;
   const std::int64_t received_ms_;
   Parsed* out_;
   std::map<const Output*, Newest> newest_;
+  std::map<const Output*, std::uint32_t> policies_;
   std::vector<FieldViolation> violations_;
 };
 

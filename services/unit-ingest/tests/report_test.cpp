@@ -36,7 +36,7 @@ struct World {
     temperature.targets.push_back({Uuid::New(), whole, display, bounded, false});
     profile.outputs["temperature"] = temperature;
     Output silent{Uuid::New(), Of(schema::Type::kString), {}};
-    silent.definition.logging = schema::Logging::kOff;
+    silent.definition.logging.mode = schema::LoggingMode::kOff;
     profile.outputs["note"] = silent;
   }
 

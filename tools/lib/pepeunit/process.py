@@ -48,6 +48,21 @@ def pss_bytes(pid):
     return total
 
 
+def cpu_seconds(pid):
+    """CPU time that a process, its children and those that ended before have taken; None when it may not be read."""
+    ticks = 0
+    for each in [pid] + children(pid):
+        try:
+            with open(f"/proc/{each}/stat") as f:
+                fields = f.read().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except PermissionError:
+            return None
+        ticks += sum(int(fields[i]) for i in ((11, 12, 13, 14) if each == pid else (11, 12)))  # utime, stime, and of those that ended
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 MOST_LOG = 16 << 20
 
 

@@ -21,6 +21,8 @@ struct BusOptions {
   std::string url;    // `nats://127.0.0.1:4222`, several separated by commas
   std::string token;  // authentication; never logged
   std::string name;   // of the client, as the server's monitoring shows it
+  // Subscriptions share a few threads of the process instead of having one each: for many of them.
+  bool shared_threads = false;
 };
 
 // PEPEUNIT_NATS_URL and PEPEUNIT_NATS_TOKEN (a secret).

@@ -9,13 +9,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "pepeunit/schema/logging.h"
 
 // `schema.json` and `env_example.json`: what a repository says about the units made from it. The format is in
 // FORMAT.md beside this library, as a JSON Schema too. Pure: no I/O; thread-safe.
 namespace pepeunit::schema {
 
-enum class Type { kNumber, kInteger, kBoolean, kString, kJson };
-enum class Logging { kOff, kDirect };
 
 struct Variable {
   std::string name;  // 1 to 64 of A-Z a-z 0-9 _ - . beginning with a letter or _
@@ -27,7 +26,7 @@ struct Variable {
   std::optional<nlohmann::json> default_value;
   bool people_may_write = true;        // inputs
   bool links_may_write = true;         // inputs
-  Logging logging = Logging::kDirect;  // outputs
+  Logging logging;              // outputs
 
   bool operator==(const Variable&) const = default;
 };

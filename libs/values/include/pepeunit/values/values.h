@@ -22,6 +22,12 @@ nlohmann::json ToJson(const bus::v1::Scalar& scalar);
 nlohmann::json ToJson(const google::protobuf::Value& value);
 void ToValue(const nlohmann::json& value, google::protobuf::Value* out);
 
+// `logging.mode` must be a known one.
+schema::Logging ToLogging(const common::v1::Logging& logging);
+common::v1::Logging FromLogging(const schema::Logging& logging);
+// The policy and its short name.
+void SetLogging(const schema::Logging& logging, graph::v1::Variable* out);
+
 schema::Variable ToDefinition(const graph::v1::Variable& variable);
 // All but id, unit_id and level.
 void FromDefinition(const schema::Variable& definition, graph::v1::VariableKind kind, graph::v1::Variable* out);
