@@ -45,6 +45,24 @@ void Publisher::Stop() {
   if (sweeper_.joinable()) sweeper_.join();
   subscription_.reset();
   FailAll();
+  DestroyBuried();
+}
+
+void Publisher::Bury(natsMsg* message) {
+  constexpr std::size_t kAtOnce = 128;
+  std::vector<MsgPtr> many;
+  std::lock_guard lock(buried_mutex_);
+  buried_.emplace_back(message);
+  if (buried_.size() >= kAtOnce) {
+    many.reserve(kAtOnce);
+    many.swap(buried_);
+  }
+}
+
+void Publisher::DestroyBuried() {
+  std::vector<MsgPtr> many;
+  std::lock_guard lock(buried_mutex_);
+  many.swap(buried_);
 }
 
 void Publisher::Publish(const std::string& subject, std::string_view payload, const PublishOptions& options,
@@ -83,7 +101,6 @@ natsStatus Publisher::Send(const std::string& subject, const std::string& reply,
   }
   natsMsg* raw = nullptr;
   natsStatus status = natsMsg_Create(&raw, subject.c_str(), reply.c_str(), payload.data(), size);
-  const MsgPtr message(raw);
   if (status == NATS_OK && options.expected_last_subject_sequence) {
     status = natsMsgHeader_Set(raw, "Nats-Expected-Last-Subject-Sequence",
                                std::to_string(*options.expected_last_subject_sequence).c_str());
@@ -94,21 +111,27 @@ natsStatus Publisher::Send(const std::string& subject, const std::string& reply,
   if (status == NATS_OK && !options.traceparent.empty()) {
     status = natsMsgHeader_Set(raw, "traceparent", options.traceparent.c_str());
   }
-  return status == NATS_OK ? natsConnection_PublishMsg(connection_, raw) : status;
+  if (status == NATS_OK) status = natsConnection_PublishMsg(connection_, raw);
+  if (raw != nullptr) Bury(raw);
+  return status;
 }
 
 void Publisher::OnAck(natsConnection*, natsSubscription*, natsMsg* raw, void* self) {
-  const MsgPtr message(raw);
   auto* publisher = static_cast<Publisher*>(self);
+  publisher->Acked(raw);
+  publisher->Bury(raw);
+}
+
+void Publisher::Acked(natsMsg* raw) {
   // <inbox>.<slot>.<generation>
   std::string_view subject = natsMsg_GetSubject(raw);
-  subject.remove_prefix(std::min(subject.size(), publisher->inbox_.size() + 1));
+  subject.remove_prefix(std::min(subject.size(), inbox_.size() + 1));
   const auto dot = subject.find('.');
   if (dot == std::string_view::npos) return;
   std::uint32_t slot = 0, generation = 0;
   std::from_chars(subject.data(), subject.data() + dot, slot);
   std::from_chars(subject.data() + dot + 1, subject.data() + subject.size(), generation);
-  const auto done = publisher->Take(slot, generation);
+  const auto done = Take(slot, generation);
   if (!done) return;
   if (natsMsg_IsNoResponders(raw)) {
     done({.status = Unavailable("No stream takes this message: JetStream is not there yet.")});
@@ -152,6 +175,7 @@ void Publisher::Sweep() {
     wake_.wait_for(lock, std::chrono::milliseconds(250));
     lock.unlock();
     Expire(MonotonicMs());
+    DestroyBuried();
     lock.lock();
   }
 }

@@ -40,10 +40,15 @@ class Publisher {
   };
 
   static void OnAck(natsConnection*, natsSubscription*, natsMsg* message, void* self);
+  void Acked(natsMsg* message);
   natsStatus Send(const std::string& subject, const std::string& reply, std::string_view payload,
                   const PublishOptions& options);
   std::function<void(PublishResult)> Take(std::uint32_t slot, std::uint32_t generation);
   void Expire(std::int64_t now_ms);
+  // The library hands each message that is destroyed to a thread of its own, which sleeps again after it: two switches
+  // of threads for each. So they are destroyed many at a time.
+  void Bury(natsMsg* message);
+  void DestroyBuried();
   void Sweep();
 
   natsConnection* connection_;
@@ -52,6 +57,8 @@ class Publisher {
   std::mutex mutex_;
   std::vector<Slot> slots_{kWindow};
   std::vector<std::uint32_t> free_;
+  std::mutex buried_mutex_;
+  std::vector<MsgPtr> buried_;
   std::condition_variable wake_;
   bool stop_ = false;
   std::thread sweeper_;

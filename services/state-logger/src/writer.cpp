@@ -1,5 +1,6 @@
 #include "writer.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "news.h"
@@ -12,8 +13,12 @@ namespace pepeunit::state_logger {
 namespace {
 
 constexpr std::size_t kMostMessages = 2'000, kMostRows = 20'000;  // in a transaction
-// Transactions of one partition begin at least so far apart: one message is stored at once, many share one.
-constexpr std::int64_t kPaceMs = 10;
+// Transactions of one partition begin at least so far apart: one message is stored at once, many share one. The more
+// come, the longer it waits for more, for the newest values of a unit are written once for all of them.
+constexpr std::int64_t kPaceMs = 10, kMostPaceMs = 50;
+std::int64_t PaceAfter(std::size_t messages) {
+  return std::min(kMostPaceMs, kPaceMs + static_cast<std::int64_t>(messages / 2));
+}
 
 }  // namespace
 
@@ -108,7 +113,7 @@ absl::Status Writer::Follow(Sleep& sleep) {
     PEPEUNIT_RETURN_IF_ERROR(sleep.Check());
     // On any error the whole way begins again at the stored position, so a batch is never passed over.
     PEPEUNIT_RETURN_IF_ERROR(StoreAll(messages));
-    const std::int64_t early_ms = kPaceMs - (MonotonicMs() - begin);
+    const std::int64_t early_ms = PaceAfter(messages.size()) - (MonotonicMs() - begin);
     if (early_ms > 0 && messages.size() < kMostMessages) Pause(std::chrono::milliseconds(early_ms));
   }
   return absl::OkStatus();
