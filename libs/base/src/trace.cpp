@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <random>
 
 #include "pepeunit/base/bytes.h"
 
@@ -25,13 +26,30 @@ bool AllZero(const std::array<std::uint8_t, N>& bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t b) { return b == 0; });
 }
 
+// Ids are no secrets, so the system is asked for randomness once a thread, not for each request.
+std::uint64_t Random() {
+  static thread_local std::mt19937_64 generator([] {
+    const std::string seed = RandomBytes(8 * sizeof(std::uint64_t));
+    std::uint64_t words[8];
+    std::memcpy(words, seed.data(), sizeof words);
+    std::seed_seq sequence(std::begin(words), std::end(words));
+    return std::mt19937_64(sequence);
+  }());
+  return generator();
+}
+
+void SetSpan(TraceContext* context) {
+  const std::uint64_t random = Random();
+  std::memcpy(context->span_id.data(), &random, sizeof random);
+}
+
 }  // namespace
 
 TraceContext TraceContext::New() {
   TraceContext context;
-  const std::string random = RandomBytes(24);
-  std::memcpy(context.trace_id.data(), random.data(), 16);
-  std::memcpy(context.span_id.data(), random.data() + 16, 8);
+  const std::uint64_t random[] = {Random(), Random()};
+  std::memcpy(context.trace_id.data(), random, sizeof random);
+  SetSpan(&context);
   return context;
 }
 
@@ -53,8 +71,7 @@ std::optional<TraceContext> TraceContext::Parse(std::string_view text) {
 
 TraceContext TraceContext::Child() const {
   TraceContext child = *this;
-  const std::string random = RandomBytes(8);
-  std::memcpy(child.span_id.data(), random.data(), 8);
+  SetSpan(&child);
   return child;
 }
 

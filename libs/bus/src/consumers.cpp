@@ -21,8 +21,6 @@ Message ToMessage(natsMsg* raw) {
   Message message;
   message.subject = natsMsg_GetSubject(raw);
   message.payload.assign(natsMsg_GetData(raw), static_cast<std::size_t>(natsMsg_GetDataLength(raw)));
-  const char* trace = nullptr;
-  if (natsMsgHeader_Get(raw, "traceparent", &trace) == NATS_OK && trace != nullptr) message.traceparent = trace;
   return message;
 }
 
@@ -122,6 +120,9 @@ absl::StatusOr<std::vector<Message>> AckingConsumer::Fetch(std::size_t max, std:
   messages.reserve(fetched_.size());
   for (const MsgPtr& raw : fetched_) {
     messages.push_back(ToMessage(raw.get()));
+    const char* trace = nullptr;
+    if (natsMsgHeader_Get(raw.get(), "traceparent", &trace) == NATS_OK && trace != nullptr)
+      messages.back().traceparent = trace;
     const char* reply = natsMsg_GetReply(raw.get());
     if (const auto position = ParseReply(reply == nullptr ? "" : reply)) {
       messages.back().stream_sequence = position->stream_sequence;

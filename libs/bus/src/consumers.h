@@ -8,6 +8,7 @@
 
 namespace pepeunit::bus {
 
+// Without its headers, which cost a table of them for each message.
 Message ToMessage(natsMsg* message);
 
 // A pull subscription whose Fetch returns what is there at once, and else waits for one message.

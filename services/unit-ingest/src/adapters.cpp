@@ -149,10 +149,10 @@ void BusSink::Tell(const Uuid& unit, std::string payload, const std::string& tra
                {.expected_last_subject_sequence = {}, .message_id = "", .traceparent = traceparent}, std::move(done));
 }
 
-void BusSink::Publish(const Uuid& unit, std::string payload, std::uint64_t expected, const std::string& traceparent,
+void BusSink::Publish(const Uuid& unit, std::string payload, std::uint64_t expected,
                       std::function<void(bus::PublishResult)> done) {
   bus_.Publish(bus::ReportSubject(PartitionOf(unit, partitions_), unit.ToString()), payload,
-               {.expected_last_subject_sequence = expected, .message_id = "", .traceparent = traceparent},
+               {.expected_last_subject_sequence = expected, .message_id = "", .traceparent = ""},
                std::move(done));
 }
 

@@ -49,7 +49,7 @@ class BusSink final : public ReportSink {
   BusSink(bus::Bus& bus, std::uint32_t partitions) : bus_(bus), partitions_(partitions) {}
   void Tell(const Uuid& unit, std::string payload, const std::string& traceparent,
             std::function<void(bus::PublishResult)> done) override;
-  void Publish(const Uuid& unit, std::string payload, std::uint64_t expected, const std::string& traceparent,
+  void Publish(const Uuid& unit, std::string payload, std::uint64_t expected,
                std::function<void(bus::PublishResult)> done) override;
 
  private:

@@ -275,9 +275,8 @@ void Edge::Publish(const JobPtr& job, const std::shared_ptr<const Profile>& prof
   job->entry->standing_known = false;
   const std::size_t max_answer = parsed.max_answer;
   sink_.Publish(profile->unit, parsed.message.SerializeAsString(), job->entry->standing.report_stream_sequence,
-                job->http->trace().ToTraceparent(),
-                [this, job, profile, opened, max_answer](const bus::PublishResult& result) {
-                  Published(job, profile, opened, max_answer, result);
+                [this, job, profile, max_answer](const bus::PublishResult& result) {
+                  Published(job, profile, job->opened, max_answer, result);
                 });
 }
 

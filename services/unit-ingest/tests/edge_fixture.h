@@ -112,7 +112,7 @@ class FakeSink final : public ReportSink {
     bus::v1::ValueMessage message;
     std::uint64_t expected;
   };
-  void Publish(const Uuid&, std::string payload, std::uint64_t expected, const std::string&,
+  void Publish(const Uuid&, std::string payload, std::uint64_t expected,
                std::function<void(bus::PublishResult)> done) override {
     Published one{{}, expected};
     REQUIRE(one.message.ParseFromString(payload));

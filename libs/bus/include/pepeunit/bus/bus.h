@@ -46,7 +46,7 @@ struct Message {
   std::string subject;
   std::string payload;
   std::uint64_t stream_sequence = 0;  // 0 for core NATS
-  std::string traceparent;            // empty when absent
+  std::string traceparent;            // of what a DurableConsumer gets; empty when absent
 };
 
 // What became of an asynchronous publish.
