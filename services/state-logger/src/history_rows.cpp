@@ -35,12 +35,13 @@ std::vector<std::optional<Series>> SelectSeries(pqxx::work& tx, const std::vecto
 // The bounds are constants, so that only the tables of these days are looked into.
 std::vector<StoredPoint> SelectReadings(pqxx::work& tx, const Series& series, std::int64_t from_us,
                                         const ReadingKey& after, std::int64_t to_us, int limit) {
-  const auto rows = tx.exec(fmt::format(
-      "SELECT (extract(epoch FROM time) * 1000000)::bigint, stream_seq, ord, kind, number, text, stats[1], stats[2],"
-      " stats[3], stats[4], stats[5] FROM reading WHERE series = {} AND time >= '{}' AND time < '{}'"
-      " AND (time, stream_seq, ord) > ('{}', {}, {}) ORDER BY time, stream_seq, ord LIMIT {}",
-      series.id, MicrosText(std::max({from_us, after.time_us, series.cutoff_us})), MicrosText(to_us),
-      MicrosText(after.time_us), after.stream_seq, after.ord, limit));
+  const auto rows = tx.exec(
+      fmt::format("SELECT round(date_part('epoch', time) * 1000000)::bigint, stream_seq, ord, kind, number, text, "
+                  "stats[1], stats[2],"
+                  " stats[3], stats[4], stats[5] FROM reading WHERE series = {} AND time >= '{}' AND time < '{}'"
+                  " AND (time, stream_seq, ord) > ('{}', {}, {}) ORDER BY time, stream_seq, ord LIMIT {}",
+                  series.id, MicrosText(std::max({from_us, after.time_us, series.cutoff_us})), MicrosText(to_us),
+                  MicrosText(after.time_us), after.stream_seq, after.ord, limit));
   std::vector<StoredPoint> result;
   result.reserve(rows.size());
   for (const auto& row : rows) {

@@ -101,6 +101,36 @@ std::vector<Group> GroupByStart(const std::vector<Series>& series, std::int64_t 
   return list;
 }
 
+// The lowest and highest of each stretch, of rows in the order of series and time.
+class ExtremesOf {
+ public:
+  ExtremesOf(std::int64_t from_us, std::int64_t width_us) : from_us_(from_us), width_us_(width_us) {}
+
+  void Add(std::vector<PlotPoint>* out, std::int64_t time_us, const PlotPoint& low, const PlotPoint& high) {
+    const std::int64_t stretch = (time_us - from_us_) / width_us_;
+    if (out != out_ || stretch != stretch_) {
+      Finish();
+      out_ = out, stretch_ = stretch, low_ = low, high_ = high;
+      return;
+    }
+    if (low.value < low_.value) low_ = low;
+    if (high.value > high_.value) high_ = high;
+  }
+  void Finish() {
+    if (out_ == nullptr) return;
+    if (high_.time_us < low_.time_us) std::swap(low_, high_);
+    out_->push_back(low_);
+    if (high_ != low_) out_->push_back(high_);
+    out_ = nullptr;
+  }
+
+ private:
+  const std::int64_t from_us_, width_us_;
+  std::vector<PlotPoint>* out_ = nullptr;
+  std::int64_t stretch_ = 0;
+  PlotPoint low_, high_;
+};
+
 std::map<int, std::size_t> PlacesOf(const std::vector<Series>& series) {
   std::map<int, std::size_t> places;
   for (std::size_t i = 0; i < series.size(); ++i) places[series[i].id] = i;
@@ -136,7 +166,8 @@ absl::StatusOr<std::vector<std::vector<HistoryPoint>>> PostgresHistory::Steps(co
     for (Group& group : GroupByStart(series, from_us, step_ms * 1'000)) {
       if (group.from_us >= to_us) continue;
       const auto rows = tx.exec(
-          "SELECT series, (extract(epoch FROM bucket) * 1000000)::bigint, count, sum, minimum, maximum, last FROM (" +
+          "SELECT series, round(date_part('epoch', bucket) * 1000000)::bigint, count, sum, minimum, maximum, last FROM "
+          "(" +
           SumUp(RowsOf(group.ids.Finish(), group.from_us, to_us, LevelFor(step_ms, true), marks),
                 fmt::format("date_bin('{} ms', r.time, 'epoch')", step_ms)) +
           ") AS s ORDER BY 1, 2");
@@ -168,22 +199,29 @@ absl::StatusOr<std::vector<std::vector<PlotPoint>>> PostgresHistory::Extremes(co
     Result result(series.size());
     for (Group& group : GroupByStart(series, from_us, 1)) {
       if (group.from_us >= to_us) continue;
-      const auto rows = tx.exec(fmt::format(
-          "SELECT series, (lowest[2] * 1000000)::bigint, lowest[1], (-highest[2] * 1000000)::bigint, highest[1] FROM"
-          " (SELECT r.series, date_bin('{} us', r.time, '{}') AS bucket,"
-          " min(ARRAY[r.minimum, extract(epoch FROM r.minimum_at)::float8]) AS lowest,"
-          " max(ARRAY[r.maximum, -extract(epoch FROM r.maximum_at)::float8]) AS highest"
-          " FROM ({}) AS r WHERE r.minimum IS NOT NULL GROUP BY 1, 2) AS s ORDER BY series, bucket",
-          width_us, MicrosText(from_us),
-          RowsOf(group.ids.Finish(), group.from_us, to_us, LevelFor(width_us / 1'000, false), marks)));
+      const int level = LevelFor(width_us / 1'000, false);
+      const std::string stretched = RowsOf(group.ids.Finish(), group.from_us, to_us, level, marks);
+      // Roll-ups are few, and put together faster here; of readings there may be any number.
+      const auto rows = tx.exec(
+          level >= 0
+              ? "SELECT series, round(date_part('epoch', time) * 1000000)::bigint,"
+                " round(date_part('epoch', minimum_at) * 1000000)::bigint, minimum,"
+                " round(date_part('epoch', maximum_at) * 1000000)::bigint, maximum FROM (" +
+                    stretched + ") AS r WHERE minimum IS NOT NULL ORDER BY series, time"
+              : fmt::format("SELECT series, round(date_part('epoch', bucket) * 1000000)::bigint,"
+                            " round(lowest[2] * 1000000)::bigint, lowest[1], round(-highest[2] * 1000000)::bigint,"
+                            " highest[1] FROM (SELECT r.series, date_bin('{} us', r.time, '{}') AS bucket,"
+                            " min(ARRAY[r.minimum, date_part('epoch', r.minimum_at)]) AS lowest,"
+                            " max(ARRAY[r.maximum, -date_part('epoch', r.maximum_at)]) AS highest"
+                            " FROM ({}) AS r WHERE r.minimum IS NOT NULL GROUP BY 1, 2) AS s ORDER BY series, bucket",
+                            width_us, MicrosText(from_us), stretched));
+      ExtremesOf extremes(from_us, width_us);
       for (const auto& row : rows) {
-        auto& points = result[places.at(row[0].as<int>())];
-        PlotPoint low{row[1].as<std::int64_t>(), row[2].as<double>()};
-        PlotPoint high{row[3].as<std::int64_t>(), row[4].as<double>()};
-        if (high.time_us < low.time_us) std::swap(low, high);
-        points.push_back(low);
-        if (high != low) points.push_back(high);
+        extremes.Add(&result[places.at(row[0].as<int>())], row[1].as<std::int64_t>(),
+                     {row[2].as<std::int64_t>(), row[3].as<double>()},
+                     {row[4].as<std::int64_t>(), row[5].as<double>()});
       }
+      extremes.Finish();
     }
     return result;
   });
@@ -202,25 +240,25 @@ absl::StatusOr<std::vector<std::vector<promql::Sample>>> PostgresHistory::Sample
     for (bool more = group.from_us <= to_ms * 1'000; more;) {
       if (cancelled()) return absl::CancelledError("the query was cancelled, or took too long");
       using Page = std::vector<std::pair<std::size_t, promql::Sample>>;
-      PEPEUNIT_ASSIGN_OR_RETURN(
-          const Page page, pool_.Query<Page>("read samples", [&](pqxx::work& tx) -> absl::StatusOr<Page> {
-            const auto rows = tx.exec(fmt::format(
-                "SELECT series, (extract(epoch FROM time) * 1000)::bigint, number, time, stream_seq, ord FROM reading"
-                " WHERE series = ANY ('{}'::int[]) AND time >= '{}' AND time < '{}' AND number IS NOT NULL{}"
-                " ORDER BY series, time, stream_seq, ord LIMIT {}",
-                ids, MicrosText(group.from_us), MicrosText(to_ms * 1'000 + 1'000), after, kSamplesAtOnce));
-            Page read;
-            for (const auto& row : rows)
-              read.emplace_back(places.at(row[0].as<int>()),
-                                promql::Sample{row[1].as<std::int64_t>(), row[2].as<double>()});
-            more = rows.size() == kSamplesAtOnce;
-            if (more) {
-              const auto& last = rows.back();
-              after = fmt::format(" AND (series, time, stream_seq, ord) > ({}, '{}', {}, {})", last[0].c_str(),
-                                  last[3].c_str(), last[4].c_str(), last[5].c_str());
-            }
-            return read;
-          }));
+      PEPEUNIT_ASSIGN_OR_RETURN(const Page page, pool_.Query<
+                                                     Page>("read samples", [&](pqxx::work& tx) -> absl::StatusOr<Page> {
+        const auto rows = tx.exec(fmt::format(
+            "SELECT series, round(date_part('epoch', time) * 1000)::bigint, number, time, stream_seq, ord FROM reading"
+            " WHERE series = ANY ('{}'::int[]) AND time >= '{}' AND time < '{}' AND number IS NOT NULL{}"
+            " ORDER BY series, time, stream_seq, ord LIMIT {}",
+            ids, MicrosText(group.from_us), MicrosText(to_ms * 1'000 + 1'000), after, kSamplesAtOnce));
+        Page read;
+        for (const auto& row : rows)
+          read.emplace_back(places.at(row[0].as<int>()),
+                            promql::Sample{row[1].as<std::int64_t>(), row[2].as<double>()});
+        more = rows.size() == kSamplesAtOnce;
+        if (more) {
+          const auto& last = rows.back();
+          after = fmt::format(" AND (series, time, stream_seq, ord) > ({}, '{}', {}, {})", last[0].c_str(),
+                              last[3].c_str(), last[4].c_str(), last[5].c_str());
+        }
+        return read;
+      }));
       if (page.size() > left)
         return absl::FailedPreconditionError("query processing would load too many samples into memory (more than " +
                                              std::to_string(most) + "); ask for fewer series or a shorter time");
@@ -239,10 +277,10 @@ absl::StatusOr<std::vector<std::optional<HistoryPoint>>> PostgresHistory::Latest
   using Result = std::vector<std::optional<HistoryPoint>>;
   return pool_.Query<Result>("read latest", [&](pqxx::work& tx) -> absl::StatusOr<Result> {
     std::map<Uuid, HistoryPoint> known;
-    for (const auto& row : tx.exec_params(
-             "SELECT variable_id, (extract(epoch FROM time) * 1000000)::bigint, kind, number, text FROM current_value"
-             " WHERE variable_id = ANY ($1::uuid[])",
-             postgres::ArrayOf(variables))) {
+    for (const auto& row : tx.exec_params("SELECT variable_id, round(date_part('epoch', time) * 1000000)::bigint, "
+                                          "kind, number, text FROM current_value"
+                                          " WHERE variable_id = ANY ($1::uuid[])",
+                                          postgres::ArrayOf(variables))) {
       HistoryPoint& point = known[ReadUuid(row[0])];
       point.time_us = row[1].as<std::int64_t>();
       point.value = ReadScalar(row[2], row[3], row[4]);
@@ -281,7 +319,7 @@ absl::StatusOr<std::int64_t> PostgresHistory::Import(const Uuid& variable, const
         "INSERT INTO reading (time, stream_seq, number, series, ord, kind, text) SELECT DISTINCT ON (n.time) n.time, 0,"
         " n.number, $5, 0, n.kind, n.text FROM unnest($1::timestamptz[], $2::smallint[], $3::float8[], $4::text[]) WITH"
         " ORDINALITY AS n (time, kind, number, text, place) WHERE NOT EXISTS (SELECT 1 FROM reading AS r WHERE r.series"
-        " = $5 AND r.time = n.time) ORDER BY n.time, n.place RETURNING (extract(epoch FROM time) * 1000)::bigint",
+        " = $5 AND r.time = n.time) ORDER BY n.time, n.place RETURNING round(date_part('epoch', time) * 1000)::bigint",
         time.Finish(), kind.Finish(), number.Finish(), text.Finish(), id);
     const auto mark = tx.exec1("SELECT (extract(epoch FROM pending) * 1000)::bigint FROM rollup_mark WHERE width = 60");
     std::set<std::pair<int, std::int64_t>> late;

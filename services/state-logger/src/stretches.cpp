@@ -22,10 +22,10 @@ constexpr char kSum[] =
     " highest[1] AS maximum, to_timestamp(-highest[2]) AS maximum_at, newest[4] AS last,"
     " to_timestamp(newest_at) AS last_at FROM (SELECT r.series, {} AS bucket, sum(r.count)::bigint AS count,"
     " sum(r.rows)::bigint AS rows, sum(r.sum) AS sum,"
-    " min(ARRAY[r.minimum, extract(epoch FROM r.minimum_at)::float8]) FILTER (WHERE r.minimum IS NOT NULL) AS lowest,"
-    " max(ARRAY[r.maximum, -extract(epoch FROM r.maximum_at)::float8]) FILTER (WHERE r.maximum IS NOT NULL) AS highest,"
-    " max(ARRAY[extract(epoch FROM r.last_at)::float8, r.seq, r.ord, r.last]) FILTER (WHERE r.last IS NOT NULL)"
-    " AS newest, max(extract(epoch FROM r.last_at)::float8) AS newest_at FROM ({}) AS r GROUP BY 1, 2) AS b";
+    " min(ARRAY[r.minimum, date_part('epoch', r.minimum_at)]) FILTER (WHERE r.minimum IS NOT NULL) AS lowest,"
+    " max(ARRAY[r.maximum, -date_part('epoch', r.maximum_at)]) FILTER (WHERE r.maximum IS NOT NULL) AS highest,"
+    " max(ARRAY[date_part('epoch', r.last_at), r.seq, r.ord, r.last]) FILTER (WHERE r.last IS NOT NULL)"
+    " AS newest, max(date_part('epoch', r.last_at)) AS newest_at FROM ({}) AS r GROUP BY 1, 2) AS b";
 
 }  // namespace
 

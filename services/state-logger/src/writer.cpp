@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 
 #include "news.h"
 #include "pepeunit/base/backoff.h"
@@ -12,7 +13,7 @@
 namespace pepeunit::state_logger {
 namespace {
 
-constexpr std::size_t kMostMessages = 2'000, kMostRows = 20'000;  // in a transaction
+constexpr std::size_t kMostMessages = 5'000, kMostRows = 50'000;  // in a transaction
 // Transactions of one partition begin at least so far apart: one message is stored at once, many share one. The more
 // come, the longer it waits for more, for the newest values of a unit are written once for all of them.
 constexpr std::int64_t kPaceMs = 10, kMostPaceMs = 50;
@@ -101,9 +102,12 @@ absl::Status Writer::Follow(Sleep& sleep) {
   PEPEUNIT_ASSIGN_OR_RETURN(const bus::StreamState stream, bus_.GetStreamState(bus::kValuesStream));
   PEPEUNIT_ASSIGN_OR_RETURN(applied_, store_.Resume(partition_, stream));
   const auto reader = bus_.ReadStream(bus::kValuesStream, "values." + std::to_string(partition_) + ".>", applied_ + 1);
+  const auto fetch = [&] { return reader->Fetch(kMostMessages, std::chrono::milliseconds(500)); };
+  std::future<absl::StatusOr<std::vector<bus::Message>>> next;  // while those before are stored; waited for at the end
   while (!stopping()) {
     const std::int64_t begin = MonotonicMs();
-    PEPEUNIT_ASSIGN_OR_RETURN(const auto messages, reader->Fetch(kMostMessages, std::chrono::milliseconds(500)));
+    PEPEUNIT_ASSIGN_OR_RETURN(const auto messages, next.valid() ? next.get() : fetch());
+    if (messages.size() == kMostMessages) next = std::async(std::launch::async, fetch);
     if (messages.empty()) {
       // Nothing comes either when the stream is another one now, or shorter: begin again, with Resume.
       PEPEUNIT_ASSIGN_OR_RETURN(const bus::StreamState now, bus_.GetStreamState(bus::kValuesStream));

