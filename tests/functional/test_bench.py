@@ -35,3 +35,14 @@ def test_the_bench_of_updates_runs():
     result = bench("ota", "--units", "20")
     assert result["updated"] == result["confirmed"] == 20
     assert result["bytes_changed"] <= result["bytes_each"] <= 1.2 * result["bytes_changed"]
+
+
+def test_the_bench_of_a_long_history_runs():
+    result = bench("history", "--rows", "1", "--variables", "100", "--rounds", "5")
+    assert result["rows"] == 100 * 31 * 1440
+    assert all(result[kind]["p50_ms"] > 0 for kind in ("month_to_1000_points", "day_raw", "day_of_100_by_hours"))
+
+
+def test_the_bench_of_the_way_in_runs():
+    result = bench("ingest", "--units", "20", "--seconds", "2", "--rounds", "2")
+    assert result["rows_expected"] == result["rows_found"] > 0 and result["ratio"] > 0 and not result["errors"]
