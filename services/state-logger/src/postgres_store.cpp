@@ -205,9 +205,9 @@ absl::StatusOr<bool> PostgresStore::CloseWindows(std::int64_t now_ms) {
     MarkLate(tx, late);
     return absl::OkStatus();
   });
-  if (!status.ok()) series_.Forget();
-  if (!status.ok()) return status;
-  return true;
+  if (status.ok()) return true;
+  series_.Forget();
+  return status;
 }
 
 absl::Status PostgresStore::End(const Ended& ended) {

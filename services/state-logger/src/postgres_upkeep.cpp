@@ -80,7 +80,7 @@ absl::Status PostgresUpkeep::Learn(const std::vector<KeptHistory>& histories) {
         "UPDATE series AS s SET owner_id = n.owner, keep_s = n.keep FROM unnest($1::uuid[], $2::uuid[], $3::bigint[])"
         " AS n (variable, owner, keep) WHERE s.variable_id = n.variable AND (s.owner_id, s.keep_s) IS DISTINCT FROM"
         " (n.owner, n.keep)",
-        Array(variable).Finish(), Array(owner).Finish(), Array(keep).Finish());
+        variable.Finish(), owner.Finish(), keep.Finish());
     return absl::OkStatus();
   });
 }

@@ -22,7 +22,7 @@ class Array {
   void AddNull() { Separate() += "NULL"; }
   void AddQuoted(const std::string& text);  // without NUL, which PostgreSQL does not take
   void Add(const std::optional<std::string>& text) { text ? AddQuoted(*text) : AddNull(); }
-  std::string Finish() { return (text_.empty() ? "{" : text_) + "}"; }
+  std::string Finish() const { return (text_.empty() ? "{" : text_) + "}"; }
 
  private:
   std::string& Separate() { return text_ += text_.empty() ? '{' : ','; }
