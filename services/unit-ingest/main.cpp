@@ -1,5 +1,6 @@
 #include "adapters.h"
 #include "edge.h"
+#include "pepeunit/runtime/turn_thread.h"
 #include "settings.h"
 
 using namespace pepeunit;
@@ -23,6 +24,10 @@ int main(int argc, char** argv) {
   Updates updates(firmware, update_executor, settings.edge.update_cache_bytes);
   Edge edge(source, sink, updates, executor, EdgeMetrics::In(service.metrics()), settings.edge);
   CacheEvents events(bus, edge);
+  runtime::TurnThread retries("loads for connections", [&]() -> absl::StatusOr<std::chrono::milliseconds> {
+    edge.RetryLoads();
+    return std::chrono::milliseconds(1'000);
+  });
   http::Server server(settings.server,
                       [&](std::shared_ptr<http::Exchange> exchange) { edge.Handle(std::move(exchange)); });
 
@@ -33,6 +38,9 @@ int main(int argc, char** argv) {
   service.OnDrain("HTTP", [&](auto deadline) {
     server.Shutdown(std::chrono::steady_clock::now() + (deadline - std::chrono::system_clock::now()));
   });
-  service.OnDrain("loads", [&](auto) { executor.Drain(), update_executor.Drain(); });
-  return service.Run({{"HTTP", [&] { return server.Start(); }}});
+  service.OnDrain("loads", [&](auto) { retries.Stop(), executor.Drain(), update_executor.Drain(); });
+  return service.Run({{"HTTP", [&] {
+                         retries.Start();
+                         return server.Start();
+                       }}});
 }

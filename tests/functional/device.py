@@ -14,6 +14,7 @@ import urllib.parse
 import uuid
 import zipfile
 
+import websocket
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 
@@ -170,3 +171,83 @@ class Device:
                 continue
             time.sleep(0.1)
         return False
+
+
+class Socket:
+    """A device's WebSocket, with Debian's websocket-client: PROTOCOL.md, "Over a WebSocket"."""
+
+    def __init__(self, device, token=None, **options):
+        self.device, self.begun_by, self.pushed, self.pushes = device, None, 0, []
+        url = device.url.replace("http://", "ws://") + "/v1/socket"
+        self.ws = websocket.create_connection(
+            url, header=["Authorization: Bearer " + (device.token if token is None else token)],
+            subprotocols=["pepeunit.v1"], suppress_origin=True, timeout=15, **options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.ws.close(timeout=1)
+
+    def ask(self, plaintext, sequence=None, kind=1):
+        """One exchange, or with kind 3 a question about an update: the answer's JSON, or the bytes of a file."""
+        hello = sequence is None and kind == 1 and plaintext == {}
+        if sequence is None:
+            sequence = 0 if hello or kind == 3 else self.device.next
+        sealed = self.device.seal(sequence, plaintext, kind=kind)
+        return self.ask_sealed(sealed)
+
+    def ask_sealed(self, sealed):
+        self.ws.send_binary(sealed)
+        while True:
+            message = self.ws.recv()
+            if isinstance(message, str):
+                return json.loads(message)
+            if message[3] == 6:
+                self._pushed(message)
+                continue
+            kind, plain = self.device.open(sealed, message, (2, 4, 5))
+            if kind == 5:
+                return plain
+            answer = json.loads(plain)
+            if kind == 2 and "error" not in answer:
+                if self.begun_by is None:
+                    self.begun_by = message[-32:]
+                assert answer["pushes"] == self.pushed
+                self.device.inputs.update(answer["input_variables"])
+                self.device.next = answer["next"] if "next" in answer else struct.unpack(">Q", sealed[20:28])[0] + 1
+            return answer
+
+    def _pushed(self, message):
+        self.pushed += 1
+        # The tag of the answer that began it stands for that of a request; the sequence counts the pushes.
+        head = bytearray(32 + 28)
+        head[20:28] = struct.pack(">Q", self.pushed)
+        _, plain = self.device.open(bytes(head[:28]) + self.begun_by, message, (6,))
+        push = json.loads(plain)
+        self.pushes.append(push)
+        self.device.inputs.update(push["input_variables"])
+        return push
+
+    def wait_for_push(self, timeout=15):
+        self.ws.settimeout(timeout)
+        message = self.ws.recv()
+        assert isinstance(message, bytes) and message[3] == 6, message
+        return self._pushed(message)
+
+    def wait_for(self, check, timeout=20):
+        """Takes pushes until `check` of the inputs is true."""
+        end = time.monotonic() + timeout
+        while not check(self.device.inputs):
+            self.wait_for_push(max(0.01, end - time.monotonic()))
+
+    def closed_with(self, timeout=20):
+        """The code with which the instance closes the connection; 1006 when it just ends."""
+        self.ws.settimeout(timeout)
+        while True:
+            try:
+                frame = self.ws.recv_frame()  # recv() would answer it, which the instance may not wait for
+            except (websocket.WebSocketConnectionClosedException, ConnectionError):
+                return 1006
+            if frame.opcode == websocket.ABNF.OPCODE_CLOSE:
+                return struct.unpack(">H", frame.data[:2])[0]

@@ -122,7 +122,7 @@ absl::StatusOr<Header> Peek(ByteView envelope) {
   if (envelope[0] != 'P' || envelope[1] != 'U') return Bad("This is not an envelope.");
   if (envelope[2] != kVersion) return Bad("The envelope's version is not known here; this instance speaks version 1.");
   const std::uint8_t kind = envelope[kKindOffset];
-  if (kind < static_cast<std::uint8_t>(Kind::kRequest) || kind > static_cast<std::uint8_t>(Kind::kFileBytes)) {
+  if (kind < static_cast<std::uint8_t>(Kind::kRequest) || kind > static_cast<std::uint8_t>(Kind::kPush)) {
     return Bad("The envelope's kind is not known.");
   }
   if ((envelope.size() - kOverheadBytes) % kBlockBytes != 0)
@@ -131,6 +131,12 @@ absl::StatusOr<Header> Peek(ByteView envelope) {
   std::copy_n(envelope.data() + kUnitOffset, header.unit.bytes.size(), header.unit.bytes.begin());
   for (std::size_t i = 0; i < 8; ++i) header.sequence = header.sequence << 8 | envelope[kSequenceOffset + i];
   return header;
+}
+
+Tag TagOf(ByteView envelope) {
+  Tag tag{};
+  if (envelope.size() >= kTagBytes) std::copy_n(envelope.end() - kTagBytes, kTagBytes, tag.begin());
+  return tag;
 }
 
 absl::StatusOr<Opened> OpenRequest(const Keys& keys, ByteView envelope, Kind kind) {

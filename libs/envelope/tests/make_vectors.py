@@ -71,6 +71,10 @@ def main():
         vector("a file, of every byte", key, unit, 0, b"\x05" * 16,
                b'{"ask":"file","commit":"%s","path":"lib/a.py","offset":0,"length":1024}' % (b"b" * 40), b"\x06" * 16, PIECE, (3, 5)),
     ]
+    # Pushed after that answer, whose tag stands in for a request's.
+    push = b'{"input_variables":{"target":23}}'
+    good[1]["push"] = {"sequence": 1, **side(6, 0, b"\x07" * 16, push, seal(
+        key, 6, unit, 1, b"\x07" * 16, push, bytes.fromhex(good[1]["answer"]["envelope"])[-32:]))}
     envelope = bytes.fromhex(good[1]["request"]["envelope"])
     bad = [
         {"name": "changed " + what, "envelope": flip(envelope, at).hex()}

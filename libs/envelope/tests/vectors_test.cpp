@@ -76,6 +76,19 @@ TEST_CASE("the published envelopes open, as their own kind only", "[U1][U4][U10]
   CHECK(kinds.size() == 5);
 }
 
+TEST_CASE("the published push opens under the answer that began it", "[U12]") {
+  const auto vectors = Vectors();
+  const auto& vector = vectors["vectors"][1];
+  const Keys keys = KeysOf(vector);
+  const std::string answer = Raw(vector["answer"]["envelope"]), push = Raw(vector["push"]["envelope"]);
+  const auto opened = OpenAnswer(keys, TagOf(AsBytes(answer)), AsBytes(push), Kind::kPush);
+  REQUIRE(opened.ok());
+  CHECK(opened->plaintext == PlaintextOf(vector["push"]));
+  CHECK(opened->header.sequence == vector["push"]["sequence"].get<std::uint64_t>());
+  CheckBad(OpenAnswer(keys, TagOf(AsBytes(answer)), AsBytes(push), Kind::kAnswer));
+  CheckBad(OpenAnswer(keys, TagOf(AsBytes(Raw(vector["request"]["envelope"]))), AsBytes(push), Kind::kPush));
+}
+
 TEST_CASE("the published bad envelopes are refused", "[U4]") {
   const auto vectors = Vectors();
   const auto& good = vectors["vectors"][1];

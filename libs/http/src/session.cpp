@@ -1,10 +1,12 @@
 #include "session.h"
 
+#include <array>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/http/read.hpp>
+#include <boost/beast/http/rfc7230.hpp>
 #include <cstdio>
 #include <exception>
 #include <iterator>
@@ -14,6 +16,7 @@
 #include "pepeunit/base/errors.h"
 #include "pepeunit/base/log.h"
 #include "pepeunit/http/problem.h"
+#include "web_socket.h"
 
 namespace pepeunit::http {
 namespace {
@@ -87,6 +90,7 @@ void Session::Enter(State state, std::chrono::milliseconds limit) {
 }
 
 void Session::CheckTime(std::int64_t now_ms) {
+  if (const auto socket = web_socket_.lock()) return socket->CheckTime(now_ms);
   if (state_ == State::kClosed || now_ms < deadline_ms_) return;
   switch (state_) {
     case State::kReading:
@@ -104,11 +108,13 @@ void Session::CheckTime(std::int64_t now_ms) {
 }
 
 void Session::CloseIfIdle() {
+  if (const auto socket = web_socket_.lock()) return socket->Leave();
   if (state_ == State::kIdle) Close();
 }
 
 void Session::Close() {
   if (state_ == State::kClosed) return;
+  if (const auto socket = web_socket_.lock()) return socket->Cut();
   state_ = State::kClosed;
   error_code ignored;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
@@ -275,12 +281,13 @@ void Session::Linger() {
 }
 
 void Session::ReadAndDiscard() {
+  static thread_local std::array<char, 4096> discarded;
   auto read = [self = shared_from_this()](const error_code& error, std::size_t count) {
     self->lingered_ += count;
     if (error || self->lingered_ > kMostLingered || self->state_ != State::kLingering) return self->Close();
     self->ReadAndDiscard();
   };
-  socket_.async_read_some(asio::buffer(discard_), read);
+  socket_.async_read_some(asio::buffer(discarded), read);
 }
 
 void Session::WriteStreamHead(Response head, std::function<void(bool)> done) {
@@ -338,6 +345,27 @@ void Session::EndStream(bool complete) {
     if (!ok) return self->Close();
     self->AfterResponse();
   });
+}
+
+void Session::Upgrade(const bhttp::request<bhttp::string_body>& request, const std::string& protocol,
+                      const std::function<WebSocketEvents(std::shared_ptr<WebSocket>)>& opened) {
+  if (state_ != State::kHandling) return;
+  if (shared_.draining || buffer_.size() > 0) {  // a client has to wait for our consent before it sends more
+    keep_alive_ = false;
+    return WriteResponse(shared_.draining
+                             ? Problem(Unavailable("The service is being stopped."), "", TraceContext::New())
+                             : Problem(ErrorOf(400,
+                                               "Something was sent before the connection became a "
+                                               "WebSocket."),
+                                       "", TraceContext::New()));
+  }
+  state_ = State::kWebSocket;
+  parser_.reset();
+  out_ = out_body_ = std::string();
+  buffer_.shrink_to_fit();
+  const auto socket = std::make_shared<WebSocketSession>(shared_from_this(), std::move(socket_), shared_.options);
+  web_socket_ = socket;
+  socket->Accept(request, protocol, opened);
 }
 
 RequestExchange::RequestExchange(std::shared_ptr<Session> session, bhttp::request<bhttp::string_body> request)
@@ -402,6 +430,20 @@ void RequestExchange::OnGone(std::function<void()> gone) {
   OnSession([gone = std::move(gone)](Session& session) mutable {
     if (session.state_ == Session::State::kClosed) return gone();
     if (session.state_ == Session::State::kHandling) session.gone_ = std::move(gone);
+  });
+}
+
+bool RequestExchange::AsksForWebSocket(std::string_view protocol) const {
+  const auto offered = request_[bhttp::field::sec_websocket_protocol];
+  return beast::websocket::is_upgrade(request_) &&
+         bhttp::token_list{offered}.exists(beast::string_view(protocol.data(), protocol.size()));
+}
+
+void RequestExchange::Upgrade(const std::string& protocol,
+                              std::function<WebSocketEvents(std::shared_ptr<WebSocket>)> opened) {
+  if (answered_.exchange(true)) return;
+  OnSession([self = shared_from_this(), protocol, opened = std::move(opened)](Session& session) {
+    session.Upgrade(self->request_, protocol, opened);
   });
 }
 

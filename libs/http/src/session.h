@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -36,6 +35,7 @@ struct Shared {
 };
 
 class RequestExchange;
+class WebSocketSession;
 
 // One connection: reads a request, hands it to the handler, writes the answer, and so on. Everything runs on the one
 // thread of its io_context, so nothing here is locked; answers from other threads are posted to it. Time limits are
@@ -53,10 +53,11 @@ class Session : public std::enable_shared_from_this<Session> {
   void Close();
 
   boost::asio::io_context& io() { return io_; }
+  Shared& shared() { return shared_; }
 
  private:
   friend class RequestExchange;
-  enum class State { kIdle, kReading, kHandling, kWriting, kLingering, kClosed };
+  enum class State { kIdle, kReading, kHandling, kWriting, kLingering, kWebSocket, kClosed };
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
   void Enter(State state, std::chrono::milliseconds limit);
@@ -79,6 +80,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void Send(std::function<void(bool)> done);
   void SendPiece(std::function<void(bool)> done);
   void AfterResponse();
+  void Upgrade(const boost::beast::http::request<boost::beast::http::string_body>& request, const std::string& protocol,
+               const std::function<WebSocketEvents(std::shared_ptr<WebSocket>)>& opened);
   void Linger();
   void ReadAndDiscard();
 
@@ -97,7 +100,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t lingered_ = 0;
   std::function<void()> gone_;  // of the stream that is being sent
   std::string out_, out_body_;
-  std::array<char, 4096> discard_{};
+  std::weak_ptr<WebSocketSession> web_socket_;  // that the connection became; keeps this session until it ends
 };
 
 // A request in the hands of the handler. It outlives the connection when the handler holds it longer.
@@ -122,6 +125,8 @@ class RequestExchange : public Exchange, public std::enable_shared_from_this<Req
   void Write(std::string data, std::function<void(bool)> done) override;
   void End(bool complete) override;
   void OnGone(std::function<void()> gone) override;
+  bool AsksForWebSocket(std::string_view protocol) const override;
+  void Upgrade(const std::string& protocol, std::function<WebSocketEvents(std::shared_ptr<WebSocket>)> opened) override;
 
  private:
   template <typename Work>

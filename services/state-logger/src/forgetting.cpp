@@ -29,7 +29,8 @@ void AddEnded(const bus::v1::UnitChanged& changed, Ended* ended) {
 }  // namespace
 
 Forgetting::Forgetting(bus::Bus& bus, ValueStore& store)
-    : store_(store),
+    : bus_(bus),
+      store_(store),
       follower_(bus,
                 {.durable = "state-logger-graph-unit",
                  .filter = "events.graph.unit.>",
@@ -55,7 +56,14 @@ absl::Status Forgetting::ApplyNow(const rpc::Caller& caller, const log::v1::Appl
   if (caller.kind != rpc::Caller::Kind::kService) return Forbidden("Only services may tell this.");
   Ended ended;
   for (const auto& changed : request.changes()) AddEnded(changed, &ended);
-  return ended.empty() ? absl::OkStatus() : store_.End(ended);
+  if (ended.empty()) return absl::OkStatus();
+  PEPEUNIT_RETURN_IF_ERROR(store_.End(ended));
+  for (const auto& changed : request.changes()) {
+    bus::v1::Event event;
+    *event.mutable_unit_changed() = changed;
+    PEPEUNIT_RETURN_IF_ERROR(bus_.PublishCore("voided.unit." + changed.unit_id(), event.SerializeAsString()));
+  }
+  return bus_.Flush(std::chrono::seconds(2));
 }
 
 }  // namespace pepeunit::state_logger

@@ -25,6 +25,7 @@ class Forgetting {
  private:
   absl::Status Apply(const std::vector<outbox::Received>& events);
 
+  bus::Bus& bus_;
   ValueStore& store_;
   outbox::Follower follower_;
 };

@@ -152,22 +152,29 @@ void BusSink::Tell(const Uuid& unit, std::string payload, const std::string& tra
 void BusSink::Publish(const Uuid& unit, std::string payload, std::uint64_t expected,
                       std::function<void(bus::PublishResult)> done) {
   bus_.Publish(bus::ReportSubject(PartitionOf(unit, partitions_), unit.ToString()), payload,
-               {.expected_last_subject_sequence = expected, .message_id = "", .traceparent = ""},
-               std::move(done));
+               {.expected_last_subject_sequence = expected, .message_id = "", .traceparent = ""}, std::move(done));
+}
+
+void BusSink::TellInput(const bus::v1::InputChanged& changed) {
+  const auto unit = Uuid::FromBytes(changed.unit_id());
+  if (unit) (void)bus_.PublishCore("inputs." + unit->ToString(), changed.SerializeAsString());
 }
 
 CacheEvents::CacheEvents(bus::Bus& bus, Edge& edge) {
   bus.OnGap([&edge] { edge.DropAll(); });
-  units_ = bus.Subscribe("events.graph.unit.>", [&edge](const bus::Message& message) {
+  const auto changed = [&edge](const bus::Message& message) {
     bus::v1::Event event;
     if (!event.ParseFromString(message.payload)) return edge.DropAll();
     if (const auto unit = Uuid::Parse(event.unit_changed().unit_id())) edge.UnitChanged(*unit);
-  });
+  };
+  units_ = bus.Subscribe("events.graph.unit.>", changed);
+  // The same of what takes a right away, before whoever did that is answered.
+  voided_ = bus.Subscribe("voided.unit.>", changed);
   inputs_ = bus.Subscribe("inputs.>", [&edge](const bus::Message& message) {
-    bus::v1::InputChanged changed;
-    if (!changed.ParseFromString(message.payload)) return edge.DropAll();
-    const auto unit = Uuid::FromBytes(changed.unit_id()), input = Uuid::FromBytes(changed.input_id());
-    if (unit && input) edge.InputChanged(*unit, *input, {values::ToJson(changed.value()), changed.stream_sequence()});
+    bus::v1::InputChanged now;
+    if (!now.ParseFromString(message.payload)) return edge.DropAll();
+    const auto unit = Uuid::FromBytes(now.unit_id()), input = Uuid::FromBytes(now.input_id());
+    if (unit && input) edge.InputChanged(*unit, *input, {values::ToJson(now.value()), now.stream_sequence()});
   });
 }
 

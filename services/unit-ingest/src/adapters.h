@@ -51,6 +51,7 @@ class BusSink final : public ReportSink {
             std::function<void(bus::PublishResult)> done) override;
   void Publish(const Uuid& unit, std::string payload, std::uint64_t expected,
                std::function<void(bus::PublishResult)> done) override;
+  void TellInput(const bus::v1::InputChanged& changed) override;
 
  private:
   bus::Bus& bus_;
@@ -63,7 +64,7 @@ class CacheEvents {
   CacheEvents(bus::Bus& bus, Edge& edge);
 
  private:
-  std::unique_ptr<bus::Subscription> units_, inputs_;
+  std::unique_ptr<bus::Subscription> units_, voided_, inputs_;
 };
 
 }  // namespace pepeunit::unit_ingest

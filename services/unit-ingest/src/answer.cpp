@@ -9,6 +9,12 @@ namespace {
 
 constexpr std::size_t kMostAnswer = 3'900;  // of plaintext, so that the sealed answer has at most 4096 bytes
 constexpr std::size_t kMostProblem = 160;   // of one text in it
+constexpr std::size_t kTail = 24;           // `},"truncated":true}`
+
+std::string Offer(const Profile& profile) {
+  return "\"update\":{\"commit\":\"" + profile.target_commit +
+         "\",\"attempt\":" + std::to_string(profile.update_attempt) + "}";
+}
 
 }  // namespace
 
@@ -17,12 +23,9 @@ std::string GoodAnswer(const Profile& profile, const std::vector<std::string>& i
   if (facts.next != 0) out += "\"next\":" + std::to_string(facts.next) + ",";
   out +=
       "\"world_state\":{\"utc\":\"" + FormatTime(facts.now_ms) + "\",\"unix_ms\":" + std::to_string(facts.now_ms) + "}";
-  if (facts.offer_update) {
-    out += ",\"update\":{\"commit\":\"" + profile.target_commit +
-           "\",\"attempt\":" + std::to_string(profile.update_attempt) + "}";
-  }
+  if (facts.pushes) out += ",\"pushes\":" + std::to_string(*facts.pushes);
+  if (facts.offer_update) out += ',' + Offer(profile);
   out += ",\"input_variables\":{";
-  constexpr std::size_t kTail = 24;  // `},"truncated":true}`
   bool first = true, truncated = false;
   for (std::size_t i = 0; i < profile.inputs.size(); ++i) {
     // A name has no character that JSON would have to escape.
@@ -37,6 +40,28 @@ std::string GoodAnswer(const Profile& profile, const std::vector<std::string>& i
   }
   out += truncated ? "},\"truncated\":true}" : "}}";
   return out;
+}
+
+std::string PushText(const Profile& profile, const PushFacts& facts, std::size_t* taken) {
+  *taken = 0;
+  if (facts.inputs.empty() && !facts.offer_update) return "";
+  std::string out = "{";
+  if (facts.offer_update) out += Offer(profile) + ',';
+  out += "\"input_variables\":{";
+  constexpr std::size_t kEmpty = 160;  // more than what is there by now and at the end
+  bool first = true, truncated = false;
+  for (const auto& [place, value] : facts.inputs) {
+    const std::string& name = profile.inputs[place].name;
+    const std::size_t size = name.size() + value.size() + 6;
+    const bool never = size + kEmpty > kMostAnswer;
+    if (!never && out.size() + size + kTail > kMostAnswer) break;
+    ++*taken;
+    truncated = truncated || never;
+    if (never) continue;
+    out += (first ? "\"" : ",\"") + name + "\":" + value;
+    first = false;
+  }
+  return out + (truncated ? "},\"truncated\":true}" : "}}");
 }
 
 std::string SequenceAnswer(std::uint64_t next, bool accepted) {

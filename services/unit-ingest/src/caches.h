@@ -13,7 +13,15 @@
 
 namespace pepeunit::unit_ingest {
 
-// A bounded map that forgets what was used least recently. Thread-safe, in shards.
+// Whether a cached value must not be forgotten now.
+inline bool InUse(const std::shared_ptr<UnitEntry>& entry) { return entry->has_sockets(); }
+template <typename Value>
+bool InUse(const Value&) {
+  return false;
+}
+
+// A bounded map that forgets what was used least recently; what is in use stays, beyond the bound if need be.
+// Thread-safe, in shards.
 template <typename Key, typename Value>
 class LruCache {
  public:
@@ -38,10 +46,7 @@ class LruCache {
       shard.order.splice(shard.order.begin(), shard.order, found->second.second);
       return found->second.first;
     }
-    if (shard.map.size() >= per_shard_) {
-      shard.map.erase(shard.order.back());
-      shard.order.pop_back();
-    }
+    if (shard.map.size() >= per_shard_) ForgetOne(shard);
     shard.order.push_front(key);
     return shard.map.emplace(key, std::pair(make(), shard.order.begin())).first->second.first;
   }
@@ -54,7 +59,7 @@ class LruCache {
   void ForEach(Each each) {
     for (Shard& shard : shards_) {
       std::lock_guard lock(shard.mutex);
-      for (auto& [key, entry] : shard.map) each(entry.first);
+      for (auto& [key, entry] : shard.map) each(key, entry.first);
     }
   }
 
@@ -68,11 +73,23 @@ class LruCache {
 
  private:
   static constexpr std::size_t kShards = 16;
+  static constexpr int kMostLooked = 8;  // at values in use, for one that is not
   struct Shard {
     std::mutex mutex;
     std::list<Key> order;
     std::unordered_map<Key, std::pair<Value, typename std::list<Key>::iterator>> map;
   };
+  static void ForgetOne(Shard& shard) {
+    for (int looked = 0; looked < kMostLooked && !shard.order.empty(); ++looked) {
+      const auto oldest = shard.map.find(shard.order.back());
+      if (!InUse(oldest->second.first)) {
+        shard.map.erase(oldest);
+        shard.order.pop_back();
+        return;
+      }
+      shard.order.splice(shard.order.begin(), shard.order, std::prev(shard.order.end()));
+    }
+  }
   Shard& ShardOf(const Key& key) { return shards_[(std::hash<Key>()(key) >> 7) % kShards]; }
 
   const std::size_t per_shard_;

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "pepeunit/archive/v1/archive.pb.h"
 #include "pepeunit/bus/bus.h"
+#include "pepeunit/bus/v1/values.pb.h"
 #include "profile.h"
 
 namespace pepeunit::unit_ingest {
@@ -56,6 +57,9 @@ class ReportSink {
   // A report, without its trace: nobody behind goes by it, and it would be a third of the message.
   virtual void Publish(const Uuid& unit, std::string payload, std::uint64_t expected,
                        std::function<void(bus::PublishResult)> done) = 0;
+  // A value that a stored report carries into an input, for the replicas that hold connections of its unit: at once and
+  // without a promise, for state-logger tells of it again when it has it.
+  virtual void TellInput(const bus::v1::InputChanged& changed) = 0;
 };
 
 }  // namespace pepeunit::unit_ingest

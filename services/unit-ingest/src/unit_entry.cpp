@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "device_socket.h"
+
 namespace pepeunit::unit_ingest {
 
 bool UnitEntry::TakeTurn(std::function<void()> task) {
@@ -43,9 +45,9 @@ std::uint64_t UnitEntry::BeginLoad() {
 }
 
 bool UnitEntry::FinishLoad(std::uint64_t epoch, Loaded loaded) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (epoch != epoch_) return false;
-  profile_ = std::move(loaded.profile);
+  profile_ = loaded.profile;
   for (auto& [id, value] : loaded.inputs) {
     // An event that came during the load may be newer.
     InputValue& kept = inputs_[id];
@@ -54,6 +56,9 @@ bool UnitEntry::FinishLoad(std::uint64_t epoch, Loaded loaded) {
   standing = std::move(loaded.standing);
   standing_known = true;
   seen_ = standing;
+  const auto sockets = sockets_;
+  lock.unlock();
+  for (const auto& socket : sockets) socket->Resume(loaded.profile);
   return true;
 }
 
@@ -77,39 +82,83 @@ std::int64_t UnitEntry::TakeUpdate(std::int64_t now_ms) {
   return updates_.Take(now_ms);
 }
 
-std::string UnitEntry::commit() const {
-  std::lock_guard lock(mutex_);
-  return commit_;
-}
-
 void UnitEntry::SetCommit(const std::string& commit) {
   std::lock_guard lock(mutex_);
   if (commit_ != commit) commit_ = commit;
 }
 
 void UnitEntry::Invalidate() {
-  std::lock_guard lock(mutex_);
-  ++epoch_;
-  profile_ = nullptr;
+  {
+    std::lock_guard lock(mutex_);
+    ++epoch_;
+    profile_ = nullptr;
+  }
+  for (const auto& socket : Sockets()) socket->Suspend();
 }
 
 void UnitEntry::ApplyInput(const Uuid& input, InputValue value) {
+  {
+    std::lock_guard lock(mutex_);
+    InputValue& kept = inputs_[input];
+    if (value.stream_sequence <= kept.stream_sequence) return;
+    kept = std::move(value);
+  }
+  for (const auto& socket : Sockets()) socket->InputChanged(input);
+}
+
+std::vector<std::shared_ptr<DeviceSocket>> UnitEntry::Sockets() const {
+  if (!has_sockets()) return {};
   std::lock_guard lock(mutex_);
-  InputValue& kept = inputs_[input];
-  if (value.stream_sequence > kept.stream_sequence) kept = std::move(value);
+  return sockets_;
+}
+
+void UnitEntry::AddSocket(const std::shared_ptr<DeviceSocket>& socket) {
+  std::shared_ptr<DeviceSocket> oldest;
+  {
+    std::lock_guard lock(mutex_);
+    sockets_.push_back(socket);
+    if (sockets_.size() > kMostSockets) {
+      oldest = std::move(sockets_.front());
+      sockets_.erase(sockets_.begin());
+    }
+    socket_count_ = sockets_.size();
+  }
+  if (oldest) oldest->GiveWay();
+}
+
+void UnitEntry::RemoveSocket(const std::shared_ptr<DeviceSocket>& socket) {
+  std::lock_guard lock(mutex_);
+  std::erase(sockets_, socket);
+  socket_count_ = sockets_.size();
+}
+
+void UnitEntry::RefuseSockets() {
+  for (const auto& socket : Sockets()) socket->Refuse();
 }
 
 std::vector<std::string> UnitEntry::InputTexts(const Profile& profile) const {
   std::vector<std::string> texts;
   texts.reserve(profile.inputs.size());
   std::lock_guard lock(mutex_);
-  for (const Input& input : profile.inputs) {
-    const auto found = inputs_.find(input.id);
-    const nlohmann::json& value =
-        found == inputs_.end() || found->second.stream_sequence == 0 ? input.default_value : found->second.value;
-    texts.push_back(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  }
+  for (const Input& input : profile.inputs) texts.push_back(InputTextLocked(input));
   return texts;
+}
+
+std::string UnitEntry::InputText(const Input& input) const {
+  std::lock_guard lock(mutex_);
+  return InputTextLocked(input);
+}
+
+std::string UnitEntry::InputTextLocked(const Input& input) const {
+  const auto found = inputs_.find(input.id);
+  const nlohmann::json& value =
+      found == inputs_.end() || found->second.stream_sequence == 0 ? input.default_value : found->second.value;
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+bool UnitEntry::Offers(const Profile& profile) const {
+  std::lock_guard lock(mutex_);
+  return profile.update_attempt > 0 && !commit_.empty() && commit_ != profile.target_commit;
 }
 
 void UnitEntry::CountRefusals(const std::vector<bus::v1::LinkRefusals>& refusals) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -16,6 +17,8 @@
 #include "told.h"
 
 namespace pepeunit::unit_ingest {
+
+class DeviceSocket;
 
 // What is known of one unit. Its exchanges take turns, so whoever has the turn owns `standing` and what follows it;
 // profile and inputs are also touched by events, under the lock. Thread-safe where it locks.
@@ -40,6 +43,17 @@ class UnitEntry {
   void ApplyInput(const Uuid& input, InputValue value);
   // The JSON text of each input in the profile's order.
   std::vector<std::string> InputTexts(const Profile& profile) const;
+  std::string InputText(const Input& input) const;
+  // Whether the device should run another version than it said last.
+  bool Offers(const Profile& profile) const;
+
+  // Connections over which inputs are pushed: they are told of every change until they are removed. Beyond
+  // kMostSockets the oldest gives way.
+  void AddSocket(const std::shared_ptr<DeviceSocket>& socket);
+  void RemoveSocket(const std::shared_ptr<DeviceSocket>& socket);
+  bool has_sockets() const { return socket_count_ > 0; }
+  // The unit is no longer, or not for whoever holds these.
+  void RefuseSockets();
 
   // A copy of what the unit was last seen to have sent, for whoever has no turn; nothing before the first load. A
   // request at or below its sequence was decided before.
@@ -50,7 +64,6 @@ class UnitEntry {
   // So do questions about an update.
   std::int64_t TakeUpdate(std::int64_t now_ms);
   // That the device told last.
-  std::string commit() const;
   void SetCommit(const std::string& commit);
 
   Standing standing;
@@ -58,6 +71,8 @@ class UnitEntry {
   RateLimiter limiter;
   // What the other services were told of the device last.
   Told told;
+  // Of each link, so that no more is pushed along it than state-logger will let pass.
+  std::unordered_map<Uuid, RateLimiter> links;
 
   // Counts values that did not go on their way, until a report tells of them.
   void CountRefusals(const std::vector<bus::v1::LinkRefusals>& refusals);
@@ -67,6 +82,10 @@ class UnitEntry {
  private:
   static constexpr int kMostRefusals = 64;  // links in one report
   static constexpr std::size_t kMostWaiting = 4;
+  static constexpr std::size_t kMostSockets = 4;
+
+  std::string InputTextLocked(const Input& input) const;
+  std::vector<std::shared_ptr<DeviceSocket>> Sockets() const;
 
   mutable std::mutex mutex_;
   bool busy_ = false;
@@ -77,6 +96,8 @@ class UnitEntry {
   std::optional<Standing> seen_;
   RateLimiter hellos_, updates_;
   std::string commit_;
+  std::vector<std::shared_ptr<DeviceSocket>> sockets_;  // the oldest first
+  std::atomic<std::size_t> socket_count_ = 0;
   std::unordered_map<std::string, bus::v1::LinkRefusals> refusals_;  // by link; belongs to who has the turn
 };
 

@@ -62,6 +62,27 @@ class FakeHttp final : public http::Exchange {
   http::Response response_;
 };
 
+// A WebSocket as the HTTP server would hand it over.
+class FakeWebSocket final : public http::WebSocket {
+ public:
+  void SendBinary(std::string message, std::function<void(bool)> sent) override {
+    messages.push_back(std::move(message));
+    if (sent) unsent.push_back(std::move(sent));
+  }
+  void SendText(std::string message) override { texts.push_back(std::move(message)); }
+  void Welcome() override { welcome = true; }
+  void Close(std::uint16_t code, const std::string&) override { closed = code; }
+
+  // The pushes that were handed over have left.
+  void Flush() {
+    for (const auto& sent : std::exchange(unsent, {})) sent(true);
+  }
+  std::vector<std::string> messages, texts;
+  std::vector<std::function<void(bool)>> unsent;
+  bool welcome = false;
+  int closed = 0;
+};
+
 class FakeSource final : public Source {
  public:
   absl::StatusOr<TokenFacts> OpenToken(const std::string& token) override {
@@ -76,7 +97,7 @@ class FakeSource final : public Source {
     if (away) return Unavailable("away");
     if (unit != profile->unit) return NotFound("unit");
     if (during_load) std::exchange(during_load, nullptr)();
-    return Loaded{profile, standing, {}};
+    return Loaded{profile, standing, inputs};
   }
   absl::StatusOr<Standing> LoadStanding(const Uuid&) override {
     ++standings;
@@ -86,6 +107,7 @@ class FakeSource final : public Source {
 
   std::shared_ptr<Profile> profile = std::make_shared<Profile>();
   Standing standing;
+  std::vector<std::pair<Uuid, InputValue>> inputs;
   std::atomic<bool> away = false;
   std::atomic<int> loads = 0, standings = 0;
   std::function<void()> during_load;
@@ -130,6 +152,8 @@ class FakeSink final : public ReportSink {
     }
     done(result);
   }
+  void TellInput(const bus::v1::InputChanged& changed) override { inputs.push_back(changed); }
+  std::vector<bus::v1::InputChanged> inputs;
   std::vector<Published> published;
   std::deque<bus::PublishResult> results;
   bool hold = false;

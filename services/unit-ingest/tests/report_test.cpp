@@ -153,7 +153,7 @@ TEST_CASE("answers fit what the device can hold", "[S1][S3]") {
     texts.push_back("\"" + std::string(30, 'x') + "\"");
   }
   profile.target_commit = "abc";
-  AnswerFacts facts{.now_ms = kNow, .next = 7, .offer_update = true, .max_bytes = 1000};
+  AnswerFacts facts{.now_ms = kNow, .next = 7, .offer_update = true, .max_bytes = 1000, .pushes = {}};
   const std::string answer = GoodAnswer(profile, texts, facts);
   CHECK(answer.size() <= 1000);
   const auto parsed = json::parse(answer);

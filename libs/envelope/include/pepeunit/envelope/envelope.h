@@ -29,6 +29,9 @@ enum class Kind : std::uint8_t {
   kAnswer = 2,
   kUpdateAnswer = 4,
   kFileBytes = 5,
+  // What comes unasked over a WebSocket; its tag covers that of the answer that began the pushes, in place of a
+  // request's.
+  kPush = 6,
 };
 
 // The four subkeys of one unit, derived from SYNC_ENCRYPT_KEY (HKDF-Expand, RFC 5869). Cheap to copy; a secret.
@@ -58,6 +61,9 @@ struct Opened {
 absl::StatusOr<Opened> OpenRequest(const Keys& keys, ByteView envelope, Kind kind = Kind::kRequest);
 absl::StatusOr<Opened> OpenAnswer(const Keys& keys, const Tag& request_tag, ByteView envelope,
                                   Kind kind = Kind::kAnswer);
+
+// Of whole envelopes.
+Tag TagOf(ByteView envelope);
 
 // Seals with a random IV. `out` is overwritten, its memory reused.
 void SealRequest(const Keys& keys, const Uuid& unit, std::uint64_t sequence, std::string_view plaintext,

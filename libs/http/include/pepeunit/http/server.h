@@ -38,6 +38,27 @@ struct Response {
   std::string body;
 };
 
+// What a request became that asked for it: messages both ways (WebSocket, RFC 6455). Thread-safe.
+class WebSocket {
+ public:
+  virtual ~WebSocket() = default;
+  // Messages leave in the order of the calls. `sent` is called once, on the server's thread: false when the connection
+  // ended before. What is not sent yet is held without a bound: whoever sends unasked waits for `sent`.
+  virtual void SendBinary(std::string message, std::function<void(bool ok)> sent) = 0;
+  virtual void SendText(std::string message) = 0;
+  // Until then the connection has only `read_timeout` of the server, and from then on `idle_timeout` after each sign
+  // of the other side's life; it is pinged in good time.
+  virtual void Welcome() = 0;
+  // After what waits to be sent. Codes: RFC 6455, section 7.4.1; `reason` has at most 123 bytes.
+  virtual void Close(std::uint16_t code, const std::string& reason) = 0;
+};
+
+// Called on the server's thread; must not block. After `closed` nothing more is called.
+struct WebSocketEvents {
+  std::function<void(std::string message)> message;  // of bytes; a message of text ends the connection (1003)
+  std::function<void()> closed;
+};
+
 // One request and the way to answer it. Shared by whoever works on the answer; thread-safe where it says so.
 class Exchange {
  public:
@@ -56,7 +77,7 @@ class Exchange {
   // From `traceparent`, or new.
   virtual const TraceContext& trace() const = 0;
 
-  // Answers. Exactly one of Respond and StartStream, once, from any thread; later calls are ignored.
+  // Answers. Exactly one of Respond, StartStream and Upgrade, once, from any thread; later calls are ignored.
   virtual void Respond(Response response) = 0;
 
   // A body of unknown length (chunked). Each Write waits for `done` of the one before; `done(false)` means that the
@@ -67,6 +88,15 @@ class Exchange {
   // Before StartStream: `gone` is called once if the client closes the connection while the stream waits for its next
   // piece, on the server's thread. Without it that shows with the next Write.
   virtual void OnGone(std::function<void()> gone) { (void)gone; }
+
+  // Whether the request asks, rightly, to become a WebSocket and offers `protocol` as its subprotocol.
+  virtual bool AsksForWebSocket(std::string_view protocol) const { return (void)protocol, false; }
+  // Only when it does. `opened` is called on the server's thread before any event, unless the client is gone; what it
+  // returns is kept for as long as the connection lives. Messages have at most max_body_bytes.
+  virtual void Upgrade(const std::string& protocol,
+                       std::function<WebSocketEvents(std::shared_ptr<WebSocket> socket)> opened) {
+    (void)protocol, (void)opened;
+  }
 };
 
 // Called on a server thread for each complete request. Must not block; answers then or later, from any thread.
