@@ -279,7 +279,7 @@ class Connection(Requests):
 
     def _target(self, url):
         if not url.startswith('http://'):
-            raise ValueError('PEPEUNIT_URL must begin with http:// (the bodies are sealed, TLS is not needed)')
+            raise ValueError('PEPEUNIT_URL must begin with http://')  # the bodies are sealed, TLS is not needed
         rest = url[7:]
         slash = rest.find('/')
         host, self._path = (rest, '') if slash < 0 else (rest[:slash], rest[slash:])
@@ -440,7 +440,7 @@ class Exchange(Answers):
     def _ask(self, sequence, body):
         # The opened answer, or None after a failure. What is not sealed proves nothing: it only says how long to wait.
         try:
-            status, retry, data = self._post(body)
+            status, retry, data = (self._push.ask if self._push else self._post)(body)
         except OSError as e:
             self.log('pepeunit: no exchange:', e)
             if self._sealed and not self._sent:
@@ -451,6 +451,8 @@ class Exchange(Answers):
         try:
             answer = json.loads(text)
             if isinstance(answer, dict):
+                if self._push:
+                    self._push.settle(answer, data)
                 return answer
         except (ValueError, TypeError):
             pass
@@ -503,12 +505,13 @@ class Unit(Exchange):
     # One device. Not for use from several threads at once.
     #
     # inputs  the newest values of the input variables, by name
+    # push    whether a WebSocket is kept over which they come at once; None: where there is memory for it
     # update  the commit that the instance wants here, or None
     # offer   (commit, attempt) of it, or None
     # dropped how many readings were lost for want of space, or refused
 
     def __init__(self, folder=None, max_queue=24 if SMALL else 1000, max_body=1024 if SMALL else 4096, timeout_s=10,
-                 update_chunk=1024 if SMALL else 16384, log=print):
+                 update_chunk=1024 if SMALL else 16384, log=print, push=None):
         if folder is None:
             at = __file__.replace('\\', '/').rfind('/')
             folder = __file__[:at] if at > 0 else '.'
@@ -541,6 +544,13 @@ class Unit(Exchange):
         self._sequence, self._batch, self._sent = 0, [], False  # its sequence, its readings, whether it ever left
         self._state, self._muted, self._news = {}, [], False
         self._failures, self._not_before = 0, 0
+        self._push = None
+        if not SMALL or gc.mem_free() > 60000 if push is None else push:
+            try:
+                from pepeunit_socket import Push
+                self._push = Push(self)
+            except (ImportError, MemoryError):
+                pass
         self._guard = sys.modules.get('pepeunit_guard')  # there when boot.py has started the program
         self._updater, self._settled, self._chunk = None, None, update_chunk
         self._report, self._reporting = self._guard and self._guard.state.get('end'), None
@@ -612,15 +622,18 @@ class Unit(Exchange):
                     if changed and not self._failures:
                         changed(self)
                 following = self.update_step()
-                again = again or self._report is not None
+                again = again or self._report is not None or self._push and self._push.due()
                 rest = due - self.now()
                 if again:
                     rest = min(rest, self.wait_ms())
                 if following is not None:
                     rest = min(rest, following)
                 if rest > 0:
-                    time.sleep(min(rest, 1000) / 1000)
+                    rest = min(rest, 1000)
+                    self._push.wait(rest, changed) if self._push else time.sleep(rest / 1000)
         finally:
             self.close()
+            if self._push:
+                self._push.close()
             if self.waiting():
                 self.log('pepeunit: stopped; readings not known to be stored:', self.waiting())

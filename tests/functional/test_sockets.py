@@ -1,14 +1,127 @@
 """Devices over WebSockets: the same sealed frames, and inputs that come by themselves."""
 import contextlib
+import io
 import itertools
+import json
+import pathlib
+import socket as sockets
+import subprocess
+import sys
+import threading
+import time
+import zipfile
 
 import pytest
 import websocket
 
-from conftest import eventually, make_sensor, readings
+from conftest import BIN, eventually, make_sensor, readings
 from device import Device, Socket
 from marks import requirement
 from test_links import Pair
+
+CLIENT = pathlib.Path(__file__).resolve().parents[2] / "libs" / "unit-client"
+# Says each time what its inputs are; asks for them every 30 s only, so that what comes sooner was pushed.
+PYTHON = """import sys, json
+sys.path[:0] = [%r]
+import pepeunit
+unit = pepeunit.Unit(sys.argv[1], log=lambda *words: print("LOG", *words, flush=True))
+unit.run(lambda unit: {"count": 1}, 30, changed=lambda unit: print(json.dumps(unit.inputs), flush=True))
+""" % str(CLIENT)
+# The same as a program under pepeunit-unit.
+SHELL = """#!/bin/sh
+echo '{"output_variables": {"count": 1}}'
+while read -r line; do echo "$line" >&2; done
+"""
+
+
+class Client:
+    """One of the two clients in a process of its own."""
+
+    def __init__(self, device, kind, folder, archive, url=None):
+        folder.mkdir()
+        with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+            packed.extractall(folder)
+        if url:
+            env = json.loads((folder / "env.json").read_text())
+            (folder / "env.json").write_text(json.dumps({**env, "PEPEUNIT_URL": url}))
+        if kind == "python":
+            (folder / "run.py").write_text(PYTHON)
+            command = [sys.executable, str(folder / "run.py"), str(folder)]
+        else:
+            (folder / "main").write_text(SHELL)
+            (folder / "main").chmod(0o755)
+            command = [BIN + "/pepeunit-unit", "--poll-s=30", str(folder)]
+        self.lines = []
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def inputs(self):
+        for line in reversed(self.lines):
+            if line.startswith("{"):
+                told = json.loads(line)
+                return told.get("input_variables", told)
+        return {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(15)
+        print("".join(self.lines))
+
+
+class Between(threading.Thread):
+    """Somebody on the way: he knows nothing of WebSockets, or repeats or leaves out what is pushed."""
+
+    def __init__(self, port, does):
+        super().__init__(daemon=True)
+        self.target, self.does, self.asked, self.done = port, does, 0, 0
+        self.listener = sockets.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+
+    def run(self):
+        while True:
+            connection, _ = self.listener.accept()
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        with connection, sockets.create_connection(("127.0.0.1", self.target)) as onward:
+            data = connection.recv(65536)
+            back = self._copy
+            if data.startswith(b"GET /v1/socket"):
+                self.asked += 1
+                if self.does == "nothing":
+                    return connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                back = self._meddle
+            threading.Thread(target=back, args=(onward, connection), daemon=True).start()
+            onward.sendall(data)
+            self._copy(connection, onward)
+
+    @staticmethod
+    def _copy(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(sockets.SHUT_RDWR)
+
+    def _meddle(self, source, target):
+        with contextlib.suppress(OSError), source.makefile("rb") as frames:
+            while (line := frames.readline()) != b"\r\n":
+                target.sendall(line)
+            target.sendall(line)
+            while head := frames.read(2):
+                if head[1] == 126:
+                    head += frames.read(2)
+                frame = head + frames.read(int.from_bytes(head[2:] or head[1:2], "big"))
+                if frame[len(head):][3:4] == b"\x06" and not self.done:
+                    self.done += 1
+                    frame = frame * 2 if self.does == "repeat" else b""
+                target.sendall(frame)
 
 
 @requirement("U12")
@@ -185,3 +298,69 @@ def test_inputs_are_pushed_again_after_the_bus_was_away(admin, instance, sensor)
         instance.restart("nats")
         eventually(lambda: admin.put(f"/api/v1/variables/{variables['target']['id']}/value", {"value": 66}) or True, 40)
         socket.wait_for(lambda inputs: inputs["target"] == 66, 40)
+
+
+@pytest.fixture(params=["python", "linux"])
+def client(request, admin, sensor, tmp_path):
+    unit, variables, device = sensor
+    archive = admin.get(f"/api/v1/units/{unit['id']}/archive", raw=True)
+    return lambda url=None: Client(device, request.param, tmp_path / "device", archive, url)
+
+
+@requirement("U12")
+def test_a_client_is_told_of_its_inputs_at_once(admin, instance, sensor, client):
+    unit, variables, device = sensor
+    target = f"/api/v1/variables/{variables['target']['id']}/value"
+    with client() as running:
+        eventually(lambda: running.inputs().get("target") == 20)
+        eventually(lambda: [r["value"] for r in readings(admin, variables["count"])] == [1])
+        for value in (31, 32, 33):
+            begin = time.monotonic()
+            admin.put(target, {"value": value})
+            eventually(lambda: running.inputs()["target"] == value, 5)
+            assert time.monotonic() - begin < 4, "it waited for the next exchange"
+        # It is told what it missed, and again of what comes, when the instance is back.
+        instance.kill("unit-ingest")
+        admin.put(target, {"value": 40})
+        instance.restart("unit-ingest")
+        eventually(lambda: running.inputs()["target"] == 40, 25)
+        eventually(lambda: admin.put(target, {"value": 41}) or running.inputs()["target"] == 41)
+    assert len([r for r in readings(admin, variables["count"]) if r["value"] == 1]) <= 3
+
+
+@pytest.fixture
+def between(sensor):
+    def begin(does):
+        one = Between(int(sensor[2].url.rsplit(":", 1)[1]), does)
+        one.start()
+        return one
+    return begin
+
+
+@requirement("U12")
+def test_a_client_goes_on_over_http_where_there_are_no_websockets(admin, sensor, client, between):
+    unit, variables, device = sensor
+    somebody = between("nothing")
+    with client(somebody.url) as running:
+        eventually(lambda: [r["value"] for r in readings(admin, variables["count"])] == [1])
+        eventually(lambda: running.inputs().get("target") == 20)
+        assert somebody.asked == 1  # and not again and again
+
+
+@requirement("U12", "S3")
+@pytest.mark.parametrize("does", ["repeat", "leave out"])
+def test_a_client_notices_who_meddles_with_what_is_pushed(admin, sensor, client, between, does):
+    unit, variables, device = sensor
+    target = f"/api/v1/variables/{variables['target']['id']}/value"
+    somebody = between(does)
+    with client(somebody.url) as running:
+        eventually(lambda: running.inputs().get("target") == 20)
+        eventually(lambda: somebody.asked == 1)
+        admin.put(target, {"value": 31})
+        eventually(lambda: somebody.done == 1)
+        # What was left out shows with the next thing that comes.
+        eventually(lambda: admin.put(target, {"value": 32}) or somebody.asked == 2)
+        eventually(lambda: running.inputs()["target"] == 32)
+        admin.put(target, {"value": 33})
+        eventually(lambda: running.inputs()["target"] == 33)
+        assert any("a push is not the next" in line for line in running.lines)

@@ -12,7 +12,7 @@ from marks import requirement
 from pepeunit.process import Daemon
 
 CLIENT = pathlib.Path(__file__).resolve().parents[2] / "libs" / "unit-client"
-CLIENT_FILES = ("boot.py", "pepeunit.py", "pepeunit_guard.py", "pepeunit_update.py")
+CLIENT_FILES = ("boot.py", "pepeunit.py", "pepeunit_guard.py", "pepeunit_socket.py", "pepeunit_update.py")
 PROGRAM = """from pepeunit import Unit
 
 def main():

@@ -169,7 +169,9 @@ void Supervisor::WriteInputs() {
 }
 
 void Supervisor::Sleep(std::int64_t most_ms) {
-  std::array<pollfd, 2> events = {pollfd{signals_, POLLIN, 0}, pollfd{wakeup_, POLLIN, 0}};
+  // Of a negative descriptor poll() takes no notice.
+  std::array<pollfd, 3> events = {pollfd{signals_, POLLIN, 0}, pollfd{wakeup_, POLLIN, 0},
+                                  pollfd{unit_ ? unit_->descriptor() : -1, POLLIN, 0}};
   poll(events.data(), events.size(), static_cast<int>(most_ms));
   eventfd_t lines = 0;
   eventfd_read(wakeup_, &lines);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,7 +12,8 @@
 
 namespace pepeunit::unit_client {
 
-// Sealed requests of one unit and the opened answers to them: PROTOCOL.md of libs/envelope. Not thread-safe.
+// Sealed requests of one unit and the opened answers to them, and what is pushed: PROTOCOL.md of libs/envelope. Not
+// thread-safe.
 class Channel {
  public:
   struct Identity {
@@ -30,9 +33,31 @@ class Channel {
   // Posts `sealed` to `path` below the url. `most` bounds the envelope of the answer, in bytes.
   Answer Ask(std::string_view path, std::uint64_t sequence, const std::string& sealed, std::size_t most);
 
+  // The same for an exchange over the WebSocket, while there is one.
+  Answer Exchange(std::uint64_t sequence, const std::string& sealed);
+  // Whether there is one after this; `*why` when it ended, or could not be opened.
+  bool OpenSocket(std::string* why);
+  bool has_socket() const { return socket_ != nullptr; }
+  // With each good answer that came over it. False when something that was pushed before is missing.
+  bool Settle(std::int64_t pushes);
+  // The plaintext of what was pushed next, if it is here.
+  std::optional<std::string> TakePush();
+  // Why the WebSocket has ended; then there is none any more. Empty: it holds.
+  std::string TakeEnd();
+  void CloseSocket() { socket_.reset(); }
+  int descriptor() const { return socket_ ? socket_->descriptor() : -1; }
+
  private:
+  Answer Open(std::uint64_t sequence, const std::string& sealed, HttpAnswer http) const;
+  bool IsPush(const Socket::Message& message);
+
   const Identity identity_;
   Transport* const transport_;
+  std::unique_ptr<Socket> socket_;
+  std::string end_;
+  std::optional<envelope::Tag> begun_by_, answer_tag_;  // of the answer that began the pushes, and of the last one
+  std::uint64_t pushes_ = 0;
+  std::deque<std::string> pushed_;
 };
 
 }  // namespace pepeunit::unit_client

@@ -2,13 +2,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "pepeunit/unit_client/transport.h"
+#include "web_socket.h"
 
 namespace pepeunit::unit_client {
 namespace {
 
 class HttpTransport final : public Transport {
  public:
-  explicit HttpTransport(std::chrono::milliseconds timeout) : curl_(curl_easy_init()) {
+  explicit HttpTransport(std::chrono::milliseconds timeout) : timeout_(timeout), curl_(curl_easy_init()) {
     Set(CURLOPT_NOSIGNAL, 1L);
     Set(CURLOPT_PROTOCOLS_STR, "http,https");
     Set(CURLOPT_FOLLOWLOCATION, 0L);
@@ -57,6 +58,10 @@ class HttpTransport final : public Transport {
     return std::move(answer_);
   }
 
+  SocketAnswer Open(const std::string& url, const std::string& token) override {
+    return OpenWebSocket(url, token, timeout_);
+  }
+
  private:
   template <typename T>
   void Set(CURLoption option, T value) {
@@ -69,6 +74,7 @@ class HttpTransport final : public Transport {
     return piece.size();
   }
 
+  const std::chrono::milliseconds timeout_;
   CURL* const curl_;
   curl_slist* headers_ = nullptr;
   char error_[CURL_ERROR_SIZE] = {};

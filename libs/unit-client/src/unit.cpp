@@ -227,11 +227,30 @@ void Unit::Unseal() {
 
 std::optional<json> Unit::Ask(std::uint64_t sequence, const std::string& sealed) {
   // The opened answer, or nullopt after a failure. What is not sealed proves nothing: it only says how long to wait.
-  auto answer = channel_->Ask("/v1/exchange", sequence, sealed, kMostAnswer);
-  if (sequence > 0) sent_ = sent_ || answer.http.sent;
+  Channel::Answer answer;
+  bool pushing = false;
+  if (ReadySocket()) {
+    if (sequence > 0) sent_ = true;
+    answer = channel_->Exchange(sequence, sealed);
+    if (const std::string end = channel_->TakeEnd(); !end.empty()) LoseSocket(end, 1000);
+    pushing = channel_->has_socket();
+  }
+  if (!pushing) {  // the same bytes twice change nothing
+    answer = channel_->Ask("/v1/exchange", sequence, sealed, kMostAnswer);
+    if (sequence > 0) sent_ = sent_ || answer.http.sent;
+  }
   if (answer.text && answer.kind == envelope::Kind::kAnswer) {
     json opened = json::parse(*answer.text, nullptr, false);
-    if (opened.is_object()) return opened;
+    if (opened.is_object()) {
+      TakePushes();  // they came before it
+      if (channel_->has_socket() && pushing && !opened.contains("error")) {
+        if (channel_->Settle(WholeOf(opened, "pushes").value_or(-1)))
+          socket_failures_ = 0;
+        else
+          LoseSocket("something that was pushed is missing", 1000);
+      }
+      return opened;
+    }
   }
   if (!answer.http.error.empty()) {
     options_.log(absl::StrCat("no exchange: ", answer.http.error));
@@ -258,12 +277,48 @@ void Unit::Take(const json& answer) {
   const auto inputs = answer.find("input_variables");
   if (inputs == answer.end() || !inputs->is_object()) return;
   for (const auto& [name, value] : inputs->items()) inputs_[name] = value;
-  const json offered = answer.value("update", json());
+  TakeOffer(answer.value("update", json()));
+}
+
+void Unit::TakeOffer(const json& offered) {
   const auto commit = TextOf(offered, "commit");
   const auto attempt = WholeOf(offered, "attempt");
   offer_.reset();
   if (commit && attempt) offer_ = Offer{*commit, *attempt};
 }
+
+// ---- pushes
+
+bool Unit::ReadySocket() {
+  look_ = false;
+  if (channel_->has_socket()) return true;
+  if (!options_.push || now() < socket_at_) return false;
+  std::string why;
+  if (channel_->OpenSocket(&why)) return true;
+  LoseSocket(why, kUsualMostMs);
+  return false;
+}
+
+void Unit::LoseSocket(std::string_view why, std::int64_t least_ms) {
+  options_.log(absl::StrCat("no WebSocket: ", ToAbsl(why)));
+  channel_->CloseSocket();
+  look_ = true;
+  socket_failures_ = std::min(socket_failures_ + 1, 10);
+  socket_at_ = now() + PauseMs(socket_failures_, 0, least_ms);
+}
+
+void Unit::TakePushes() {
+  while (const auto text = channel_->TakePush()) {
+    const json push = json::parse(*text, nullptr, false);
+    if (!push.is_object()) continue;
+    const json inputs = push.value("input_variables", json::object());
+    for (const auto& [name, value] : inputs.items()) inputs_[name] = value;
+    if (push.contains("update")) TakeOffer(push["update"]);
+  }
+  if (const std::string end = channel_->TakeEnd(); !end.empty()) LoseSocket(end, 1000);
+}
+
+int Unit::descriptor() const { return channel_->descriptor(); }
 
 void Unit::Refused(const json& answer) {
   // Takes out what the instance names as wrong, so that one bad value never holds up the others.
@@ -396,9 +451,11 @@ std::optional<std::int64_t> Unit::UpdateStep() {
 }
 
 std::int64_t Unit::Work() {
+  TakePushes();
   const std::int64_t waited = now() - last_exchange_;
-  if (wait_ms() == 0 &&
-      (waited >= options_.poll_ms || (HasNews() && waited >= options_.gather_ms) || !report_.is_null())) {
+  const bool again = !channel_->has_socket() && socket_at_ > 0 && now() >= socket_at_;
+  if (wait_ms() == 0 && (waited >= options_.poll_ms || (HasNews() && waited >= options_.gather_ms) ||
+                         !report_.is_null() || look_ || again)) {
     Exchange();
   }
   const auto step = UpdateStep();

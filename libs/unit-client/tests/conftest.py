@@ -35,7 +35,7 @@ def folder(tmp_path, instance):
 
 @pytest.fixture
 def unit(folder):
-    made = pepeunit.Unit(str(folder), timeout_s=2)
+    made = pepeunit.Unit(str(folder), timeout_s=2, push=False)  # the tests of WebSockets run against an instance
     yield made
     made.close()
 

@@ -101,7 +101,7 @@ def test_display(start, instance):
 @pytest.mark.parametrize("name", ["host-monitor", "thermostat", "display"])
 def test_each_is_a_complete_repository(name):
     names = {p.name for p in (UNITS / name).iterdir() if p.name != "__pycache__"}
-    client = {"boot.py", "pepeunit.py", "pepeunit_guard.py", "pepeunit_update.py"}
+    client = {"boot.py", "pepeunit.py", "pepeunit_guard.py", "pepeunit_socket.py", "pepeunit_update.py"}
     assert names == client | {"README.md", "env_example.json", "main.py", "schema.json"}
     env = json.loads((UNITS / name / "env_example.json").read_text())
     assert all(isinstance(v, (str, int, float, bool, type(None))) for v in env.values())

@@ -22,6 +22,16 @@ enum class Fault { kNone, kNoConnection, kLoseRequest, kLoseAnswer, kChangeAnswe
 // An instance in memory. `faults` says what happens to the next requests, `answers` what they are answered with.
 class FakeInstance final : public Transport {
  public:
+  SocketAnswer Open(const std::string& url, const std::string& token) override {
+    CHECK(url == "http://instance/base/v1/socket");
+    CHECK(token == "a.b.c");
+    ++opened_sockets;
+    if (!socket) return {nullptr, "there is none"};
+    return {std::move(socket), ""};
+  }
+  std::unique_ptr<Socket> socket;  // that is opened next
+  int opened_sockets = 0;
+
   HttpAnswer Post(const std::string& url, const std::string& token, std::string_view body, std::size_t) override {
     CHECK(url == "http://instance/base/v1/exchange");
     CHECK(token == "a.b.c");

@@ -36,6 +36,7 @@ struct UnitOptions {
   std::size_t update_chunk = 16384;      // bytes of a file that are fetched at once, 1 to 65536
   std::int64_t gather_ms = 1000;         // readings wait so long for others to go out with them
   std::int64_t poll_ms = 10000;          // inputs are asked for at least so often
+  bool push = true;                      // keep a WebSocket over which inputs come at once, where there is one
   Log log;                               // default: standard error
   std::function<std::int64_t()> now_ms;  // of a clock that never jumps; default: the system's
 };
@@ -66,6 +67,10 @@ class Unit {
 
   // Does what is due of both, and says how many ms until something is due again, at the latest.
   std::int64_t Work();
+
+  // Takes what was pushed. Readable: the descriptor to wait for with poll(2), or -1; Work() has to have run before.
+  void TakePushes();
+  int descriptor() const;
 
   // True when the instance knows everything and no update is under way.
   bool idle() const { return !HasNews() && !updater_; }
@@ -102,6 +107,9 @@ class Unit {
   void Accepted();
   void Refused(const nlohmann::json& answer);
   void Take(const nlohmann::json& answer);
+  void TakeOffer(const nlohmann::json& offered);
+  bool ReadySocket();
+  void LoseSocket(std::string_view why, std::int64_t least_ms);
   void DropBadReadings(const std::map<std::size_t, std::vector<std::string>>& bad);
 
   std::int64_t PauseMs(int failures, std::int64_t wait_ms, std::int64_t least_ms) const;
@@ -126,6 +134,9 @@ class Unit {
   bool news_ = false;
   int failures_ = 0;
   std::int64_t not_before_ = 0, last_exchange_ = 0;
+  int socket_failures_ = 0;
+  std::int64_t socket_at_ = 0;  // when a WebSocket is tried again
+  bool look_ = false;           // a push may have been missed
   std::int64_t dropped_ = 0;
   std::optional<std::pair<std::int64_t, std::int64_t>> utc_;  // Unix time in ms, now() when it was told
 

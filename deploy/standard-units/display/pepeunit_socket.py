@@ -1,0 +1,1 @@
+../../../libs/unit-client/pepeunit_socket.py
