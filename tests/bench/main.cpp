@@ -5,9 +5,10 @@
 //                         [--seconds S] [--echo]
 //   pepeunit-bench ota    --units FILE --port N --have COMMIT [--host IP] [--connections N] [--chunk BYTES]
 //                         [--plain-port N]
+//   pepeunit-bench latency --units FILE --port N [--host IP] [--per-s N] [--seconds S]
 //
-// `load` prints one JSON object: accepted, per_s, percentiles in ms, refused by HTTP status; `ota` one with the members
-// of OtaReport (ota.h).
+// `load` prints one JSON object: accepted, per_s, percentiles in ms, refused by HTTP status; `ota` and
+// `latency` one with the members of OtaReport (ota.h) and LatencyReport (latency.h).
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -15,6 +16,7 @@
 #include <string>
 
 #include "echo.h"
+#include "latency.h"
 #include "load.h"
 #include "ota.h"
 
@@ -26,7 +28,8 @@ int Usage() {
                "       pepeunit-bench load --units FILE --port N [--host IP] [--target PATH] [--connections N]\n"
                "                           [--threads N] [--seconds S] [--echo]\n"
                "       pepeunit-bench ota --units FILE --port N --have COMMIT [--host IP] [--connections N]\n"
-               "                          [--chunk BYTES] [--plain-port N]\n");
+               "                          [--chunk BYTES] [--plain-port N]\n"
+               "       pepeunit-bench latency --units FILE --port N [--host IP] [--per-s N] [--seconds S]\n");
   return 2;
 }
 
@@ -62,6 +65,16 @@ int main(int argc, char** argv) {
     ota.plain_port = static_cast<std::uint16_t>(number("--plain-port", 0));
     auto devices = ReadDevices(options["--units"]);
     std::printf("%s\n", RunOta(ota, devices).ToJson().c_str());
+    return 0;
+  }
+  if (command == "latency" && !options["--units"].empty() && number("--port", 0) >= 1) {
+    LatencyOptions latency;
+    if (!options["--host"].empty()) latency.host = options["--host"];
+    latency.port = static_cast<std::uint16_t>(number("--port", 0));
+    latency.per_s = number("--per-s", latency.per_s);
+    latency.seconds = number("--seconds", latency.seconds);
+    auto devices = ReadDevices(options["--units"]);
+    std::printf("%s\n", RunLatency(latency, devices).ToJson().c_str());
     return 0;
   }
   if (command != "load" || options["--units"].empty() || number("--port", 0) < 1) return Usage();

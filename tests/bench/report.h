@@ -14,7 +14,7 @@ struct Report {
   std::map<int, std::uint64_t> refused;  // HTTP status, or 0 for a broken connection
   std::vector<float> latencies_ms;       // of the accepted ones
   double seconds = 0;
-  double cpu_s = 0;  // of this process
+  double cpu_s = 0;                   // of this process
   std::int64_t last_accepted_ms = 0;  // Unix time of the last 200
 
   void Merge(const Report& other);

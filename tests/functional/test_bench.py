@@ -46,3 +46,8 @@ def test_the_bench_of_a_long_history_runs():
 def test_the_bench_of_the_way_in_runs():
     result = bench("ingest", "--units", "20", "--seconds", "2", "--rounds", "2")
     assert result["rows_expected"] == result["rows_found"] > 0 and result["ratio"] > 0 and not result["errors"]
+
+
+def test_the_bench_of_what_is_pushed_runs():
+    result = bench("latency", "--pairs", "5", "--per-s", "40", "--seconds", "2")
+    assert result["posted"] == result["arrived"] > 0 == result["refused"] and result["connections"] == 10

@@ -1,5 +1,5 @@
 """`tools/bench`: what an instance of its own takes: the way in against a bare echo of the same bodies (`ingest`), a large
-graph (`graph`), a long history (`history`), the logger against raw COPY (`logger`), remotes that are followed (`sync`), updates
+graph (`graph`), what is pushed (`latency`), a long history (`history`), the logger against raw COPY (`logger`), remotes that are followed (`sync`), updates
 over the air (`ota`), and the kill test for longer (`faults`)."""
 import argparse
 import json
@@ -11,6 +11,7 @@ import tempfile
 import time
 
 import bench_history
+import bench_latency
 import bench_ota
 import bench_sync
 from bench_units import Fleet
@@ -167,6 +168,10 @@ def main():
     history.add_argument("--rows", type=float, default=100e6, help="readings, one a minute of each variable")
     history.add_argument("--variables", type=int, default=1000)
     history.add_argument("--rounds", type=int, default=200, help="questions of each kind")
+    latency = commands.add_parser("latency", help="how soon a value that one unit posts is at another's open WebSocket")
+    latency.add_argument("--pairs", type=int, default=160)
+    latency.add_argument("--per-s", type=float, default=1280, help="posts of all together; a link carries 10 a second")
+    latency.add_argument("--seconds", type=float, default=15)
     commands.add_parser("logger", help="rows a second from the stream into the tables, as a ratio to one COPY of the same rows")
     four = commands.add_parser("sync", help="how many unchanged remotes are looked after in a minute, and what each takes")
     four.add_argument("--remotes", type=int, default=500)
@@ -177,7 +182,7 @@ def main():
     five.add_argument("--chunk", type=int, default=4096, help="bytes of a file that a device asks for at once")
     five.add_argument("--file-bytes", type=int, default=12288, help="of each of the 20 files, 2 of which change")
     options = parser.parse_args()
-    commands = {"ingest": ingest, "graph": graph, "logger": logger, "history": lambda given: bench_history.run(given, BIN, SETTINGS, say), "faults": faults, "sync": lambda given: bench_sync.run(given, BIN, say),
+    commands = {"ingest": ingest, "graph": graph, "logger": logger, "latency": lambda given: bench_latency.run(given, BIN, SETTINGS, say), "history": lambda given: bench_history.run(given, BIN, SETTINGS, say), "faults": faults, "sync": lambda given: bench_sync.run(given, BIN, say),
                 "ota": lambda given: bench_ota.run(given, BIN, say)}
     sys.exit(commands[options.command](options))
 

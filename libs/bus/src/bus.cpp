@@ -66,6 +66,19 @@ class CoreSubscription final : public Subscription {
 
 struct Bus::Impl {
   explicit Impl(BusOptions o) : options(std::move(o)) {
+    connection.reset(Connect(false));
+    if (!connection) return;
+    if (options.prompt) prompt.reset(Connect(true));
+    jsCtx* context = nullptr;
+    jsOptions js_options = RequestOptions(3'000);
+    natsConnection_JetStream(&context, connection.get(), &js_options);
+    js.reset(context);
+    publisher = std::make_unique<Publisher>(connection.get(), prompt.get());
+    if (const absl::Status started = publisher->Start(); !started.ok()) log::Error("the bus", {{"status", started}});
+  }
+
+  // Null when the address is malformed: everything else is tried again for ever.
+  natsConnection* Connect(bool at_once) {
     natsOptions* raw = nullptr;
     natsOptions_Create(&raw);
     const std::unique_ptr<natsOptions, NatsDeleter> nats(raw);
@@ -82,36 +95,32 @@ struct Bus::Impl {
     natsOptions_SetPingInterval(raw, 10'000);
     natsOptions_SetMaxPingsOut(raw, 2);
     natsOptions_SetWriteDeadline(raw, 5'000);
-    natsOptions_SetRetryOnFailedConnect(raw, true, OnConnected, this);
-    natsOptions_SetReconnectedCB(raw, OnConnected, this);
-    natsOptions_SetDisconnectedCB(raw, OnDisconnected, this);
+    natsOptions_SetSendAsap(raw, at_once);
+    natsOptions_SetRetryOnFailedConnect(raw, true, at_once ? nullptr : OnConnected, this);
+    if (!at_once) natsOptions_SetReconnectedCB(raw, OnConnected, this);
+    natsOptions_SetDisconnectedCB(raw, at_once ? OnPromptLost : OnDisconnected, this);
     natsOptions_SetErrorHandler(raw, OnError, this);
     natsOptions_SetClosedCB(raw, OnClosed, this);
     if (options.shared_threads) natsOptions_UseGlobalMessageDelivery(raw, true);
     natsConnection* made = nullptr;
     const natsStatus status = natsConnection_Connect(&made, raw);
-    connection.reset(made);
-    if (status != NATS_OK && status != NATS_NOT_YET_CONNECTED) {
-      // Only a malformed address ends here: everything else is tried again for ever.
-      log::Error("the bus cannot be used", {{"cause", natsStatus_GetText(status)}});
-      return;
+    if (status == NATS_OK || status == NATS_NOT_YET_CONNECTED) {
+      ++open;
+      return made;
     }
-    jsCtx* context = nullptr;
-    jsOptions js_options = RequestOptions(3'000);
-    natsConnection_JetStream(&context, made, &js_options);
-    js.reset(context);
-    publisher = std::make_unique<Publisher>(made);
-    if (const absl::Status started = publisher->Start(); !started.ok()) log::Error("the bus", {{"status", started}});
+    natsConnection_Destroy(made);
+    log::Error("the bus cannot be used", {{"cause", natsStatus_GetText(status)}});
+    return nullptr;
   }
 
   ~Impl() {
     if (publisher) publisher->Stop();
     js.reset();
-    if (!connection) return;
-    natsConnection_Close(connection.get());
+    if (prompt) natsConnection_Close(prompt.get());
+    if (connection) natsConnection_Close(connection.get());
     // The library tells of the end on a thread of its own, last of all: until then its callbacks may refer to us.
     std::unique_lock lock(mutex);
-    closed_changed.wait_for(lock, std::chrono::seconds(10), [this] { return closed; });
+    closed_changed.wait_for(lock, std::chrono::seconds(10), [this] { return open == 0; });
   }
 
   bool usable() const { return connection && publisher; }
@@ -123,10 +132,15 @@ struct Bus::Impl {
     if (impl->publisher) impl->publisher->FailAll();
     impl->TellGap();
   }
+  // What it had sent and was not confirmed may be lost.
+  static void OnPromptLost(natsConnection*, void* self) {
+    auto* impl = static_cast<Impl*>(self);
+    if (impl->publisher) impl->publisher->FailAll();
+  }
   static void OnClosed(natsConnection*, void* self) {
     auto* impl = static_cast<Impl*>(self);
     std::lock_guard lock(impl->mutex);
-    impl->closed = true;
+    --impl->open;
     impl->closed_changed.notify_all();
   }
   static void OnError(natsConnection*, natsSubscription*, natsStatus error, void* self) {
@@ -145,9 +159,9 @@ struct Bus::Impl {
   BusOptions options;
   std::mutex mutex;
   std::condition_variable closed_changed;
-  bool closed = false;
+  int open = 0;  // connections
   std::vector<std::function<void()>> gap_listeners;
-  ConnectionPtr connection;
+  ConnectionPtr connection, prompt;
   JsPtr js;
   std::unique_ptr<Publisher> publisher;
 };
@@ -262,10 +276,11 @@ PublishResult Bus::PublishAndWait(const std::string& subject, std::string_view p
   return *std::move(result);
 }
 
-absl::Status Bus::PublishCore(const std::string& subject, std::string_view payload) {
+absl::Status Bus::PublishCore(const std::string& subject, std::string_view payload, bool promptly) {
   if (!connected()) return Unavailable("not connected to the bus");
-  return ToStatus(natsConnection_Publish(impl_->connection.get(), subject.c_str(), payload.data(),
-                                         static_cast<int>(payload.size())),
+  const bool at_once = promptly && impl_->prompt != nullptr;
+  return ToStatus(natsConnection_Publish((at_once ? impl_->prompt : impl_->connection).get(), subject.c_str(),
+                                         payload.data(), static_cast<int>(payload.size())),
                   "publishing");
 }
 

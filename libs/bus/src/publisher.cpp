@@ -17,8 +17,8 @@ PublishResult Unknown() {
 
 }  // namespace
 
-Publisher::Publisher(natsConnection* connection)
-    : connection_(connection), inbox_("_INBOX." + HexEncode(AsBytes(RandomBytes(11)))) {
+Publisher::Publisher(natsConnection* connection, natsConnection* prompt)
+    : connection_(connection), prompt_(prompt), inbox_("_INBOX." + HexEncode(AsBytes(RandomBytes(11)))) {
   free_.reserve(kWindow);
   for (std::size_t i = kWindow; i > 0; --i) free_.push_back(static_cast<std::uint32_t>(i - 1));
 }
@@ -68,16 +68,18 @@ void Publisher::DestroyBuried() {
 void Publisher::Publish(const std::string& subject, std::string_view payload, const PublishOptions& options,
                         std::function<void(PublishResult)> done) {
   std::uint32_t index = 0, generation = 0;
-  bool full = false;
+  bool full = false, quiet = false;
   {
     std::lock_guard lock(mutex_);
     full = free_.empty() || stop_;
+    const std::int64_t now_ms = MonotonicMs();
+    quiet = IsQuiet(now_ms);
     if (!full) {
       index = free_.back();
       free_.pop_back();
       Slot& slot = slots_[index];
       slot.done = std::move(done);
-      slot.deadline_ms = MonotonicMs() + kTimeoutMs;
+      slot.deadline_ms = now_ms + kTimeoutMs;
       generation = slot.generation;
     }
   }
@@ -86,18 +88,29 @@ void Publisher::Publish(const std::string& subject, std::string_view payload, co
     return;
   }
   const std::string reply = inbox_ + '.' + std::to_string(index) + '.' + std::to_string(generation);
-  const natsStatus sent = Send(subject, reply, payload, options);
+  const bool at_once =
+      options.promptly && quiet && prompt_ != nullptr && natsConnection_Status(prompt_) == NATS_CONN_STATUS_CONNECTED;
+  const natsStatus sent = Send(at_once ? prompt_ : connection_, subject, reply, payload, options);
   if (sent == NATS_OK) return;
   if (auto failed = Take(index, generation)) {
     failed({.status = Unavailable(std::string("The bus does not take messages: ") + natsStatus_GetText(sent))});
   }
 }
 
-natsStatus Publisher::Send(const std::string& subject, const std::string& reply, std::string_view payload,
-                           const PublishOptions& options) {
+bool Publisher::IsQuiet(std::int64_t now_ms) {
+  if (now_ms - stretch_ms_ >= kStretchMs) {
+    in_last_ = now_ms - stretch_ms_ < 2 * kStretchMs ? in_stretch_ : 0;
+    stretch_ms_ = now_ms;
+    in_stretch_ = 0;
+  }
+  return ++in_stretch_ <= kMostPrompt && in_last_ <= kMostPrompt;
+}
+
+natsStatus Publisher::Send(natsConnection* connection, const std::string& subject, const std::string& reply,
+                           std::string_view payload, const PublishOptions& options) {
   const int size = static_cast<int>(payload.size());
   if (!options.expected_last_subject_sequence && options.message_id.empty() && options.traceparent.empty()) {
-    return natsConnection_PublishRequest(connection_, subject.c_str(), reply.c_str(), payload.data(), size);
+    return natsConnection_PublishRequest(connection, subject.c_str(), reply.c_str(), payload.data(), size);
   }
   natsMsg* raw = nullptr;
   natsStatus status = natsMsg_Create(&raw, subject.c_str(), reply.c_str(), payload.data(), size);
@@ -111,7 +124,7 @@ natsStatus Publisher::Send(const std::string& subject, const std::string& reply,
   if (status == NATS_OK && !options.traceparent.empty()) {
     status = natsMsgHeader_Set(raw, "traceparent", options.traceparent.c_str());
   }
-  if (status == NATS_OK) status = natsConnection_PublishMsg(connection_, raw);
+  if (status == NATS_OK) status = natsConnection_PublishMsg(connection, raw);
   if (raw != nullptr) Bury(raw);
   return status;
 }

@@ -146,18 +146,20 @@ absl::StatusOr<archive::v1::ReadUpdateFileResponse> RemoteFirmware::Read(const P
 void BusSink::Tell(const Uuid& unit, std::string payload, const std::string& traceparent,
                    std::function<void(bus::PublishResult)> done) {
   bus_.Publish("events.ingest.unit." + unit.ToString(), payload,
-               {.expected_last_subject_sequence = {}, .message_id = "", .traceparent = traceparent}, std::move(done));
+               {.expected_last_subject_sequence = {}, .message_id = "", .traceparent = traceparent, .promptly = false},
+               std::move(done));
 }
 
 void BusSink::Publish(const Uuid& unit, std::string payload, std::uint64_t expected,
                       std::function<void(bus::PublishResult)> done) {
   bus_.Publish(bus::ReportSubject(PartitionOf(unit, partitions_), unit.ToString()), payload,
-               {.expected_last_subject_sequence = expected, .message_id = "", .traceparent = ""}, std::move(done));
+               {.expected_last_subject_sequence = expected, .message_id = "", .traceparent = "", .promptly = true},
+               std::move(done));
 }
 
 void BusSink::TellInput(const bus::v1::InputChanged& changed) {
   const auto unit = Uuid::FromBytes(changed.unit_id());
-  if (unit) (void)bus_.PublishCore("inputs." + unit->ToString(), changed.SerializeAsString());
+  if (unit) (void)bus_.PublishCore("inputs." + unit->ToString(), changed.SerializeAsString(), true);
 }
 
 CacheEvents::CacheEvents(bus::Bus& bus, Edge& edge) {

@@ -378,8 +378,7 @@ void Edge::Carry(const JobPtr& job, std::uint64_t stream_sequence) {
     *changed.mutable_value() = std::move(*delivery.mutable_value());
     *changed.mutable_unit_id() = delivery.unit_id();
     *changed.mutable_input_id() = delivery.input_id();
-    InputChanged(*unit, *input, {values::ToJson(changed.value()), stream_sequence});
-    sink_.TellInput(changed);
+    if (!InputChanged(*unit, *input, {values::ToJson(changed.value()), stream_sequence})) sink_.TellInput(changed);
   }
 }
 
@@ -472,8 +471,11 @@ void Edge::RetryLoads() {
   }
 }
 
-void Edge::InputChanged(const Uuid& unit, const Uuid& input, InputValue value) {
-  if (const auto entry = units_.Find(unit)) (*entry)->ApplyInput(input, std::move(value));
+bool Edge::InputChanged(const Uuid& unit, const Uuid& input, InputValue value) {
+  const auto entry = units_.Find(unit);
+  if (!entry) return false;
+  (*entry)->ApplyInput(input, std::move(value));
+  return (*entry)->has_sockets();
 }
 
 void Edge::DropAll() {

@@ -50,7 +50,8 @@ class Edge {
 
   // Events of the bus.
   void UnitChanged(const Uuid& unit);
-  void InputChanged(const Uuid& unit, const Uuid& input, InputValue value);
+  // Whether the unit has connections here.
+  bool InputChanged(const Uuid& unit, const Uuid& input, InputValue value);
   void DropAll();
 
   // Loads again for connections what could not be loaded when it changed. Called every second or so.

@@ -39,6 +39,7 @@ Settings Settings::From(Config& config) {
   s.edge.link_burst =
       static_cast<double>(size("PEPEUNIT_LINK_BURST", 20, 1, 1'000'000, "as many at once after a pause"));
   s.bus = bus::BusOptionsFrom(config, "unit-ingest");
+  s.bus.prompt = true;
   s.instance_key = rpc::InstanceKeyFrom(config);
   s.crypto_target = rpc::TargetFrom(config, "PEPEUNIT_CRYPTO_TARGET", 7001, "crypto");
   s.graph_target = rpc::TargetFrom(config, "PEPEUNIT_GRAPH_TARGET", 7002, "graph-registry");
