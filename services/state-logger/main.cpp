@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   PrometheusApi prometheus_api(history_store, rights, settings.most_samples);
   bus::Bus live_bus(settings.live_bus);
   LiveValues live(live_bus, history_store, rights);
+  SqlReaders sql_readers(pool, rights, live_bus, settings.sql);
   Snapshots snapshots(store, bus, settings.partitions.count);
 
   rpc::Calls calls(settings.server, &service.metrics());
@@ -47,8 +48,10 @@ int main(int argc, char** argv) {
   ValueHandler value_handler(calls, values, live);
   HistoryHandler history_handler(history_calls, histories);
   PrometheusHandler prometheus_handler(history_calls, prometheus_api);
+  SqlHandler sql_handler(calls, sql_readers);
   ValueInternalHandler internal_handler(internal_calls, snapshots, forgetting);
-  rpc::Server server(settings.server, {&value_handler, &history_handler, &prometheus_handler, &internal_handler});
+  rpc::Server server(settings.server,
+                     {&value_handler, &history_handler, &prometheus_handler, &sql_handler, &internal_handler});
 
   service.AddReadiness("postgres", [&] { return pool.Ping(); });
   service.AddReadiness("bus", [&] { return bus.Ping(); });
@@ -57,7 +60,7 @@ int main(int argc, char** argv) {
   service.OnDrain("streams of values", [&](auto) { live.Stop(); });
   service.OnDrain("gRPC", [&](auto deadline) { server.Shutdown(deadline); });
   service.OnDrain("calls", [&](auto) { calls.Drain(), history_calls.Drain(), internal_calls.Drain(); });
-  service.OnDrain("events", [&](auto) { forgetting.Stop(), turns.Stop(), upkeep.Stop(); });
+  service.OnDrain("events", [&](auto) { forgetting.Stop(), turns.Stop(), upkeep.Stop(), sql_readers.Stop(); });
   service.OnDrain("partitions", [&](auto) { partitions.Stop(); });
   return service.Run({
       {"migrations", [&] { return postgres::ApplyMigrations(pool, "log", kMigrations); }},
@@ -78,6 +81,7 @@ int main(int argc, char** argv) {
          forgetting.Start();
          turns.Start();
          upkeep.Start();
+         sql_readers.Start();
          return absl::OkStatus();
        }},
   });

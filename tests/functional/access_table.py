@@ -141,6 +141,12 @@ class OnOwn(ForUsers):
 
 
 @dataclasses.dataclass
+class ForTokens:
+    """For personal access tokens, about what belongs to the token itself, which may not be there."""
+    body: object = None
+
+
+@dataclasses.dataclass
 class ForAll:
     """For everybody. What it answers depends on what is sent, not on who sends it; `status` is that of `body`."""
     body: object
@@ -254,6 +260,10 @@ TABLE = {
     "GET /prometheus/api/v1/metadata": ForAll(None, 200),
     "GET /prometheus/api/v1/status/buildinfo": ForAll(None, 200),
     "GET /prometheus/federate": ForAll(None, 200),
+    # Of the token that signs them: for a session 409, for nobody 401.
+    "POST /api/v1/sql-reader": ForTokens(),
+    "GET /api/v1/sql-reader": ForTokens(),
+    "DELETE /api/v1/sql-reader": ForTokens(),
     # Links. The world's join an output to an input of the same unit, so that one role decides for both ends.
     "POST /api/v1/links": OnNode(("link",), WRITER, signed_in_first=True, destroys=True,
                                  body=lambda node: {"type": "LINK_TYPE_WRITE", "output_id": node["spare_output_id"], "input_id": node["spare_input_id"]}),

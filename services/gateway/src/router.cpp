@@ -17,6 +17,7 @@
 #include "pepeunit/graph/v1/watch.pb.h"
 #include "pepeunit/log/v1/history.pb.h"
 #include "pepeunit/log/v1/prometheus.pb.h"
+#include "pepeunit/log/v1/sql.pb.h"
 #include "pepeunit/log/v1/values.pb.h"
 #include "pepeunit/repo/v1/repositories.pb.h"
 
@@ -89,6 +90,7 @@ absl::StatusOr<std::vector<Binding>> LinkedBindings() {
       graph::v1::Rollout::descriptor()->file(),
       log::v1::QueryHistoryRequest::descriptor()->file(),
       log::v1::PrometheusQueryRequest::descriptor()->file(),
+      log::v1::SqlReader::descriptor()->file(),
   };
   std::vector<Binding> all;
   for (const auto* file : files) {

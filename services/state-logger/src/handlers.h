@@ -6,9 +6,11 @@
 #include "pepeunit/base/errors.h"
 #include "pepeunit/log/v1/history.grpc.pb.h"
 #include "pepeunit/log/v1/prometheus.grpc.pb.h"
+#include "pepeunit/log/v1/sql.grpc.pb.h"
 #include "pepeunit/log/v1/values.grpc.pb.h"
 #include "pepeunit/rpc/server.h"
 #include "prometheus_api.h"
+#include "sql_readers.h"
 #include "values.h"
 
 namespace pepeunit::state_logger {
@@ -125,13 +127,39 @@ class PrometheusHandler final : public log::v1::PrometheusService::CallbackServi
   Chunks* Answer(grpc::CallbackServerContext* c, const Request* q, Handler handler) {
     return calls_.ServerStream<Request, common::v1::FileChunk>(
         c, q, [&a = api_, handler](const rpc::Context& x, const Request& request, const WriteChunk& write) {
-          PEPEUNIT_RETURN_IF_ERROR(a.Admit(x.caller));
+          PEPEUNIT_RETURN_IF_ERROR(a.rights().Admit(x.caller));
           return handler(x, request, write);
         });
   }
 
   rpc::Calls& calls_;
   PrometheusApi& api_;
+};
+
+class SqlHandler final : public log::v1::SqlService::CallbackService {
+ public:
+  SqlHandler(rpc::Calls& calls, SqlReaders& readers) : calls_(calls), readers_(readers) {}
+  grpc::ServerUnaryReactor* CreateSqlReader(grpc::CallbackServerContext* c, const log::v1::CreateSqlReaderRequest* q,
+                                            log::v1::SqlReader* r) override {
+    return calls_.Unary(c, q, r, [&s = readers_](const rpc::Context& x, const auto&, auto& response) {
+      return s.Create(x.caller, response);
+    });
+  }
+  grpc::ServerUnaryReactor* GetSqlReader(grpc::CallbackServerContext* c, const log::v1::GetSqlReaderRequest* q,
+                                         log::v1::SqlReader* r) override {
+    return calls_.Unary(c, q, r, [&s = readers_](const rpc::Context& x, const auto&, auto& response) {
+      return s.Get(x.caller, response);
+    });
+  }
+  grpc::ServerUnaryReactor* DeleteSqlReader(grpc::CallbackServerContext* c, const log::v1::DeleteSqlReaderRequest* q,
+                                            google::protobuf::Empty* r) override {
+    return calls_.Unary(c, q, r,
+                        [&s = readers_](const rpc::Context& x, const auto&, auto&) { return s.Delete(x.caller); });
+  }
+
+ private:
+  rpc::Calls& calls_;
+  SqlReaders& readers_;
 };
 
 class ValueInternalHandler final : public log::v1::ValueInternalService::CallbackService {

@@ -198,14 +198,6 @@ promql::Limits PrometheusApi::LimitsOf(const rpc::Context& context, std::int64_t
   return limits;
 }
 
-absl::Status PrometheusApi::Admit(const rpc::Caller& caller) {
-  if (!caller.signed_in()) return absl::OkStatus();
-  graph::v1::FindOutputsRequest nothing;
-  nothing.set_repo_unit_id(Uuid{}.ToString());
-  nothing.set_limit(1);
-  return rights_.FindOutputs(caller, nothing).status();
-}
-
 absl::Status PrometheusApi::Query(const rpc::Context& context, const log::v1::PrometheusQueryRequest& request,
                                   const WriteChunk& write) {
   std::int64_t time_ms = NowMs();

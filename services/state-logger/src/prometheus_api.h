@@ -16,8 +16,7 @@ class PrometheusApi {
   PrometheusApi(HistoryStore& store, Rights& rights, std::size_t most_samples)
       : store_(store), rights_(rights), most_samples_(most_samples) {}
 
-  // Whether the caller is somebody still; before anything else is told to him.
-  absl::Status Admit(const rpc::Caller& caller);
+  Rights& rights() { return rights_; }
   absl::Status Query(const rpc::Context& context, const log::v1::PrometheusQueryRequest& request,
                      const WriteChunk& write);
   absl::Status QueryRange(const rpc::Context& context, const log::v1::PrometheusQueryRangeRequest& request,

@@ -33,6 +33,9 @@ Settings Settings::From(Config& config) {
   s.most_samples = static_cast<std::size_t>(
       config.Integer("PEPEUNIT_PROMETHEUS_MAX_SAMPLES", 2'000'000, 1'000, 1'000'000'000,
                      "samples that a query of Prometheus' API reads, and values that it makes, at most"));
+  s.sql.address = config.String("PEPEUNIT_SQL_ADDRESS", "", "host:port of PostgreSQL, as readers of SQL are told it");
+  s.sql.most_readers =
+      config.Integer("PEPEUNIT_SQL_READERS", 100, 0, 10'000, "roles that read histories over SQL, at most");
   s.stream_replicas =
       static_cast<int>(config.Integer("PEPEUNIT_STREAM_REPLICAS", 1, 1, 5, "replicas of the JetStream streams"));
   return s;

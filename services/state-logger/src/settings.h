@@ -8,6 +8,7 @@
 #include "pepeunit/rpc/server.h"
 #include "pepeunit/runtime/service.h"
 #include "postgres_upkeep.h"
+#include "sql_readers.h"
 
 namespace pepeunit::state_logger {
 
@@ -20,6 +21,7 @@ struct Settings {
   PartitionSettings partitions;
   LinkLimits links;
   HistoryLimits history;
+  SqlSettings sql;
   std::size_t most_samples = 0;
   int stream_replicas = 1;
 

@@ -24,6 +24,8 @@ class Rights {
   virtual absl::StatusOr<graph::v1::FindOutputsResponse> FindOutputs(const rpc::Caller& caller,
                                                                      const graph::v1::FindOutputsRequest& filter) = 0;
 
+  // UNAUTHENTICATED for whoever may not ask for anything any more: a user who is blocked, a token that is void.
+  absl::Status Admit(const rpc::Caller& caller);
   absl::StatusOr<graph::v1::AuthorizeResponse> MayRead(const rpc::Caller& caller, const std::string& node) {
     return Authorize(caller, node, graph::v1::PERMISSION_READ);
   }

@@ -7,6 +7,7 @@ import time
 
 from .process import Daemon
 
+SQL_READERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "deploy", "postgres", "sql_readers.sql")
 BIN = "/usr/lib/postgresql/15/bin"
 SERVICES = {"graph-registry": "graph", "repo-sync": "repo", "state-logger": "log", "crypto": "secret"}
 
@@ -131,6 +132,8 @@ class Postgres:
                 ALTER ROLE {role} PASSWORD '{password}';
                 GRANT CONNECT ON DATABASE pepeunit TO {role};
                 CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {role}""")
+        with open(SQL_READERS) as f:
+            self.psql(f.read())
 
     def dsn(self, service):
         role = "pepeunit_" + SERVICES[service]
