@@ -262,6 +262,8 @@ void Bus::Publish(const std::string& subject, std::string_view payload, const Pu
   impl_->publisher->Publish(subject, payload, options, std::move(done));
 }
 
+std::size_t Bus::outstanding() const { return impl_->usable() ? impl_->publisher->outstanding() : 0; }
+
 PublishResult Bus::PublishAndWait(const std::string& subject, std::string_view payload, const PublishOptions& options) {
   std::mutex mutex;
   std::condition_variable ready;

@@ -77,6 +77,7 @@ void Publisher::Publish(const std::string& subject, std::string_view payload, co
     if (!full) {
       index = free_.back();
       free_.pop_back();
+      ++outstanding_;
       Slot& slot = slots_[index];
       slot.done = std::move(done);
       slot.deadline_ms = now_ms + kTimeoutMs;
@@ -161,6 +162,7 @@ std::function<void(PublishResult)> Publisher::Take(std::uint32_t index, std::uin
   auto done = std::exchange(slot.done, nullptr);
   ++slot.generation;
   free_.push_back(index);
+  --outstanding_;
   return done;
 }
 
@@ -175,6 +177,7 @@ void Publisher::Expire(std::int64_t now_ms) {
       late.push_back(std::exchange(slot.done, nullptr));
       ++slot.generation;
       free_.push_back(i);
+      --outstanding_;
     }
   }
   for (const auto& done : late) done(Unknown());

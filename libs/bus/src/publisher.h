@@ -29,6 +29,7 @@ class Publisher {
   absl::Status Start();
   void Publish(const std::string& subject, std::string_view payload, const PublishOptions& options,
                std::function<void(PublishResult)> done);
+  std::size_t outstanding() const { return outstanding_; }
   // Tells everyone who waits that nothing is known: after a loss of the connection.
   void FailAll();
   void Stop();
@@ -63,6 +64,7 @@ class Publisher {
   std::mutex mutex_;
   std::vector<Slot> slots_{kWindow};
   std::vector<std::uint32_t> free_;
+  std::atomic<std::size_t> outstanding_ = 0;  // slots that are not free, for who looks without the lock
   std::int64_t stretch_ms_ = 0;
   int in_stretch_ = 0, in_last_ = 0;
   std::mutex buried_mutex_;

@@ -51,6 +51,7 @@ class BusSink final : public ReportSink {
             std::function<void(bus::PublishResult)> done) override;
   void Publish(const Uuid& unit, std::string payload, std::uint64_t expected,
                std::function<void(bus::PublishResult)> done) override;
+  std::size_t waiting() const override { return bus_.outstanding(); }
   void TellInput(const bus::v1::InputChanged& changed) override;
 
  private:

@@ -77,6 +77,12 @@ void Edge::RefuseEarly(Call& call, const absl::Status& status, int http_status, 
   call.Refuse(status, http_status);
 }
 
+// Before any work is done for it, so that what was taken is done in time. Whoever comes back after a random pause has
+// as good a chance as everybody else.
+void Edge::RefuseOverload(Call& call) {
+  RefuseEarly(call, Limit("More comes than can be stored; try again shortly."), 429, "overload");
+}
+
 void Edge::Handle(std::shared_ptr<http::Exchange> http) {
   const auto refuse = [this, &http](const absl::Status& status, int http_status, const char* result) {
     HttpCall call(http);
@@ -98,6 +104,10 @@ void Edge::Handle(std::shared_ptr<http::Exchange> http) {
     return refuse(invalid("Ask for a WebSocket (version 13) with the subprotocol pepeunit.v1."), 426, "upgrade");
   if (!socket && http->Header("content-type") != kMediaType)
     return refuse(invalid("The body must be application/octet-stream."), 415, "media_type");
+  if (http->path() == kPath && sink_.waiting() >= settings_.most_waiting) {
+    HttpCall call(http);
+    return RefuseOverload(call);
+  }
   const std::string_view authorization = http->Header("authorization");
   constexpr std::string_view kBearer = "Bearer ";
   // The scheme's name is case-insensitive (RFC 9110, section 11.1).
@@ -152,6 +162,8 @@ void Edge::OnMessage(const std::shared_ptr<DeviceSocket>& socket, std::string me
     return RefuseEarly(*call, Error(absl::StatusCode::kInvalidArgument, "BAD_ENVELOPE", "Devices send requests."), 400,
                        "envelope");
   }
+  if (header->kind == envelope::Kind::kRequest && sink_.waiting() >= settings_.most_waiting)
+    return RefuseOverload(*call);
   Take(call, header->kind, socket->token(), socket->entry());
 }
 
@@ -356,6 +368,10 @@ void Edge::Published(const JobPtr& job, std::size_t max_answer, const bus::Publi
   if (result.stream_full) {
     entry.standing_known = true;  // refused: nothing has changed
     return EndWithError(job, 503, BusyAnswer(5'000), "full", 5'000);
+  }
+  if (absl::IsResourceExhausted(result.status)) {  // it was not sent at all
+    entry.standing_known = true;
+    return EndWithError(job, 429, BusyAnswer(1'000), "overload", 1'000);
   }
   log::Warning("a report's fate is not known", {{"unit", job->profile->unit.ToString()}, {"status", result.status}});
   EndWithError(job, 503, BusyAnswer(1'000), "unavailable", 1'000);

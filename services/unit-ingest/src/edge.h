@@ -27,6 +27,7 @@ struct EdgeSettings {
   std::size_t cache_units = 100'000;
   std::size_t max_deliveries = 64;
   double link_rate = 10, link_burst = 20;  // as state-logger has them
+  std::size_t most_waiting = 256;          // reports that are not stored yet; beyond it nothing more is taken
 };
 
 struct EdgeMetrics {
@@ -74,6 +75,7 @@ class Edge {
   using JobPtr = std::shared_ptr<Job>;
 
   void WithToken(const std::shared_ptr<http::Exchange>& http, const TokenFacts& token);
+  void RefuseOverload(Call& call);
   void OpenSocket(const std::shared_ptr<http::Exchange>& http, const TokenFacts& token);
   void OnMessage(const std::shared_ptr<DeviceSocket>& socket, std::string message);
   std::shared_ptr<UnitEntry> EntryOf(const Uuid& unit);

@@ -57,6 +57,8 @@ class ReportSink {
   // A report, without its trace: nobody behind goes by it, and it would be a third of the message.
   virtual void Publish(const Uuid& unit, std::string payload, std::uint64_t expected,
                        std::function<void(bus::PublishResult)> done) = 0;
+  // Messages that are not known to be stored yet.
+  virtual std::size_t waiting() const = 0;
   // A value that a stored report carries into an input of a unit that has no connection here, for the replica that may
   // hold one: at once and without a promise, for state-logger tells of it again when it has it.
   virtual void TellInput(const bus::v1::InputChanged& changed) = 0;

@@ -34,6 +34,8 @@ Settings Settings::From(Config& config) {
   s.edge.cache_units = size("PEPEUNIT_CACHE_UNITS", 100'000, 16, 100'000'000,
                             "units whose keys, schemas, links and inputs are kept in memory");
   s.edge.max_deliveries = size("PEPEUNIT_MAX_DELIVERIES", 64, 1, 4'096, "values that one report may carry along links");
+  s.edge.most_waiting = size("PEPEUNIT_INGEST_MAX_WAITING", 256, 1, 4'096,
+                             "reports that wait to be stored; beyond it everybody is told 429");
   s.edge.link_rate = static_cast<double>(size("PEPEUNIT_LINK_RATE", 10, 1, 1'000'000,
                                               "values a second that are pushed along one link; as in state-logger"));
   s.edge.link_burst =

@@ -152,6 +152,8 @@ class FakeSink final : public ReportSink {
     }
     done(result);
   }
+  std::size_t waiting() const override { return outstanding; }
+  std::size_t outstanding = 0;
   void TellInput(const bus::v1::InputChanged& changed) override { inputs.push_back(changed); }
   std::vector<bus::v1::InputChanged> inputs;
   std::vector<Published> published;

@@ -242,3 +242,24 @@ TEST_CASE("changes reach a unit that is known, also while it is being loaded", "
   f.source.away = false;
   CHECK(f.Send(0, "{}").status == 200);
 }
+
+TEST_CASE("beyond what can be stored nothing is taken, and nothing is lost", "[S4][U7]") {
+  Fixture f;
+  REQUIRE(f.Send(1, kReport).status == 200);
+  f.sink.outstanding = f.settings.most_waiting;
+  const std::string body = f.Seal(2, kReport);
+  const Answer refused = f.Send(body);
+  CHECK(refused.status == 429);
+  CHECK_FALSE(refused.sealed);
+  CHECK(f.sink.published.size() == 1);
+  f.sink.outstanding = 0;
+  // One that finds the window full all the same was not sent: the unit stands where it stood, and nobody has to ask.
+  bus::PublishResult full;
+  full.status = Limit("full");
+  f.sink.results.push_back(full);
+  const Answer late = f.Send(body);
+  CHECK(late.status == 429);
+  CHECK(late.content["error"] == "busy");
+  CHECK(f.Send(body).status == 200);
+  CHECK(f.source.standings == 0);
+}

@@ -132,7 +132,9 @@ class Bus {
   // RESOURCE_EXHAUSTED at once, in the calling thread.
   void Publish(const std::string& subject, std::string_view payload, const PublishOptions& options,
                std::function<void(PublishResult)> done);
-  // The same, and waits.
+  // How many messages wait for their acks.
+  std::size_t outstanding() const;
+  // As Publish, and waits.
   PublishResult PublishAndWait(const std::string& subject, std::string_view payload, const PublishOptions& options);
 
   // Core NATS: at most once. `promptly`: see PublishOptions.
