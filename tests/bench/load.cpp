@@ -1,5 +1,6 @@
 #include "load.h"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
@@ -96,6 +97,7 @@ class Connection {
       report_.readings += d.outputs.size();
       report_.last_accepted_ms = NowMs();
       ++d.next;
+      ++d.accepted;
     } else {
       ++report_.refused[status];
       if (status == 409) d.next = 0;  // ask for the sequence again
@@ -183,6 +185,10 @@ Report RunLoad(const LoadOptions& options, std::vector<Device>& devices) {
 
   Report report;
   for (const auto& connection : open) report.Merge(connection->report());
+  const auto [fewest, highest] = std::minmax_element(
+      devices.begin(), devices.end(), [](const Device& a, const Device& b) { return a.accepted < b.accepted; });
+  report.least_of_a_device = fewest->accepted;
+  report.most_of_a_device = highest->accepted;
   report.seconds = std::chrono::duration<double>(std::min(Clock::now(), end) - begin).count();
   return report;
 }

@@ -17,6 +17,7 @@ struct Device {
   std::string token;
   std::vector<std::string> outputs;  // names of the numeric outputs that it reports
   std::uint64_t next = 0;            // 0: it has to ask first
+  std::uint64_t accepted = 0;        // of its posts
 };
 
 struct LoadOptions {

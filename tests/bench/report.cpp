@@ -29,6 +29,8 @@ std::string Report::ToJson() {
                                  {"p95_ms", percentile(0.95)},
                                  {"p99_ms", percentile(0.99)},
                                  {"last_accepted_ms", last_accepted_ms},
+                                 {"least_of_a_device", least_of_a_device},
+                                 {"most_of_a_device", most_of_a_device},
                                  {"refused", nlohmann::ordered_json::object()}};
   for (const auto& [status, count] : refused) json["refused"][std::to_string(status)] = count;
   return json.dump();

@@ -51,3 +51,10 @@ def test_the_bench_of_the_way_in_runs():
 def test_the_bench_of_what_is_pushed_runs():
     result = bench("latency", "--pairs", "5", "--per-s", "40", "--seconds", "2")
     assert result["posted"] == result["arrived"] > 0 == result["refused"] and result["connections"] == 10
+
+
+def test_the_bench_of_overload_runs():
+    result = bench("overload", "--units", "40", "--seconds", "3", "--away", "3")
+    assert result["overload"]["accepted_per_s"] > 0 and result["overload"]["least_of_a_unit"] > 0
+    for part in result.values():
+        assert part["rows_expected"] == part["rows_found"] > 0

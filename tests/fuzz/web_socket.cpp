@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 
 #include "fuzz.h"
 #include "pepeunit/base/log.h"
@@ -42,6 +43,14 @@ constexpr char kAsk[] =
     "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: fuzz\r\n\r\n";
 
+// libFuzzer's own timer interrupts calls.
+template <typename Call>
+auto Again(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -56,20 +65,21 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const timeval patience{.tv_sec = 20, .tv_usec = 0};
   ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  FUZZ_CHECK(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  FUZZ_CHECK(::send(fd, kAsk, sizeof kAsk - 1, MSG_NOSIGNAL) == sizeof kAsk - 1);
+  FUZZ_CHECK(Again([&] { return ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address); }) == 0 ||
+             errno == EISCONN);
+  FUZZ_CHECK(Again([&] { return ::send(fd, kAsk, sizeof kAsk - 1, MSG_NOSIGNAL); }) == sizeof kAsk - 1);
   std::string head;
   char buffer[8192];
   while (head.find("\r\n\r\n") == std::string::npos) {
-    const ssize_t got = ::recv(fd, buffer, sizeof buffer, 0);
+    const ssize_t got = Again([&] { return ::recv(fd, buffer, sizeof buffer, 0); });
     FUZZ_CHECK(got > 0);
     head.append(buffer, static_cast<std::size_t>(got));
   }
   FUZZ_CHECK(head.find(" 101 ") != std::string::npos);
-  (void)::send(fd, data, size, MSG_NOSIGNAL);
+  (void)Again([&] { return ::send(fd, data, size, MSG_NOSIGNAL); });
   ::shutdown(fd, SHUT_WR);
   while (true) {
-    const ssize_t got = ::recv(fd, buffer, sizeof buffer, 0);
+    const ssize_t got = Again([&] { return ::recv(fd, buffer, sizeof buffer, 0); });
     if (got == 0 || (got < 0 && errno == ECONNRESET)) break;
     FUZZ_CHECK(got > 0);  // else the server has left it open
   }

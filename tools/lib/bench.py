@@ -1,5 +1,5 @@
 """`tools/bench`: what an instance of its own takes: the way in against a bare echo of the same bodies (`ingest`), a large
-graph (`graph`), what is pushed (`latency`), a long history (`history`), the logger against raw COPY (`logger`), remotes that are followed (`sync`), updates
+graph (`graph`), what is pushed (`latency`), too much of everything (`overload`), a long history (`history`), the logger against raw COPY (`logger`), remotes that are followed (`sync`), updates
 over the air (`ota`), and the kill test for longer (`faults`)."""
 import argparse
 import json
@@ -13,6 +13,7 @@ import time
 import bench_history
 import bench_latency
 import bench_ota
+import bench_overload
 import bench_sync
 from bench_units import Fleet
 from pepeunit.instance import Instance
@@ -172,6 +173,11 @@ def main():
     latency.add_argument("--pairs", type=int, default=160)
     latency.add_argument("--per-s", type=float, default=1280, help="posts of all together; a link carries 10 a second")
     latency.add_argument("--seconds", type=float, default=15)
+    over = commands.add_parser("overload", help="far more load than the instance takes, and PostgreSQL away under load")
+    over.add_argument("--units", type=int, default=500, help="that post without waiting; each has a connection of its own")
+    over.add_argument("--connections", type=int, default=64, help="of what is normal, and of the load without PostgreSQL")
+    over.add_argument("--seconds", type=float, default=60, help="of overload")
+    over.add_argument("--away", type=float, default=60, help="how long PostgreSQL is away")
     commands.add_parser("logger", help="rows a second from the stream into the tables, as a ratio to one COPY of the same rows")
     four = commands.add_parser("sync", help="how many unchanged remotes are looked after in a minute, and what each takes")
     four.add_argument("--remotes", type=int, default=500)
@@ -182,7 +188,7 @@ def main():
     five.add_argument("--chunk", type=int, default=4096, help="bytes of a file that a device asks for at once")
     five.add_argument("--file-bytes", type=int, default=12288, help="of each of the 20 files, 2 of which change")
     options = parser.parse_args()
-    commands = {"ingest": ingest, "graph": graph, "logger": logger, "latency": lambda given: bench_latency.run(given, BIN, SETTINGS, say), "history": lambda given: bench_history.run(given, BIN, SETTINGS, say), "faults": faults, "sync": lambda given: bench_sync.run(given, BIN, say),
+    commands = {"ingest": ingest, "graph": graph, "logger": logger, "latency": lambda given: bench_latency.run(given, BIN, SETTINGS, say), "overload": lambda given: bench_overload.run(given, BIN, SETTINGS, say), "history": lambda given: bench_history.run(given, BIN, SETTINGS, say), "faults": faults, "sync": lambda given: bench_sync.run(given, BIN, say),
                 "ota": lambda given: bench_ota.run(given, BIN, say)}
     sys.exit(commands[options.command](options))
 
