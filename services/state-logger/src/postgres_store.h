@@ -13,7 +13,7 @@ class PostgresStore final : public ValueStore {
       : pool_(pool), limits_(limits), series_(pool) {}
 
   absl::StatusOr<std::uint64_t> Applied(std::uint32_t partition) override;
-  absl::StatusOr<std::uint64_t> Resume(std::uint32_t partition, const bus::StreamState& stream) override;
+  absl::StatusOr<std::uint64_t> Resume(std::uint32_t partition, const AskStream& ask) override;
   absl::Status Apply(std::uint32_t partition, std::uint64_t expected, const Batch& batch,
                      const std::function<absl::Status(const Batch&)>& before_commit) override;
   absl::Status End(const Ended& ended) override;

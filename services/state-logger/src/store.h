@@ -52,6 +52,9 @@ struct Mark {
   std::vector<bus::v1::InputChanged> inputs;
 };
 
+// What the stream VALUES is like at the moment of the call.
+using AskStream = std::function<absl::StatusOr<bus::StreamState>()>;
+
 // Thread-safe.
 class ValueStore {
  public:
@@ -62,7 +65,7 @@ class ValueStore {
   // The same for a writer that is about to go on from there. Positions that the stream has not (it was made anew, or
   // its newest messages were lost with the machine's power) are set back, so that what comes now is not taken for
   // stored.
-  virtual absl::StatusOr<std::uint64_t> Resume(std::uint32_t partition, const bus::StreamState& stream) = 0;
+  virtual absl::StatusOr<std::uint64_t> Resume(std::uint32_t partition, const AskStream& ask) = 0;
   // Stores the batch and moves the partition's position from `expected` to the batch's end, in one transaction.
   // ABORTED, and nothing is stored, when the position is another: somebody else writes this partition. INVALID_ARGUMENT
   // when a value in it can never be stored. `before_commit` runs when all is staged, perhaps more than once; its error

@@ -99,8 +99,12 @@ void Writer::Loop() {
 }
 
 absl::Status Writer::Follow(Sleep& sleep) {
-  PEPEUNIT_ASSIGN_OR_RETURN(const bus::StreamState stream, bus_.GetStreamState(bus::kValuesStream));
-  PEPEUNIT_ASSIGN_OR_RETURN(applied_, store_.Resume(partition_, stream));
+  bus::StreamState stream;
+  const auto ask = [&]() -> absl::StatusOr<bus::StreamState> {
+    PEPEUNIT_ASSIGN_OR_RETURN(stream, bus_.GetStreamState(bus::kValuesStream));
+    return stream;
+  };
+  PEPEUNIT_ASSIGN_OR_RETURN(applied_, store_.Resume(partition_, ask));
   const auto reader = bus_.ReadStream(bus::kValuesStream, "values." + std::to_string(partition_) + ".>", applied_ + 1);
   const auto fetch = [&] { return reader->Fetch(kMostMessages, std::chrono::milliseconds(500)); };
   std::future<absl::StatusOr<std::vector<bus::Message>>> next;  // while those before are stored; waited for at the end

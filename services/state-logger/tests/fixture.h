@@ -10,6 +10,11 @@
 
 namespace pepeunit::state_logger {
 
+// The stream is so, whenever it is looked at.
+inline AskStream Now(const bus::StreamState& state) {
+  return [state] { return absl::StatusOr<bus::StreamState>(state); };
+}
+
 inline bus::v1::Scalar Number(double value) {
   bus::v1::Scalar scalar;
   scalar.set_number(value);

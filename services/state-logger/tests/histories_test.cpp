@@ -78,7 +78,9 @@ struct Asked : Tables {
 
   Asked() {
     REQUIRE(
-        store.Resume(0, {.messages = 0, .bytes = 0, .first_sequence = 1, .last_sequence = 1'000'000, .created_ns = 1})
+        store
+            .Resume(0,
+                    Now({.messages = 0, .bytes = 0, .first_sequence = 1, .last_sequence = 1'000'000, .created_ns = 1}))
             .ok());
     const std::string start = "to_timestamp(" + std::to_string(kDayOne / 1'000) + ")";
     REQUIRE(Exec("UPDATE rollup_mark SET done = " + start + ", pending = " + start).ok());

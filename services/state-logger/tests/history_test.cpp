@@ -44,7 +44,7 @@ struct History : Tables {
   PostgresRollups rollups{pool};
   std::uint64_t at = 0;
 
-  History() { REQUIRE(store.Resume(0, kTheStream).ok()); }
+  History() { REQUIRE(store.Resume(0, Now(kTheStream)).ok()); }
   void Store(const ReportMaker& report) {
     Batch batch;
     batch.Add(report.At(at + 1));

@@ -49,8 +49,9 @@ struct Asking : Tables {
   rpc::Caller user{.kind = rpc::Caller::Kind::kUser};
 
   Asking() {
-    REQUIRE(store.Resume(0, {.messages = 0, .bytes = 0, .first_sequence = 1, .last_sequence = 1'000, .created_ns = 1})
-                .ok());
+    REQUIRE(
+        store.Resume(0, Now({.messages = 0, .bytes = 0, .first_sequence = 1, .last_sequence = 1'000, .created_ns = 1}))
+            .ok());
   }
   // `count` readings, one each second up to now.
   void Store(int count, const bus::v1::Scalar& value) {

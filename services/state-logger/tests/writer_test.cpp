@@ -84,7 +84,7 @@ struct Plant : Tables {
 // Refuses what is written in `poison`, as PostgreSQL refuses a value out of its range.
 struct Picky final : ValueStore {
   absl::StatusOr<std::uint64_t> Applied(std::uint32_t) override { return applied; }
-  absl::StatusOr<std::uint64_t> Resume(std::uint32_t, const bus::StreamState&) override { return applied; }
+  absl::StatusOr<std::uint64_t> Resume(std::uint32_t, const AskStream&) override { return applied; }
   absl::Status Apply(std::uint32_t, std::uint64_t expected, const Batch& batch,
                      const std::function<absl::Status(const Batch&)>&) override {
     if (expected != applied) return absl::AbortedError("");
