@@ -28,7 +28,7 @@ class Line {
   Line(asio::io_context& io, const LatencyOptions& options, Device* device)
       : options_(options), device_(device), stream_(io) {}
 
-  // Connects, says hello, and calls `ready`.
+  // Connects and says hello: whether that went well.
   bool Open() {
     beast::error_code error;
     stream_.next_layer().connect(tcp::endpoint(asio::ip::make_address(options_.host), options_.port), error);
@@ -82,9 +82,9 @@ class Line {
   void Read() {
     stream_.async_read(buffer_, [this](beast::error_code error, std::size_t) {
       if (error) return;
-      const auto header = envelope::Peek(AsBytes(beast::buffers_to_string(buffer_.data())));
+      const std::string sealed = beast::buffers_to_string(buffer_.data());
+      const auto header = envelope::Peek(AsBytes(sealed));
       if (header.ok() && header->kind == envelope::Kind::kPush) {
-        const std::string sealed = beast::buffers_to_string(buffer_.data());
         buffer_.clear();
         const auto opened = envelope::OpenAnswer(device_->keys, begun_by_, AsBytes(sealed), envelope::Kind::kPush);
         if (opened.ok()) pushed_(nlohmann::json::parse(opened->plaintext));
@@ -168,20 +168,15 @@ class Pair {
 
 std::string LatencyReport::ToJson() {
   std::sort(latencies_ms.begin(), latencies_ms.end());
-  const auto percentile = [this](double p) {
-    if (latencies_ms.empty()) return 0.0;
-    return static_cast<double>(
-        latencies_ms[static_cast<std::size_t>(p * static_cast<double>(latencies_ms.size() - 1))]);
-  };
   return nlohmann::ordered_json{{"posted", posted},
                                 {"refused", refused},
                                 {"arrived", arrived},
                                 {"connections", connections},
                                 {"per_s", seconds > 0 ? static_cast<double>(posted) / seconds : 0.0},
-                                {"p50_ms", percentile(0.50)},
-                                {"p95_ms", percentile(0.95)},
-                                {"p99_ms", percentile(0.99)},
-                                {"most_ms", percentile(1)}}
+                                {"p50_ms", Percentile(latencies_ms, 0.50)},
+                                {"p95_ms", Percentile(latencies_ms, 0.95)},
+                                {"p99_ms", Percentile(latencies_ms, 0.99)},
+                                {"most_ms", Percentile(latencies_ms, 1)}}
       .dump();
 }
 

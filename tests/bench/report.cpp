@@ -5,6 +5,11 @@
 
 namespace pepeunit::bench {
 
+double Percentile(const std::vector<float>& sorted, double p) {
+  if (sorted.empty()) return 0;
+  return static_cast<double>(sorted[static_cast<std::size_t>(p * static_cast<double>(sorted.size() - 1))]);
+}
+
 void Report::Merge(const Report& other) {
   accepted += other.accepted;
   readings += other.readings;
@@ -15,19 +20,14 @@ void Report::Merge(const Report& other) {
 
 std::string Report::ToJson() {
   std::sort(latencies_ms.begin(), latencies_ms.end());
-  const auto percentile = [this](double p) {
-    if (latencies_ms.empty()) return 0.0;
-    const auto at = static_cast<std::size_t>(p * static_cast<double>(latencies_ms.size() - 1));
-    return static_cast<double>(latencies_ms[at]);
-  };
   nlohmann::ordered_json json = {{"accepted", accepted},
                                  {"readings", readings},
                                  {"seconds", seconds},
                                  {"cpu_s", cpu_s},
                                  {"per_s", seconds > 0 ? static_cast<double>(accepted) / seconds : 0.0},
-                                 {"p50_ms", percentile(0.50)},
-                                 {"p95_ms", percentile(0.95)},
-                                 {"p99_ms", percentile(0.99)},
+                                 {"p50_ms", Percentile(latencies_ms, 0.50)},
+                                 {"p95_ms", Percentile(latencies_ms, 0.95)},
+                                 {"p99_ms", Percentile(latencies_ms, 0.99)},
                                  {"last_accepted_ms", last_accepted_ms},
                                  {"least_of_a_device", least_of_a_device},
                                  {"most_of_a_device", most_of_a_device},

@@ -7,6 +7,9 @@
 
 namespace pepeunit::bench {
 
+// Of values in rising order: the one that the share `p` of them does not exceed; 0 of none.
+double Percentile(const std::vector<float>& sorted, double p);
+
 // What a run saw. One per connection; merged at the end.
 struct Report {
   std::uint64_t accepted = 0;                                 // answered with 200

@@ -1,14 +1,9 @@
 """`tools/bench overload`: far more load than the instance takes, and PostgreSQL away under load."""
 import json
-import os
-import shutil
-import subprocess
-import tempfile
 import threading
 import time
 
-from bench_units import Fleet
-from pepeunit.instance import Instance
+from bench_units import Fleet, private_instance, run_load
 from pepeunit.process import pss_bytes
 
 FILES = {"schema.json": '{"output_variables": {"value": {"type": "number"}}}', "env_example.json": "{}", "main.py": "\n"}
@@ -40,20 +35,14 @@ class Memory(threading.Thread):
 
 
 def run(options, binaries, settings, say):
-    folder = tempfile.mkdtemp(prefix="pub-", dir="/tmp")
-    os.chmod(folder, 0o755)
-    instance = Instance(os.path.join(folder, "i"), binaries, settings=settings)
-    try:
-        say("starting a private instance")
-        instance.start()
+    say("starting a private instance")
+    with private_instance(binaries, settings) as (instance, folder):
         say(f"making {options.units} units")
         with Fleet(instance, folder, FILES) as fleet:
             path = fleet.make_units(options.units)
 
         def load(connections, seconds):
-            command = [os.path.join(binaries, "pepeunit-bench"), "load", "--units", path, "--port", str(instance.ports["unit-ingest"]),
-                       "--connections", str(connections), "--seconds", str(seconds)]
-            return json.loads(subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True).stdout)
+            return run_load(binaries, instance, "load", path, seconds, "--connections", connections)
 
         def rows():
             return int(instance.postgres.psql("SELECT count(*) FROM log.reading")[0][0])
@@ -98,7 +87,3 @@ def run(options, binaries, settings, say):
                   "memory_mb": memory.mb(), "rows_expected": before + away["readings"], "rows_found": found}
         print(json.dumps({"overload": overload, "without_postgres": outage}), flush=True)
         return 0 if all(part["rows_expected"] == part["rows_found"] for part in (overload, outage)) else 1
-    finally:
-        instance.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(instance.run_dir, ignore_errors=True)

@@ -1,13 +1,39 @@
 """Units for the load generator, made of a repository as a person would."""
+import contextlib
 import io
 import json
 import os
+import shutil
+import subprocess
+import tempfile
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 from pepeunit import repos
-from pepeunit.instance import free_ports
+from pepeunit.instance import Instance, free_ports
+
+
+@contextlib.contextmanager
+def private_instance(binaries, settings):
+    """(instance, folder), started; both are gone when the context ends."""
+    folder = tempfile.mkdtemp(prefix="pub-", dir="/tmp")
+    os.chmod(folder, 0o755)
+    instance = Instance(os.path.join(folder, "i"), binaries, settings=settings)
+    try:
+        instance.start()
+        yield instance, folder
+    finally:
+        instance.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(instance.run_dir, ignore_errors=True)
+
+
+def run_load(binaries, instance, command, units, seconds, *options):
+    """What the load generator says of a run of that long."""
+    arguments = [os.path.join(binaries, "pepeunit-bench"), command, "--units", units, "--port", str(instance.ports["unit-ingest"]),
+                 "--seconds", str(seconds), *map(str, options)]
+    return json.loads(subprocess.run(arguments, capture_output=True, text=True, timeout=seconds + 60, check=True).stdout)
 
 
 class Fleet:

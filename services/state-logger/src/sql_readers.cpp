@@ -19,7 +19,8 @@ constexpr std::chrono::milliseconds kEvery{60'000}, kAtLeastApart{500};
 constexpr int kMostOutputs = 10'000;
 
 // The role of a token. Its user's administration is left aside, for that may end before the token does.
-absl::StatusOr<std::pair<std::string, rpc::Caller>> ReaderOf(const rpc::Caller& caller) {
+absl::StatusOr<std::pair<std::string, rpc::Caller>> ReaderOf(Rights& rights, const rpc::Caller& caller) {
+  PEPEUNIT_RETURN_IF_ERROR(rights.Admit(caller));
   if (!caller.signed_in()) return Unauthenticated("Sign in with a personal access token.");
   if (caller.reach == rpc::Caller::Reach::kAll) {
     return Error(absl::StatusCode::kFailedPrecondition, "NEEDS_PERSONAL_TOKEN",
@@ -36,8 +37,7 @@ absl::StatusOr<std::pair<std::string, rpc::Caller>> ReaderOf(const rpc::Caller& 
 }  // namespace
 
 absl::Status SqlReaders::Create(const rpc::Caller& caller, log::v1::SqlReader& out) {
-  PEPEUNIT_RETURN_IF_ERROR(rights_.Admit(caller));
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto reader, ReaderOf(caller));
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto reader, ReaderOf(rights_, caller));
   const auto& [name, on_behalf] = reader;
   const std::string password = Base64UrlEncode(AsBytes(RandomBytes(24)));
   const std::string verifier = postgres::ScramVerifier(password, AsBytes(RandomBytes(16)));
@@ -57,15 +57,18 @@ absl::Status SqlReaders::Create(const rpc::Caller& caller, log::v1::SqlReader& o
         return absl::OkStatus();
       }));
   PEPEUNIT_RETURN_IF_ERROR(Refresh(name, on_behalf));
-  PEPEUNIT_RETURN_IF_ERROR(Get(caller, out));
+  PEPEUNIT_RETURN_IF_ERROR(Describe(name, out));
   out.set_password(password);
   return absl::OkStatus();
 }
 
 absl::Status SqlReaders::Get(const rpc::Caller& caller, log::v1::SqlReader& out) {
-  PEPEUNIT_RETURN_IF_ERROR(rights_.Admit(caller));
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto reader, ReaderOf(caller));
-  return pool_.Transact("a reader", [&, name = reader.first](pqxx::work& tx) -> absl::Status {
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto reader, ReaderOf(rights_, caller));
+  return Describe(reader.first, out);
+}
+
+absl::Status SqlReaders::Describe(const std::string& name, log::v1::SqlReader& out) {
+  return pool_.Transact("a reader", [&](pqxx::work& tx) -> absl::Status {
     const auto rows = tx.exec_params(
         "SELECT current_database(), (extract(epoch FROM refreshed_at) * 1000)::bigint,"
         " (SELECT count(*) FROM sql_output WHERE reader = $1) FROM sql_reader WHERE name = $1",
@@ -84,10 +87,9 @@ absl::Status SqlReaders::Get(const rpc::Caller& caller, log::v1::SqlReader& out)
 }
 
 absl::Status SqlReaders::Delete(const rpc::Caller& caller) {
-  PEPEUNIT_RETURN_IF_ERROR(rights_.Admit(caller));
-  PEPEUNIT_ASSIGN_OR_RETURN(const auto reader, ReaderOf(caller));
+  PEPEUNIT_ASSIGN_OR_RETURN(const auto reader, ReaderOf(rights_, caller));
   log::v1::SqlReader there;
-  PEPEUNIT_RETURN_IF_ERROR(Get(caller, there));
+  PEPEUNIT_RETURN_IF_ERROR(Describe(reader.first, there));
   return Drop(reader.first);
 }
 

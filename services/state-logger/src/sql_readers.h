@@ -37,6 +37,7 @@ class SqlReaders {
   // Makes what the reader sees equal to what its caller may see; removes it when its token is void.
   absl::Status Refresh(const std::string& name, const rpc::Caller& caller);
   absl::Status Store(const std::string& name, const graph::v1::FindOutputsResponse& found);
+  absl::Status Describe(const std::string& name, log::v1::SqlReader& out);
   absl::Status Drop(const std::string& name);
 
   postgres::Pool& pool_;

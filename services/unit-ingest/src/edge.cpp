@@ -241,20 +241,24 @@ void Edge::LoadThen(const JobPtr& job) {
   if (metrics_.loads != nullptr) metrics_.loads->Increment();
   const bool taken = executor_.TryRun([this, job] {
     const TraceScope scope(job->call->trace());
-    for (int i = 0; i < kMostLoads; ++i) {
-      const std::uint64_t epoch = job->entry->BeginLoad();
-      auto loaded = source_.Load(job->token.unit);
-      if (absl::IsNotFound(loaded.status())) {
-        job->entry->RefuseSockets();
-        return Refuse(job, BadToken(), "token");
-      }
-      if (!loaded.ok()) return Refuse(job, loaded.status(), "unavailable");
-      const auto profile = loaded->profile;
-      if (job->entry->FinishLoad(epoch, *std::move(loaded))) return Process(job, profile);
-    }
-    Refuse(job, Unavailable("The unit is being changed; try again shortly."), "unavailable");
+    const auto profile = Load(job->token.unit, *job->entry);
+    if (absl::IsNotFound(profile.status())) return Refuse(job, BadToken(), "token");
+    if (!profile.ok()) return Refuse(job, profile.status(), "unavailable");
+    Process(job, *profile);
   });
   if (!taken) Refuse(job, Unavailable("Too many units are being loaded; try again shortly."), "busy");
+}
+
+absl::StatusOr<std::shared_ptr<const Profile>> Edge::Load(const Uuid& unit, UnitEntry& entry) {
+  for (int i = 0; i < kMostLoads; ++i) {
+    const std::uint64_t epoch = entry.BeginLoad();
+    auto loaded = source_.Load(unit);
+    if (absl::IsNotFound(loaded.status())) entry.RefuseSockets();
+    if (!loaded.ok()) return loaded.status();
+    auto profile = loaded->profile;
+    if (entry.FinishLoad(epoch, *std::move(loaded))) return profile;
+  }
+  return Unavailable("The unit is being changed; try again shortly.");
 }
 
 void Edge::ReloadStandingThen(const JobPtr& job) {
@@ -447,7 +451,10 @@ void Edge::LoadForSockets(const Uuid& unit, const std::shared_ptr<UnitEntry>& en
   if (!entry->has_sockets()) return;
   const bool turn = entry->TakeTurn([this, unit, entry] {
     const bool taken = executor_.TryRun([this, unit, entry] {
-      if (!LoadIfCold(unit, entry).ok()) LoadLater(unit);
+      if (entry->profile() == nullptr) {
+        const absl::Status status = Load(unit, *entry).status();
+        if (!status.ok() && !absl::IsNotFound(status)) LoadLater(unit);
+      }
       entry->EndTurn();
     });
     if (taken) return;
@@ -455,20 +462,6 @@ void Edge::LoadForSockets(const Uuid& unit, const std::shared_ptr<UnitEntry>& en
     entry->EndTurn();
   });
   if (!turn) LoadLater(unit);
-}
-
-absl::Status Edge::LoadIfCold(const Uuid& unit, const std::shared_ptr<UnitEntry>& entry) {
-  while (entry->profile() == nullptr) {
-    const std::uint64_t epoch = entry->BeginLoad();
-    auto loaded = source_.Load(unit);
-    if (absl::IsNotFound(loaded.status())) {
-      entry->RefuseSockets();
-      return absl::OkStatus();
-    }
-    if (!loaded.ok()) return loaded.status();
-    if (!entry->FinishLoad(epoch, *std::move(loaded))) return Unavailable("The unit is being changed.");
-  }
-  return absl::OkStatus();
 }
 
 void Edge::LoadLater(const Uuid& unit) {

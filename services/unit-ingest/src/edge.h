@@ -87,6 +87,8 @@ class Edge {
   absl::Status Open(const JobPtr& job, const std::shared_ptr<const Profile>& profile);
   void Begin(const JobPtr& job);
   void LoadThen(const JobPtr& job);
+  // Waits. NOT_FOUND ends the unit's connections too.
+  absl::StatusOr<std::shared_ptr<const Profile>> Load(const Uuid& unit, UnitEntry& entry);
   void ReloadStandingThen(const JobPtr& job);
   void Process(const JobPtr& job, const std::shared_ptr<const Profile>& profile);
   // A question about an update; needs no turn.
@@ -99,7 +101,6 @@ class Edge {
   void Carry(const JobPtr& job, std::uint64_t stream_sequence);
   // For the connections of a unit that changed, when nobody asks for it otherwise.
   void LoadForSockets(const Uuid& unit, const std::shared_ptr<UnitEntry>& entry);
-  absl::Status LoadIfCold(const Uuid& unit, const std::shared_ptr<UnitEntry>& entry);
   void LoadLater(const Uuid& unit);
   void AnswerGood(const JobPtr& job, std::uint64_t next, std::size_t max_answer, const char* result);
   void Answer(const JobPtr& job, const Reply& reply, const std::string& plaintext, const char* result);
